@@ -1,0 +1,265 @@
+"""Every exception that Wherry raises, in one tree.
+
+``WherryError`` is the root, so ``except wherry.WherryError`` catches all of them. Each class knows the
+exit code of the command line for it. This module imports nothing of Wherry; the compiled core imports it.
+
+.. code-block:: text
+
+    WherryError
+    ├── LoadError                 the file cannot be used
+    │   ├── NotFoundError             it does not exist                  (also FileNotFoundError)
+    │   ├── HostIOError               the host refused to read or write  (also OSError)
+    │   ├── NotWebAssemblyError       it is something else
+    │   ├── ForeignModuleError        made for another host: emscripten, wasm-bindgen, WASIX, Extism
+    │   ├── InvalidModuleError        does not pass validation
+    │   ├── UnsupportedFeatureError   needs a proposal that is off
+    │   ├── TooLargeError             over the static bounds
+    │   ├── CompileError              the compiler gave up
+    │   ├── PrecompiledError          compiled for something else
+    │   └── LinkError                 imports that nothing provides
+    ├── CallError                 the call could not be made
+    │   ├── NoSuchExportError         no export of that name              (also AttributeError)
+    │   ├── WitTypeError              a value does not fit its WIT type   (also TypeError)
+    │   ├── BusyError                 the instance runs a call already
+    │   ├── ClosedError               used after close, drop or trap
+    │   └── ForkedError               made before the process forked
+    ├── GuestError                the guest failed
+    │   ├── Trap                      it trapped; ``frames`` holds its stack
+    │   ├── GuestExit                 it exited with a code other than 0
+    │   └── ResultError               it returned the error case of a ``result``; ``value`` holds it
+    ├── LimitError                a limit struck
+    │   ├── TimeLimitError            (also TimeoutError)
+    │   ├── FuelLimitError
+    │   ├── MemoryLimitError
+    │   ├── OutputLimitError
+    │   └── StackLimitError
+    ├── GrantError                a capability cannot be granted
+    ├── UsageError                a flag, setting or argument makes no sense (also ValueError)
+    └── InternalError             a fault of ours
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BusyError",
+    "CallError",
+    "ClosedError",
+    "CompileError",
+    "FuelLimitError",
+    "GrantError",
+    "GuestError",
+    "GuestExit",
+    "HostIOError",
+    "InternalError",
+    "InvalidModuleError",
+    "ForeignModuleError",
+    "ForkedError",
+    "LimitError",
+    "LinkError",
+    "LoadError",
+    "MemoryLimitError",
+    "NoSuchExportError",
+    "NotFoundError",
+    "NotWebAssemblyError",
+    "OutputLimitError",
+    "PrecompiledError",
+    "ResultError",
+    "StackLimitError",
+    "TimeLimitError",
+    "TooLargeError",
+    "Trap",
+    "UnsupportedFeatureError",
+    "UsageError",
+    "WherryError",
+    "WherryWarning",
+    "WitTypeError",
+]
+
+
+class WherryError(Exception):
+    """The root of the tree.
+
+    ``message`` says what failed, on what and why; ``hint`` what to do about it, or is ``None``.
+    ``exit_code`` is what ``wherry run`` ends with; other commands end with ``command_exit_code``.
+    """
+
+    exit_code: int = 125
+    command_exit_code: int = 1
+
+    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n\nhint: {self.hint}"
+
+
+class WherryWarning(UserWarning):
+    """Something works, but slower or with less than was asked for, such as a cache that cannot be written."""
+
+
+class LoadError(WherryError):
+    """The file cannot be used."""
+
+    exit_code = 126
+
+
+class NotFoundError(LoadError, FileNotFoundError):
+    """The file that was named does not exist."""
+
+    exit_code = 127
+
+
+class HostIOError(LoadError, OSError):
+    """The host refused to read or write: permissions, a full disk, a folder where a file was expected."""
+
+
+class NotWebAssemblyError(LoadError):
+    """The bytes are not WebAssembly; the message names what they look like."""
+
+
+class ForeignModuleError(LoadError):
+    """WebAssembly that was made for a host which Wherry is not."""
+
+
+class InvalidModuleError(LoadError):
+    """WebAssembly that is malformed or does not pass validation."""
+
+
+class UnsupportedFeatureError(LoadError):
+    """WebAssembly that needs a proposal which is switched off."""
+
+
+class TooLargeError(LoadError):
+    """Larger than the static bounds that are checked before compiling starts."""
+
+    exit_code = 125
+
+
+class CompileError(LoadError):
+    """The compiler gave up."""
+
+    exit_code = 125
+
+
+class PrecompiledError(LoadError):
+    """Compiled code that does not fit this version, mode, processor or source."""
+
+
+class LinkError(LoadError):
+    """The guest imports something that nothing here provides; the message lists all of it."""
+
+
+class CallError(WherryError):
+    """The call could not be made."""
+
+
+class NoSuchExportError(CallError, AttributeError):
+    """There is no export of that name; the message says which there are."""
+
+    exit_code = 126
+
+
+class WitTypeError(CallError, TypeError):
+    """A value does not fit its WIT type; the message shows the path to it and the right form."""
+
+    exit_code = 126
+
+
+class BusyError(CallError):
+    """The instance runs a call already, in another thread or further up in this one."""
+
+
+class ClosedError(CallError):
+    """The instance or resource was closed, or the instance died in a trap."""
+
+
+class ForkedError(CallError):
+    """The instance was made before this process forked; make a new one from the same component."""
+
+
+class GuestError(WherryError):
+    """The guest ran and failed."""
+
+
+class Trap(GuestError):  # noqa: N818 - the field's own word
+    """The guest trapped.
+
+    ``frames`` is its stack, innermost first: tuples of ``(function, module, file, line)``, where what
+    the guest does not tell is ``None``.
+    """
+
+    exit_code = 134
+    frames: tuple[tuple[str | None, str | None, str | None, int | None], ...] = ()
+
+
+class GuestExit(GuestError):  # noqa: N818 - not an error by itself: a program may end so on purpose
+    """The guest ended itself with ``code``, which is not zero."""
+
+    code: int = 1
+
+
+class ResultError(GuestError):
+    """A function returned the error case of its ``result``; ``value`` is the typed value.
+
+    A host function raises it to return the error case to the guest.
+    """
+
+    def __init__(self, value: object = None, *, message: str | None = None) -> None:
+        super().__init__(message if message is not None else f"the function returned an error: {value!r}")
+        self.value = value
+
+
+class LimitError(WherryError):
+    """A limit struck; the message says which, its value and how to raise it."""
+
+
+class TimeLimitError(LimitError, TimeoutError):
+    """The guest ran longer than its wall time."""
+
+    exit_code = 124
+
+
+class FuelLimitError(LimitError):
+    """The guest used up its fuel."""
+
+    exit_code = 152
+
+
+class MemoryLimitError(LimitError):
+    """The guest trapped after it was refused memory."""
+
+    exit_code = 137
+
+
+class OutputLimitError(LimitError):
+    """The guest wrote more output than it may."""
+
+    exit_code = 153
+
+
+class StackLimitError(LimitError):
+    """The guest used up its stack."""
+
+    exit_code = 134
+
+
+class GrantError(WherryError):
+    """A capability that was asked for cannot be granted, such as a folder that does not exist."""
+
+    exit_code = 125
+
+
+class UsageError(WherryError, ValueError):
+    """A flag, setting or argument makes no sense."""
+
+    exit_code = 125
+    command_exit_code = 2
+
+
+class InternalError(WherryError):
+    """A fault of Wherry's own. Please report it with the output of ``--debug``."""
+
+    exit_code = 125
+    command_exit_code = 70
