@@ -1,0 +1,279 @@
+//! What a run may use up, and how people write it: `256MiB`, `1m30s`, `10M`.
+//!
+//! A [`Limits`] is complete: every limit has a value, and what no flag, variable or file says comes from
+//! [`Limits::terminal`] or [`Limits::embedded`]. The parsers at the end of the file read what people type;
+//! their errors say what is wrong with the text alone, and the caller adds where the text came from.
+
+use std::time::Duration;
+
+use crate::bounds::Bounds;
+use crate::{Error, Kind, Result};
+
+const MIB: u64 = 1 << 20;
+
+/// The least stack that a guest can be given, in bytes: less does not carry the engine's own frames.
+pub const LEAST_STACK: usize = 64 << 10;
+/// The most stack that a guest can be given, in bytes: it is reserved for each running guest.
+pub const MOST_STACK: usize = 256 << 20;
+
+/// What one run may use up. `None` is no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memory, all memories of the guest together.
+    pub memory: u64,
+    /// Wall time from the first instruction of the guest.
+    pub timeout: Option<Duration>,
+    /// Units of fuel; about one for each instruction.
+    pub fuel: Option<u64>,
+    /// Bytes written to standard output and standard error together.
+    pub output: Option<u64>,
+    /// Bytes of stack.
+    pub stack: usize,
+    /// Open files, folders, sockets and other handles at once.
+    pub handles: u32,
+    /// Core instances at once.
+    pub instances: u32,
+    /// Tables at once.
+    pub tables: u32,
+    /// What a file may hold to be compiled at all.
+    pub bounds: Bounds,
+}
+
+impl Limits {
+    /// The limits of a process that a person started in a terminal and can end with Ctrl-C.
+    #[must_use]
+    pub fn terminal() -> Self {
+        Self {
+            memory: 512 * MIB,
+            timeout: None,
+            fuel: None,
+            output: None,
+            stack: 1 << 20,
+            handles: 1024,
+            instances: 10_000,
+            tables: 10_000,
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// The limits of a guest inside another program, which cannot watch it: 30 s, 64 MiB of captured output.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self { timeout: Some(Duration::from_secs(30)), output: Some(64 * MIB), ..Self::terminal() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::terminal()
+    }
+}
+
+/// Reads a stack size in bytes and holds it between [`LEAST_STACK`] and [`MOST_STACK`].
+///
+/// # Errors
+/// [`Kind::Usage`] when it is not a size or outside these.
+pub fn stack(text: &str) -> Result<usize> {
+    let bytes: usize = size(text)?;
+    if (LEAST_STACK..=MOST_STACK).contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(Error::new(Kind::Usage, "a stack has between 64KiB and 256MiB").with_hint("1MiB does for most programs"))
+}
+
+/// Reads `none` as no limit, and everything else with `parse`.
+///
+/// # Errors
+/// Those of `parse`.
+pub fn or_none<T>(text: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
+    if text.eq_ignore_ascii_case("none") { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// Units of size. One letter is a power of 1024, as in Docker; `kB` and its kin are powers of 1000.
+const SIZES: &[(&str, u64)] = &[
+    ("", 1),
+    ("b", 1),
+    ("k", 1 << 10),
+    ("kib", 1 << 10),
+    ("kb", 1_000),
+    ("m", 1 << 20),
+    ("mib", 1 << 20),
+    ("mb", 1_000_000),
+    ("g", 1 << 30),
+    ("gib", 1 << 30),
+    ("gb", 1_000_000_000),
+    ("t", 1 << 40),
+    ("tib", 1 << 40),
+    ("tb", 1_000_000_000_000),
+];
+
+/// Units of a count: powers of 1000.
+const COUNTS: &[(&str, u64)] =
+    &[("", 1), ("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000), ("t", 1_000_000_000_000)];
+
+/// Units of time, in nanoseconds.
+const TIMES: &[(&str, u64)] = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("", 1_000_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("min", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
+
+/// Reads a number of bytes: `65536`, `64k`, `256MiB`, `1.5GB`.
+///
+/// # Errors
+/// [`Kind::Usage`] when it is not a size, not a whole number of bytes, or does not fit `T`.
+pub fn size<T: TryFrom<u64>>(text: &str) -> Result<T> {
+    let hint = "a size is a number of bytes, or such as `64KiB`, `256MiB`, `1GiB`";
+    let (bytes, rest) = amount(text, SIZES, "size").map_err(|error| error.with_hint(hint))?;
+    whole(bytes, rest, "size").map_err(|error| error.with_hint(hint))
+}
+
+/// Reads a number of things: `1000`, `1_000`, `10M`.
+///
+/// # Errors
+/// [`Kind::Usage`] when it is not a count or does not fit `T`.
+pub fn count<T: TryFrom<u64>>(text: &str) -> Result<T> {
+    let hint = "a count is a whole number, or such as `64k`, `10M`, `2G`";
+    let (things, rest) = amount(text, COUNTS, "count").map_err(|error| error.with_hint(hint))?;
+    whole(things, rest, "count").map_err(|error| error.with_hint(hint))
+}
+
+/// Reads a stretch of time that is longer than zero: `5s`, `250ms`, `1m30s`; a bare number is seconds.
+///
+/// # Errors
+/// [`Kind::Usage`] when it is not a stretch of time, or zero, or longer than 500 years.
+pub fn duration(text: &str) -> Result<Duration> {
+    let fail = |message: String| {
+        Error::new(Kind::Usage, message).with_hint("a duration is such as `5s`, `250ms`, `1m30s`, `2h`")
+    };
+    let (mut total, mut rest) = (0_u64, text);
+    loop {
+        let (nanoseconds, after) = amount(rest, TIMES, "duration").map_err(|error| fail(error.message().to_owned()))?;
+        let too_long = || fail("too long a duration".to_owned());
+        total = u64::try_from(nanoseconds).ok().and_then(|n| total.checked_add(n)).ok_or_else(too_long)?;
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    if total == 0 {
+        return Err(fail("a duration must be longer than zero".to_owned()));
+    }
+    Ok(Duration::from_nanos(total))
+}
+
+/// The whole of the text was one amount, and it fits.
+fn whole<T: TryFrom<u64>>(value: u128, rest: &str, what: &str) -> Result<T> {
+    if !rest.is_empty() {
+        return Err(Error::new(Kind::Usage, format!("not a {what}")));
+    }
+    let value = u64::try_from(value).ok().and_then(|value| T::try_from(value).ok());
+    value.ok_or_else(|| Error::new(Kind::Usage, format!("too large a {what}")))
+}
+
+/// Reads one number with its unit off the front of `text`: what it comes to, and what follows.
+fn amount<'a>(text: &'a str, units: &[(&str, u64)], what: &str) -> Result<(u128, &'a str)> {
+    let fail = |message: String| Error::new(Kind::Usage, message);
+    let digits = text.find(|c: char| !matches!(c, '0'..='9' | '_' | '.')).unwrap_or(text.len());
+    let (number, after) = text.split_at(digits);
+    let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+    let (name, rest) = after.split_at(letters);
+
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let plain = |digits: &str| digits.chars().all(|c| c.is_ascii_digit());
+    let whole = whole.replace('_', "");
+    if whole.is_empty() || !plain(fraction) || number.starts_with('_') || number.ends_with(['.', '_']) {
+        return Err(fail(format!("not a {what}")));
+    }
+    let unit = units.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(name));
+    let Some((_, scale)) = unit else {
+        return Err(fail(format!("`{}` is not a unit of a {what}", name.trim())));
+    };
+    let too_large = || fail(format!("too large a {what}"));
+    let whole: u64 = whole.parse().map_err(|_| too_large())?;
+    let scaled = u128::from(whole) * u128::from(*scale);
+    if fraction.is_empty() {
+        return Ok((scaled, rest));
+    }
+    // Eighteen decimals times the greatest unit stays far inside 128 bits.
+    if fraction.len() > 18 {
+        return Err(fail(format!("too many decimals for a {what}")));
+    }
+    let parts = fraction.parse::<u128>().map_err(|_| too_large())? * u128::from(*scale);
+    let power = 10_u128.pow(u32::try_from(fraction.len()).map_err(|_| too_large())?);
+    if parts % power != 0 {
+        return Err(fail(format!("not a whole number in the smallest unit of a {what}")));
+    }
+    Ok((scaled + parts / power, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_exact() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("65536", 65_536),
+            ("64k", 65_536),
+            ("64KiB", 65_536),
+            ("64kB", 64_000),
+            ("256MiB", 256 << 20),
+            ("1.5GiB", 3 << 29),
+            ("1_000", 1_000),
+            ("2t", 2 << 40),
+        ] {
+            assert_eq!(size::<u64>(text).unwrap(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_size_is_refused() {
+        for (text, message) in [
+            ("", "not a size"),
+            ("MiB", "not a size"),
+            ("-1", "not a size"),
+            ("1.", "not a size"),
+            ("1..5k", "not a size"),
+            ("_1", "not a size"),
+            ("1MiB2", "not a size"),
+            ("256 MX", "`MX` is not a unit of a size"),
+            ("99999999999999999999", "too large a size"),
+            ("99999999T", "too large a size"),
+            ("0.3", "not a whole number in the smallest unit of a size"),
+        ] {
+            let error = size::<u64>(text).unwrap_err();
+            assert_eq!((error.kind(), error.message()), (Kind::Usage, message), "{text}");
+        }
+        assert_eq!(size::<u32>("4GiB").unwrap_err().message(), "too large a size");
+    }
+
+    #[test]
+    fn durations_are_exact() {
+        for (text, milliseconds) in
+            [("5s", 5_000), ("5", 5_000), ("250ms", 250), ("1m30s", 90_000), ("0.5h", 1_800_000), ("1d", 86_400_000)]
+        {
+            assert_eq!(duration(text).unwrap(), Duration::from_millis(milliseconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_duration_is_refused() {
+        for (text, message) in [
+            ("", "not a duration"),
+            ("0s", "a duration must be longer than zero"),
+            ("5 parsecs", "`parsecs` is not a unit of a duration"),
+            ("1000000d", "too long a duration"),
+        ] {
+            assert_eq!(duration(text).unwrap_err().message(), message, "{text}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! How a run is done, beside what it is granted and what it may use up.
+//!
+//! A [`Policy`](crate::policy::Policy) and [`Limits`](crate::limits::Limits) mean the same in every place;
+//! what is here belongs to one invocation of a command: what to call, what to write, what to keep quiet about.
+
+use std::path::PathBuf;
+
+use crate::limits;
+use crate::{Error, Kind, Result};
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people: WAVE for values.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How one run is done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// The call to make instead of running the program, such as `add(1, 2)`.
+    pub invoke: Option<String>,
+    /// How the result of [`Options::invoke`] is printed.
+    pub format: Format,
+    /// Where to write a profile of the run.
+    pub profile: Option<PathBuf>,
+    /// Where to write a core dump if the guest traps.
+    pub coredump: Option<PathBuf>,
+    /// The file holds compiled code, and the user said so on purpose.
+    pub precompiled: bool,
+    /// What to compile for when it is not this machine's processor.
+    pub target: Option<String>,
+    /// Show where an error came from.
+    pub debug: bool,
+    /// No progress and no warnings.
+    pub quiet: bool,
+}
+
+/// Where compiled code is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CacheOptions {
+    /// The folder; `None` is the usual one of the system.
+    pub dir: Option<PathBuf>,
+    /// Most bytes to keep; `None` is the cache's own default.
+    pub size: Option<u64>,
+    /// Neither look there nor keep anything.
+    pub off: bool,
+}
+
+/// Reads `text` or `json`.
+///
+/// # Errors
+/// [`Kind::Usage`] for anything else.
+pub fn format(text: &str) -> Result<Format> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err(Error::new(Kind::Usage, "not a format").with_hint("the formats are `text` and `json`")),
+    }
+}
+
+/// Reads the value of a switch where one is written out: in a variable or a settings file.
+///
+/// # Errors
+/// [`Kind::Usage`] for anything but the usual words for yes and no.
+pub fn switch(text: &str) -> Result<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(Error::new(Kind::Usage, "neither yes nor no").with_hint("write `true` or `false`")),
+    }
+}
+
+/// Reads what to compile for in order to run it here: the portable interpreter, or nothing for this processor.
+///
+/// # Errors
+/// [`Kind::Usage`] for targets that cannot run here.
+pub fn target(text: &str) -> Result<String> {
+    if text == "pulley64" {
+        return Ok(text.to_owned());
+    }
+    Err(Error::new(Kind::Usage, "not a target that can run here")
+        .with_hint("`wherry run` takes `--target pulley64`; `wherry compile --target` builds for other machines"))
+}
+
+/// Reads the path of a file or folder.
+///
+/// # Errors
+/// [`Kind::Usage`] when it is empty.
+pub fn path(text: &str) -> Result<PathBuf> {
+    if text.is_empty() {
+        return Err(Error::new(Kind::Usage, "an empty path"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+impl CacheOptions {
+    /// Sets the folder, which is made when it is first needed.
+    pub(crate) fn set_dir(&mut self, text: &str) -> Result<()> {
+        self.dir = Some(path(text)?);
+        Ok(())
+    }
+
+    /// Sets the most bytes to keep.
+    pub(crate) fn set_size(&mut self, text: &str) -> Result<()> {
+        self.size = Some(limits::size(text)?);
+        Ok(())
+    }
+}
