@@ -1,1 +1,18 @@
-//! x
+//! The component tool-chain under Wherry: what a file imports and exports, and what it tells of itself.
+//!
+//! - [`wit::model`] reads the interface of a component or core module into the one [`model`] of it, which the
+//!   runtime, `inspect` and the generators of bindings share; [`signature`] prints parts of it.
+//! - [`layout::layout`] reads what the file is made of.
+//!
+//! Every function takes bytes from anybody: what is malformed is an [`Error`], never a panic, and time and
+//! memory stay in proportion to the file.
+
+pub mod error;
+pub mod layout;
+pub mod model;
+mod module;
+mod quiet;
+pub mod signature;
+pub mod wit;
+
+pub use error::{Error, Result};
