@@ -1,1 +1,23 @@
-//! x
+//! The engine under Wherry: compile, cache, instantiate, call, limits, WASI, capabilities.
+//!
+//! Nothing here knows Python, opens a listening socket or prints: stdout and stderr belong to the guest.
+//! A program is loaded by [`program::load`]; what a guest may do and use is said by the policy and the
+//! limits. Every failure is an [`error::Error`].
+
+pub mod bounds;
+pub mod cache;
+pub mod compile;
+pub mod environment;
+pub mod error;
+pub mod flags;
+pub mod limits;
+pub mod mode;
+pub mod nearest;
+pub mod options;
+pub mod policy;
+pub mod program;
+pub mod recognise;
+mod registry;
+pub mod settings;
+
+pub use error::{Error, Kind, Result};
