@@ -112,16 +112,20 @@ pub struct Frame {
     pub location: Option<(String, u32)>,
 }
 
+/// An exception of the host language, or an error of the engine, carried through.
+pub type Payload = Box<dyn Any + Send + Sync>;
+
 /// A failure: what, on what, why, and what to do.
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: Kind,
     message: String,
+    path: String,
     hint: Option<String>,
     frames: Vec<Frame>,
     exit_code: Option<u8>,
-    payload: Option<Box<dyn Any + Send>>,
+    payload: Option<Payload>,
 }
 
 /// The result of everything in this crate.
@@ -133,6 +137,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
+            path: String::new(),
             hint: None,
             frames: Vec::new(),
             exit_code: None,
@@ -169,8 +174,28 @@ impl Error {
 
     /// The same error with the exception of the host language that caused it.
     #[must_use]
-    pub fn with_payload(mut self, payload: Box<dyn Any + Send>) -> Self {
+    pub fn with_payload(mut self, payload: Payload) -> Self {
         self.0.payload = Some(payload);
+        self
+    }
+
+    /// The same error about a value one level further out: `step` is put in front of the path to it.
+    #[must_use]
+    pub fn in_path(mut self, step: &str) -> Self {
+        self.0.path.insert_str(0, step);
+        self
+    }
+
+    /// The path from an argument to the part of it that does not fit, such as `.points[3].x`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// The same error under another message.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
         self
     }
 
@@ -205,7 +230,7 @@ impl Error {
     }
 
     /// Takes the exception of the host language out, for [`Kind::Host`].
-    pub fn take_payload(&mut self) -> Option<Box<dyn Any + Send>> {
+    pub fn take_payload(&mut self) -> Option<Payload> {
         self.0.payload.take()
     }
 }

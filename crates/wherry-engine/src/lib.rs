@@ -4,6 +4,7 @@
 //! A program is loaded by [`program::load`]; what a guest may do and use is said by the policy and the
 //! limits. Every failure is an [`error::Error`].
 
+pub mod arguments;
 pub mod bounds;
 pub mod cache;
 pub mod compile;
@@ -19,5 +20,6 @@ pub mod program;
 pub mod recognise;
 mod registry;
 pub mod settings;
+pub mod values;
 
 pub use error::{Error, Kind, Result};

@@ -1,0 +1,352 @@
+//! Lowering: values of a host language into a guest, flat or in its memory.
+//!
+//! The rules are those of the canonical ABI (`lower_flat` and `store` in the component model's `CanonicalABI.md`). A flat
+//! value is written as the 64 bits of its slot whatever its core type is: slots are little-endian, so narrower reads and
+//! the joined slots of variants see the right bits.
+
+use super::shape::{Cases, Field, Pair};
+use super::{Context, Handle, Node, Port, Result, Shape};
+use crate::error::{Error, Kind};
+use std::mem::MaybeUninit;
+use wasmtime::ValRaw;
+use wasmtime::component::__internal::wasmtime_environ::component::TypeResourceTableIndex;
+use wasmtime::component::__internal::{InterfaceType, LowerContext};
+use wasmtime::component::{Lower as EngineLower, ResourceAny};
+
+/// The largest list or string, in bytes, that fits a guest's 32-bit lengths (the canonical ABI's own bound).
+const MAX_BYTES: usize = (1 << 31) - 1;
+
+/// One lowering in progress: the guest it goes to and the host's side of it.
+pub struct Lowering<'l, 's, P: Port, T: 'static> {
+    /// The engine's access to memory, `realloc` and handle tables.
+    pub cx: &'l mut LowerContext<'s, T>,
+    /// The host values that the guest holds handles to.
+    pub context: &'l Context<P>,
+    /// Handles of host values that were lent for this call only.
+    pub lent: &'l mut Vec<u32>,
+}
+
+/// Flat slots, filled from the left.
+pub struct Slots<'a> {
+    rest: &'a mut [MaybeUninit<ValRaw>],
+}
+
+impl<'a> Slots<'a> {
+    /// Slots to fill.
+    pub fn new(slots: &'a mut [MaybeUninit<ValRaw>]) -> Self {
+        Self { rest: slots }
+    }
+
+    /// Fills the next slot.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when there are none left: the layout and the engine disagree.
+    pub fn push(&mut self, bits: u64) -> Result<()> {
+        let (first, rest) = std::mem::take(&mut self.rest)
+            .split_first_mut()
+            .ok_or_else(|| Error::new(Kind::Internal, "a value has more flat parts than its type"))?;
+        first.write(ValRaw::u64(bits));
+        self.rest = rest;
+        Ok(())
+    }
+}
+
+/// Turns an error of the engine inside lowering or lifting into ours.
+pub(super) fn engine_error(error: wasmtime::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        // Kept whole as the payload: a trap in `realloc` must be told as a trap.
+        Err(error) => Error::new(Kind::Trap, format!("{error}")).with_payload(Box::new(error)),
+    }
+}
+
+/// Puts one step of the path to a value in front of a message about it.
+pub(super) fn at(step: impl std::fmt::Display) -> impl FnOnce(Error) -> Error {
+    move |error| error.in_path(&step.to_string())
+}
+
+impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
+    /// Lowers a value into flat slots.
+    ///
+    /// # Errors
+    /// [`Kind::Value`] when the value does not fit; [`Kind::Trap`] when the guest's allocator fails.
+    pub fn flat(&mut self, node: &Node<P>, value: &P::Ref<'_>, slots: &mut Slots<'_>) -> Result<()> {
+        match &node.shape {
+            Shape::Scalar(_) | Shape::Enum(..) | Shape::Flags(..) | Shape::Own(_) | Shape::Borrow(_) => {
+                slots.push(self.number(&node.shape, value)?)
+            }
+            Shape::String | Shape::Bytes | Shape::List(_) | Shape::Map(_) => {
+                let (pointer, length) = self.heap(&node.shape, value)?;
+                slots.push(pointer as u64)?;
+                slots.push(length as u64)
+            }
+            Shape::Record(fields, names) => {
+                for (index, field) in fields.iter().enumerate() {
+                    let item = P::field(value, names, index)?;
+                    self.flat(&field.node, &item, slots).map_err(at(format_args!(".{}", field.name)))?;
+                }
+                Ok(())
+            }
+            Shape::Tuple(fields) => {
+                let items = Self::tuple_items(fields, value)?;
+                for (index, (field, item)) in fields.iter().zip(&items).enumerate() {
+                    self.flat(&field.node, item, slots).map_err(at(format_args!("[{index}]")))?;
+                }
+                Ok(())
+            }
+            Shape::Array(element, count) => {
+                let items = Self::array_items(*count, value)?;
+                for (index, item) in items.iter().enumerate() {
+                    self.flat(element, item, slots).map_err(at(format_args!("[{index}]")))?;
+                }
+                Ok(())
+            }
+            Shape::Variant(cases, _) | Shape::Option(cases, _) | Shape::Result(cases) => {
+                let (index, payload) = Self::case(&node.shape, value)?;
+                slots.push(index as u64)?;
+                let before = slots.rest.len();
+                if let Some((node, payload)) = Self::payload(cases, index, payload.as_ref())? {
+                    self.flat(node, payload, slots).map_err(at(Self::step(cases, index)))?;
+                }
+                // The longest case decides how many slots there are; what this one leaves must be zero.
+                let used = before - slots.rest.len();
+                (used + 1..node.flat).try_for_each(|_| slots.push(0))
+            }
+            Shape::Unsupported(what) => Err(unsupported(what)),
+        }
+    }
+
+    /// Lowers a value into memory at `offset`, which `realloc` or the engine has checked for the whole value.
+    ///
+    /// # Errors
+    /// As [`Lowering::flat`].
+    pub fn store(&mut self, node: &Node<P>, value: &P::Ref<'_>, offset: usize) -> Result<()> {
+        match &node.shape {
+            Shape::Scalar(_) | Shape::Enum(..) | Shape::Flags(..) | Shape::Own(_) | Shape::Borrow(_) => {
+                let bits = self.number(&node.shape, value)?;
+                self.write(offset, &bits.to_le_bytes()[..node.size])
+            }
+            Shape::String | Shape::Bytes | Shape::List(_) | Shape::Map(_) => {
+                let (pointer, length) = self.heap(&node.shape, value)?;
+                let pair = (length as u64) << 32 | pointer as u64;
+                self.write(offset, &pair.to_le_bytes())
+            }
+            Shape::Record(fields, names) => {
+                for (index, field) in fields.iter().enumerate() {
+                    let item = P::field(value, names, index)?;
+                    self.store(&field.node, &item, offset + field.offset)
+                        .map_err(at(format_args!(".{}", field.name)))?;
+                }
+                Ok(())
+            }
+            Shape::Tuple(fields) => {
+                let items = Self::tuple_items(fields, value)?;
+                for (index, (field, item)) in fields.iter().zip(&items).enumerate() {
+                    self.store(&field.node, item, offset + field.offset)
+                        .map_err(at(format_args!("[{index}]")))?;
+                }
+                Ok(())
+            }
+            Shape::Array(element, count) => {
+                let items = Self::array_items(*count, value)?;
+                self.store_all(element, &items, offset)
+            }
+            Shape::Variant(cases, _) | Shape::Option(cases, _) | Shape::Result(cases) => {
+                let (index, payload) = Self::case(&node.shape, value)?;
+                self.write(offset, &(index as u64).to_le_bytes()[..cases.discriminant])?;
+                match Self::payload(cases, index, payload.as_ref())? {
+                    Some((node, payload)) => self
+                        .store(node, payload, offset + cases.payload)
+                        .map_err(at(Self::step(cases, index))),
+                    None => Ok(()),
+                }
+            }
+            Shape::Unsupported(what) => Err(unsupported(what)),
+        }
+    }
+
+    /// The number that stands for a value which is one flat slot.
+    fn number(&mut self, shape: &Shape<P>, value: &P::Ref<'_>) -> Result<u64> {
+        match shape {
+            Shape::Scalar(scalar) => P::scalar(value, *scalar),
+            Shape::Enum(_, names) => Ok(P::case(value, names)?.0 as u64),
+            Shape::Flags(_, names) => Ok(P::flags(value, names)?.into()),
+            Shape::Own(resource) => self.handle(*resource, value, true).map(u64::from),
+            Shape::Borrow(resource) => self.handle(*resource, value, false).map(u64::from),
+            _ => Err(Error::new(Kind::Internal, "a compound type was taken for a number")),
+        }
+    }
+
+    /// Copies a string, list or map into memory that the guest's `realloc` gives; returns address and length.
+    fn heap(&mut self, shape: &Shape<P>, value: &P::Ref<'_>) -> Result<(usize, usize)> {
+        match shape {
+            Shape::String => P::string(value, |text| self.string(text))?,
+            Shape::Bytes => P::bytes(value, |bytes| {
+                let pointer = self.allocate(1, 1, bytes.len())?;
+                self.write(pointer, bytes)?;
+                Ok((pointer, bytes.len()))
+            })?,
+            Shape::List(element) => {
+                let items = P::sequence(value, "list")?;
+                let pointer = self.allocate(element.align, element.size, items.len())?;
+                self.store_all(element, &items, pointer)?;
+                Ok((pointer, items.len()))
+            }
+            Shape::Map(pair) => self.map(pair, value),
+            _ => Err(Error::new(Kind::Internal, "a type without a length was taken for a list")),
+        }
+    }
+
+    fn map(&mut self, pair: &Pair<P>, value: &P::Ref<'_>) -> Result<(usize, usize)> {
+        let entries = P::entries(value)?;
+        let pointer = self.allocate(pair.align, pair.size, entries.len())?;
+        for (index, (key, value)) in entries.iter().enumerate() {
+            let offset = pointer + index * pair.size;
+            self.store(&pair.key, key, offset).map_err(at(format_args!(" key {index}")))?;
+            self.store(&pair.value, value, offset + pair.value_offset)
+                .map_err(at(format_args!(" value {index}")))?;
+        }
+        Ok((pointer, entries.len()))
+    }
+
+    /// Stores elements side by side. Scalars are gathered first, so that memory is looked up once.
+    fn store_all(&mut self, element: &Node<P>, items: &[P::Ref<'_>], offset: usize) -> Result<()> {
+        let Shape::Scalar(scalar) = element.shape else {
+            return items.iter().enumerate().try_for_each(|(index, item)| {
+                self.store(element, item, offset + index * element.size)
+                    .map_err(at(format_args!("[{index}]")))
+            });
+        };
+        let mut bytes = Vec::with_capacity(items.len() * element.size);
+        for (index, item) in items.iter().enumerate() {
+            let bits = P::scalar(item, scalar).map_err(at(format_args!("[{index}]")))?;
+            bytes.extend_from_slice(&bits.to_le_bytes()[..element.size]);
+        }
+        self.write(offset, &bytes)
+    }
+
+    /// Strings go through the engine, which knows the three encodings that a guest may ask for.
+    fn string(&mut self, text: &str) -> Result<(usize, usize)> {
+        let mut pair = MaybeUninit::<[ValRaw; 2]>::uninit();
+        text.linear_lower_to_flat(self.cx, InterfaceType::String, &mut pair).map_err(engine_error)?;
+        // SAFETY: lowering a string initialises both of its flat values: address and length.
+        let [pointer, length] = unsafe { pair.assume_init() };
+        Ok((pointer.get_u32() as usize, length.get_u32() as usize))
+    }
+
+    /// Memory for `count` elements, from the guest's own `realloc`, which the engine checks for bounds and alignment.
+    fn allocate(&mut self, align: u32, size: usize, count: usize) -> Result<usize> {
+        let bytes = size.checked_mul(count).filter(|&bytes| bytes <= MAX_BYTES).ok_or_else(|| {
+            Error::new(Kind::Value, format!("{count} elements of {size} bytes are too large for a guest"))
+        })?;
+        self.cx.realloc(0, 0, align, bytes).map_err(engine_error)
+    }
+
+    /// Allocates and fills a value as a whole, for parameters that do not fit flat slots.
+    ///
+    /// # Errors
+    /// As [`Lowering::flat`].
+    pub fn spill(&mut self, node: &Node<P>, value: &P::Ref<'_>) -> Result<usize> {
+        let pointer = self.allocate(node.align, node.size, 1)?;
+        self.store(node, value, pointer)?;
+        Ok(pointer)
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<()> {
+        offset
+            .checked_add(bytes.len())
+            .and_then(|end| self.cx.as_slice_mut().get_mut(offset..end))
+            .ok_or_else(|| Error::new(Kind::Trap, "the guest's memory shrank under a value"))?
+            .copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The guest's handle for a resource value.
+    fn handle(&mut self, resource: TypeResourceTableIndex, value: &P::Ref<'_>, own: bool) -> Result<u32> {
+        let ty = self.cx.resource_type(resource);
+        let host = self.context.types.is_host(ty);
+        match P::resource(value, host, own)? {
+            Handle::Guest(handle) => self.guest_handle(resource, handle, own),
+            Handle::Host(value) => {
+                let kept = self.context.keep(value)?;
+                if own {
+                    return self.cx.guest_resource_lower_own(resource, kept).map_err(engine_error);
+                }
+                self.lent.push(kept);
+                self.cx.guest_resource_lower_borrow(resource, kept).map_err(engine_error)
+            }
+        }
+    }
+
+    fn guest_handle(
+        &mut self,
+        resource: TypeResourceTableIndex,
+        handle: ResourceAny,
+        own: bool,
+    ) -> Result<u32> {
+        let ty = if own { InterfaceType::Own(resource) } else { InterfaceType::Borrow(resource) };
+        let mut slot = MaybeUninit::<ValRaw>::uninit();
+        handle.linear_lower_to_flat(self.cx, ty, &mut slot).map_err(|error| {
+            Error::new(Kind::Value, format!("this resource cannot be passed here: {error}"))
+        })?;
+        // SAFETY: lowering a resource initialises its one flat value.
+        Ok(unsafe { slot.assume_init() }.get_u32())
+    }
+
+    fn tuple_items<'t>(fields: &[Field<P>], value: &P::Ref<'t>) -> Result<Vec<P::Ref<'t>>> {
+        let items = P::sequence(value, "tuple")?;
+        if items.len() == fields.len() {
+            return Ok(items);
+        }
+        Err(Error::new(
+            Kind::Value,
+            format!("expected a tuple of {} elements, got {}", fields.len(), items.len()),
+        ))
+    }
+
+    fn array_items<'t>(count: usize, value: &P::Ref<'t>) -> Result<Vec<P::Ref<'t>>> {
+        let items = P::sequence(value, "list")?;
+        if items.len() == count {
+            return Ok(items);
+        }
+        Err(Error::new(Kind::Value, format!("expected exactly {count} elements, got {}", items.len())))
+    }
+
+    /// Which case a value is, for each of the three kinds of variant.
+    fn case<'t>(shape: &Shape<P>, value: &P::Ref<'t>) -> Result<(usize, Option<P::Ref<'t>>)> {
+        match shape {
+            Shape::Variant(_, names) => P::case(value, names),
+            Shape::Option(_, wrapped) => {
+                Ok(P::option(value, *wrapped)?.map_or((0, None), |payload| (1, Some(payload))))
+            }
+            _ => Ok(match P::result(value)? {
+                Ok(payload) => (0, Some(payload)),
+                Err(payload) => (1, Some(payload)),
+            }),
+        }
+    }
+
+    /// The type and value of a case's payload; a missing payload is an error, a needless one only if it is something.
+    fn payload<'c, 'v, 't>(
+        cases: &'c Cases<P>,
+        index: usize,
+        value: Option<&'v P::Ref<'t>>,
+    ) -> Result<Option<(&'c Node<P>, &'v P::Ref<'t>)>> {
+        let (name, node) = &cases.cases[index];
+        match (node, value) {
+            (Some(node), Some(value)) => Ok(Some((node, value))),
+            (None, _) => Ok(None),
+            (Some(_), None) => {
+                Err(Error::new(Kind::Value, format!("the case `{name}` needs a value and has none")))
+            }
+        }
+    }
+
+    fn step(cases: &Cases<P>, index: usize) -> String {
+        format!("({})", cases.cases[index].0)
+    }
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("values of type `{what}` do not cross between host and guest yet"))
+}
