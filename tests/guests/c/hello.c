@@ -1,0 +1,7 @@
+// Says hello and ends.
+#include <stdio.h>
+
+int main(void) {
+    puts("hello");
+    return 0;
+}
