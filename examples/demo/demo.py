@@ -1,0 +1,129 @@
+"""What ``make demo`` runs: real programs, one line of explanation each. Start reading at ``main``.
+
+``python examples/demo/demo.py [FOLDER]`` puts programs and pictures into FOLDER, or ``build/demo``.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import programs
+import wherry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(os.path.relpath(Path(__file__).parent))
+WHERRY = Path(sys.executable).with_name("wherry")
+CITIES = [
+    {"city": "Oslo", "celsius": 4.5},
+    {"city": "Lima", "celsius": 19.0},
+    {"city": "Quito", "celsius": 14.0},
+]
+
+
+def cpython_reads_a_folder(folder: Path) -> None:
+    """CPython, compiled to WebAssembly, runs a script that reads the one folder it was given."""
+    shell("run", "--dir", f"{HERE}/data::/data:ro", f"{folder}/python.wasm", "/data/report.py")
+
+
+def resvg_draws_a_picture(folder: Path) -> None:
+    """resvg, a renderer written in Rust, turns an SVG into a PNG."""
+    grants = ["--dir", f"{HERE}::/in:ro", "--dir", f"{folder}::/out"]
+    shell("run", *grants, f"{folder}/resvg.wasm", "/in/wherry.svg", "/out/wherry.png")
+    say(f"drawn: {folder}/wherry.png")
+
+
+def graphviz_draws_a_graph(folder: Path) -> None:
+    """Graphviz, a C library, is called from Python by its own functions, without a C compiler in sight."""
+    with wherry.load(folder / "graphviz.wasm").instantiate() as graphviz:
+        memory = graphviz.memory
+
+        def placed(text: str) -> int:
+            data = text.encode() + b"\0"
+            address: int = graphviz.malloc(len(data))
+            memory.write(address, data)
+            return address
+
+        length = graphviz.malloc(4)
+        dot = (HERE / "places.dot").read_text()
+        drawing = graphviz.graphviz_render(placed(dot), placed("svg"), placed("dot"), length)
+        (size,) = struct.unpack("<I", memory.read(length, 4))
+        (folder / "places.svg").write_bytes(memory.read(drawing, size))
+    say(f"drawn: {folder}/places.svg")
+
+
+def python_calls_a_component(_folder: Path) -> None:
+    """A typed component is called from Python: a list of records goes in, a record comes out."""
+    with wherry.load(HERE / "readings.wat").instantiate() as readings:
+        say(">>> readings.summarise([{'city': 'Oslo', 'celsius': 4.5}, ...])")
+        say(str(readings.summarise(CITIES)))
+
+
+def terminal_calls_a_component(_folder: Path) -> None:
+    """The same component, the same function, from the terminal."""
+    values = ", ".join(f'{{city: "{row["city"]}", celsius: {row["celsius"]}}}' for row in CITIES)
+    shell("run", "--invoke", f"summarise([{values}])", f"{HERE}/readings.wat")
+
+
+def waits_run_together(folder: Path) -> None:
+    """A command of WASI 0.3, the asynchronous generation: three waits in the time of one."""
+    shell("run", str(programs.waiting_together(folder)))
+
+
+def cpython_starts_from_the_cache(folder: Path) -> None:
+    """CPython starts again: its 26 MB were compiled above, and are mapped from the cache now."""
+    start = time.perf_counter()
+    shell("run", f"{folder}/python.wasm", "-c", "print('hello again')")
+    say(f"whole process: {1000 * (time.perf_counter() - start):.0f} ms")
+
+
+STEPS: list[Callable[[Path], None]] = [
+    cpython_reads_a_folder,
+    resvg_draws_a_picture,
+    graphviz_draws_a_graph,
+    python_calls_a_component,
+    terminal_calls_a_component,
+    waits_run_together,
+    cpython_starts_from_the_cache,
+]
+
+
+def say(line: str) -> None:
+    """Print a line of what a step has to show."""
+    print(f"   {line}", flush=True)
+
+
+def shell(*arguments: str) -> None:
+    """Run ``wherry`` with ``arguments``, showing the command and what it prints."""
+    say("$ " + shlex.join(["wherry", *arguments]))
+    done = subprocess.run([WHERRY, *arguments], check=False, stdout=subprocess.PIPE, text=True)
+    for line in done.stdout.splitlines():
+        say(line)
+    if done.returncode != 0:
+        sys.exit(f"error: the demo stopped, as this command ended with {done.returncode}")
+
+
+def main(folder: Path) -> None:
+    """Run every step, and say what to type next."""
+    folder.mkdir(parents=True, exist_ok=True)
+    programs.link(folder)
+    for number, step in enumerate(STEPS, start=1):
+        print(f"{number}. {step.__doc__}", flush=True)
+        step(folder)
+        print()
+    print("Next, with `.venv/bin` on your PATH (`. .venv/bin/activate`):")
+    say(f"wherry run {folder}/python.wasm -c 'print(6 * 7)'")
+    say(f"wherry inspect {HERE}/readings.wat")
+    say("wherry run --help")
+
+
+if __name__ == "__main__":
+    main(Path(os.path.relpath(sys.argv[1] if len(sys.argv) > 1 else "build/demo")))

@@ -1,0 +1,51 @@
+"""What all tests share: a cache of their own, the command line as a user types it, and the demo run once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+# The environment's own: another `wherry` or `python3` on the PATH is not what is tested.
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment() -> Iterator[None]:
+    """Nothing of the user's leaks in: no ``WHERRY_*`` variable, no colours, no terminal's width."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WHERRY_")]:
+            patch.delenv(name)
+        patch.setenv("NO_COLOR", "1")
+        patch.setenv("COLUMNS", "100")
+        patch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+        yield
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One run of ``make demo``: the folder with its programs and pictures, and what it printed."""
+
+    folder: Path
+    output: str
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo, run once for all tests that look at it or use its programs."""
+    folder = tmp_path_factory.mktemp("demo") / "build" / "demo"
+    command = [sys.executable, "examples/demo/demo.py", str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    return Demo(folder, done.stdout)
