@@ -59,7 +59,11 @@ impl Limits {
     /// The limits of a guest inside another program, which cannot watch it: 30 s, 64 MiB of captured output.
     #[must_use]
     pub fn embedded() -> Self {
-        Self { timeout: Some(Duration::from_secs(30)), output: Some(64 * MIB), ..Self::terminal() }
+        Self {
+            timeout: Some(Duration::from_secs(30)),
+            output: Some(64 * MIB),
+            ..Self::terminal()
+        }
     }
 }
 
@@ -78,7 +82,8 @@ pub fn stack(text: &str) -> Result<usize> {
     if (LEAST_STACK..=MOST_STACK).contains(&bytes) {
         return Ok(bytes);
     }
-    Err(Error::new(Kind::Usage, "a stack has between 64KiB and 256MiB").with_hint("1MiB does for most programs"))
+    Err(Error::new(Kind::Usage, "a stack has between 64KiB and 256MiB")
+        .with_hint("1MiB does for most programs"))
 }
 
 /// Reads `none` as no limit, and everything else with `parse`.
@@ -86,7 +91,11 @@ pub fn stack(text: &str) -> Result<usize> {
 /// # Errors
 /// Those of `parse`.
 pub fn or_none<T>(text: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
-    if text.eq_ignore_ascii_case("none") { Ok(None) } else { parse(text).map(Some) }
+    if text.eq_ignore_ascii_case("none") {
+        Ok(None)
+    } else {
+        parse(text).map(Some)
+    }
 }
 
 /// Units of size. One letter is a power of 1024, as in Docker; `kB` and its kin are powers of 1000.
@@ -108,8 +117,13 @@ const SIZES: &[(&str, u64)] = &[
 ];
 
 /// Units of a count: powers of 1000.
-const COUNTS: &[(&str, u64)] =
-    &[("", 1), ("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000), ("t", 1_000_000_000_000)];
+const COUNTS: &[(&str, u64)] = &[
+    ("", 1),
+    ("k", 1_000),
+    ("m", 1_000_000),
+    ("g", 1_000_000_000),
+    ("t", 1_000_000_000_000),
+];
 
 /// Units of time, in nanoseconds.
 const TIMES: &[(&str, u64)] = &[
@@ -155,9 +169,13 @@ pub fn duration(text: &str) -> Result<Duration> {
     };
     let (mut total, mut rest) = (0_u64, text);
     loop {
-        let (nanoseconds, after) = amount(rest, TIMES, "duration").map_err(|error| fail(error.message().to_owned()))?;
+        let (nanoseconds, after) =
+            amount(rest, TIMES, "duration").map_err(|error| fail(error.message().to_owned()))?;
         let too_long = || fail("too long a duration".to_owned());
-        total = u64::try_from(nanoseconds).ok().and_then(|n| total.checked_add(n)).ok_or_else(too_long)?;
+        total = u64::try_from(nanoseconds)
+            .ok()
+            .and_then(|n| total.checked_add(n))
+            .ok_or_else(too_long)?;
         rest = after;
         if rest.is_empty() {
             break;
@@ -174,16 +192,22 @@ fn whole<T: TryFrom<u64>>(value: u128, rest: &str, what: &str) -> Result<T> {
     if !rest.is_empty() {
         return Err(Error::new(Kind::Usage, format!("not a {what}")));
     }
-    let value = u64::try_from(value).ok().and_then(|value| T::try_from(value).ok());
+    let value = u64::try_from(value)
+        .ok()
+        .and_then(|value| T::try_from(value).ok());
     value.ok_or_else(|| Error::new(Kind::Usage, format!("too large a {what}")))
 }
 
 /// Reads one number with its unit off the front of `text`: what it comes to, and what follows.
 fn amount<'a>(text: &'a str, units: &[(&str, u64)], what: &str) -> Result<(u128, &'a str)> {
     let fail = |message: String| Error::new(Kind::Usage, message);
-    let digits = text.find(|c: char| !matches!(c, '0'..='9' | '_' | '.')).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !matches!(c, '0'..='9' | '_' | '.'))
+        .unwrap_or(text.len());
     let (number, after) = text.split_at(digits);
-    let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+    let letters = after
+        .find(|c: char| c.is_ascii_digit() || c == '.')
+        .unwrap_or(after.len());
     let (name, rest) = after.split_at(letters);
 
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -209,7 +233,9 @@ fn amount<'a>(text: &'a str, units: &[(&str, u64)], what: &str) -> Result<(u128,
     let parts = fraction.parse::<u128>().map_err(|_| too_large())? * u128::from(*scale);
     let power = 10_u128.pow(u32::try_from(fraction.len()).map_err(|_| too_large())?);
     if parts % power != 0 {
-        return Err(fail(format!("not a whole number in the smallest unit of a {what}")));
+        return Err(fail(format!(
+            "not a whole number in the smallest unit of a {what}"
+        )));
     }
     Ok((scaled + parts / power, rest))
 }
@@ -258,10 +284,19 @@ mod tests {
 
     #[test]
     fn durations_are_exact() {
-        for (text, milliseconds) in
-            [("5s", 5_000), ("5", 5_000), ("250ms", 250), ("1m30s", 90_000), ("0.5h", 1_800_000), ("1d", 86_400_000)]
-        {
-            assert_eq!(duration(text).unwrap(), Duration::from_millis(milliseconds), "{text}");
+        for (text, milliseconds) in [
+            ("5s", 5_000),
+            ("5", 5_000),
+            ("250ms", 250),
+            ("1m30s", 90_000),
+            ("0.5h", 1_800_000),
+            ("1d", 86_400_000),
+        ] {
+            assert_eq!(
+                duration(text).unwrap(),
+                Duration::from_millis(milliseconds),
+                "{text}"
+            );
         }
     }
 

@@ -1,12 +1,30 @@
-//! How a run is done, beside what it is granted and what it may use up.
+//! One invocation as a record: [`Invocation`].
 //!
-//! A [`Policy`](crate::policy::Policy) and [`Limits`](crate::limits::Limits) mean the same in every place;
-//! what is here belongs to one invocation of a command: what to call, what to write, what to keep quiet about.
+//! A [`Policy`] and [`Limits`] mean the same in every place; the rest of this file belongs to one command that
+//! someone typed: what to run and to call, what to write, what to keep quiet about.
 
 use std::path::PathBuf;
 
-use crate::limits;
+use crate::limits::Limits;
+use crate::policy::Policy;
 use crate::{Error, Kind, Result};
+
+/// A command line that was understood: `wherry run [OPTIONS] FILE [ARGS...]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Invocation {
+    /// What to run.
+    pub file: PathBuf,
+    /// The guest's arguments, without its own name.
+    pub args: Vec<String>,
+    /// What the guest is granted.
+    pub policy: Policy,
+    /// What the guest may use up.
+    pub limits: Limits,
+    /// How the run is done.
+    pub options: Options,
+    /// Where compiled code is kept.
+    pub cache: CacheOptions,
+}
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,8 +100,11 @@ pub fn target(text: &str) -> Result<String> {
     if text == "pulley64" {
         return Ok(text.to_owned());
     }
-    Err(Error::new(Kind::Usage, "not a target that can run here")
-        .with_hint("`wherry run` takes `--target pulley64`; `wherry compile --target` builds for other machines"))
+    Err(
+        Error::new(Kind::Usage, "not a target that can run here").with_hint(
+            "`wherry run` takes `--target pulley64`; `wherry compile --target` builds for other machines",
+        ),
+    )
 }
 
 /// Reads the path of a file or folder.
@@ -95,18 +116,4 @@ pub fn path(text: &str) -> Result<PathBuf> {
         return Err(Error::new(Kind::Usage, "an empty path"));
     }
     Ok(PathBuf::from(text))
-}
-
-impl CacheOptions {
-    /// Sets the folder, which is made when it is first needed.
-    pub(crate) fn set_dir(&mut self, text: &str) -> Result<()> {
-        self.dir = Some(path(text)?);
-        Ok(())
-    }
-
-    /// Sets the most bytes to keep.
-    pub(crate) fn set_size(&mut self, text: &str) -> Result<()> {
-        self.size = Some(limits::size(text)?);
-        Ok(())
-    }
 }

@@ -1,0 +1,69 @@
+//! The process around an invocation, as a value: its variables and its current folder.
+//!
+//! What people type is read against this and never against the process itself, so that tests need not
+//! change the process and two threads may read two different ones.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// Variables and current folder of a process.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+    folder: PathBuf,
+}
+
+impl Environment {
+    /// An environment of these variables, in this folder.
+    #[must_use]
+    pub fn new(variables: Vec<(OsString, OsString)>, folder: PathBuf) -> Self {
+        Self { variables, folder }
+    }
+
+    /// The environment of this process.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::Kind::NotFound) or [`Kind::Io`](crate::Kind::Io) when the current folder
+    /// was removed or may not be read.
+    pub fn of_process() -> Result<Self> {
+        let folder = std::env::current_dir().map_err(|error| Error::io("the current folder", &error))?;
+        Ok(Self::new(std::env::vars_os().collect(), folder))
+    }
+
+    /// The value of a variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsString> {
+        self.variables
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The current folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the user's settings are: the base directory of the XDG specification, on Windows `%APPDATA%`.
+    #[must_use]
+    pub fn user_file(&self) -> Option<PathBuf> {
+        let absolute = |name: &str| {
+            self.get(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let base = absolute("XDG_CONFIG_HOME")
+            .or_else(|| if cfg!(windows) { absolute("APPDATA") } else { None })
+            .or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
+        Some(base.join("wherry").join("config.toml"))
+    }
+
+    /// Where the settings of the project in the current folder are.
+    #[must_use]
+    pub fn project_file(&self) -> PathBuf {
+        self.folder.join(".wherry.toml")
+    }
+}
