@@ -41,11 +41,10 @@ def waiting_together(folder: Path) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             output = Path(scratch) / "together.wasm"
-            componentize = [Path(sys.executable).with_name("componentize-py"), "--quiet"]
-            world = ["-d", source / "together.wit", "-w", "command"]
-            subprocess.run(
-                [*componentize, *world, "componentize", "together", "-p", source, "-o", output], check=True
-            )
+            componentize = [str(Path(sys.executable).with_name("componentize-py")), "--quiet"]
+            world = ["-d", str(source / "together.wit"), "-w", "command"]
+            module = ["componentize", "together", "-p", str(source), "-o", str(output)]
+            subprocess.run([*componentize, *world, *module], check=True)
             output.replace(built)  # whole or not at all, however many demos run at once
     place = folder / "together.wasm"
     place.unlink(missing_ok=True)

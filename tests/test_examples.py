@@ -1,0 +1,118 @@
+"""Every example works as it stands: in README, in the documentation and in docstrings.
+
+Python is run, console sessions are typed: each line after ``$`` goes to a shell, and what it prints must be
+what stands below it; ``...`` stands for anything. A document is run from top to bottom in one fresh folder.
+What sets a machine up (``make demo``, ``pip install .``) is left to ``tests/e2e/test_install.py``.
+"""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sybil import Example, Sybil
+from sybil.document import Document, PythonDocStringDocument
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from sybil.parsers.markdown.codeblock import CodeBlockParser
+from sybil.parsers.rest import DocTestParser
+from sybil.parsers.rest import PythonCodeBlockParser as RestPythonCodeBlockParser
+
+if TYPE_CHECKING:
+    from tests.conftest import Demo
+
+ROOT = Path(__file__).parent.parent
+SETUP = ("git clone ", "cd ", "make ", "pip install ", "python3 -m venv ", ". .venv/")
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+MODULES = sorted(path for path in (ROOT / "wherry").rglob("*.py") if ">>> " in path.read_text())
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def type_console(example: Example) -> None:
+    """Type the commands of a console session and compare what they print."""
+    for command, expected in commands(example.parsed):
+        if command.startswith(SETUP):
+            continue
+        done = subprocess.run(
+            ["bash", "-c", command],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        if not doctest.OutputChecker().check_output(expected, done.stdout, OPTIONS):
+            where = f"{example.path}:{example.line}"
+            raise AssertionError(f"{where}: $ {command}\n\nexpected:\n{expected}\nprinted:\n{done.stdout}")
+
+
+def commands(session: str) -> list[tuple[str, str]]:
+    """The commands of a console session, each with what stands below it; ``>`` continues a command."""
+    found: list[tuple[str, str]] = []
+    for line in textwrap.dedent(session).splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], ""))
+        elif line.startswith("> "):
+            command, _ = found[-1]
+            found[-1] = (f"{command}\n{line[2:]}", "")
+        elif found:
+            command, expected = found[-1]
+            found[-1] = (command, f"{expected}{line}\n")
+    return found
+
+
+def write_file(example: Example) -> None:
+    """Save a text component whose first line is ``;; NAME.wat``, as the page says above it."""
+    first, _, _ = example.parsed.partition("\n")
+    if first.startswith(";; ") and first.endswith(".wat"):
+        Path(first.removeprefix(";; ")).write_text(example.parsed)
+
+
+MARKDOWN = Sybil(
+    parsers=[
+        CodeBlockParser("console", type_console),
+        CodeBlockParser("wat", write_file),
+        PythonCodeBlockParser(doctest_optionflags=OPTIONS),
+        SkipParser(),
+    ],
+    document_types={".md": Document},
+)
+DOCSTRINGS = Sybil(
+    parsers=[DocTestParser(optionflags=OPTIONS), RestPythonCodeBlockParser()],
+    document_types={".py": PythonDocStringDocument},
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Demo) -> Path:
+    """A folder to type in, where ``make demo`` has been."""
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "demo").symlink_to(demo.folder)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.usefixtures("folder")
+def test_examples_of_pages_work(page: Path) -> None:
+    """What a page tells a reader to type does what the page says."""
+    for example in MARKDOWN.parse(page).examples():
+        example.evaluate()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
+@pytest.mark.usefixtures("folder")
+def test_examples_of_docstrings_work(module: Path) -> None:
+    """What a docstring shows is what happens."""
+    for example in DOCSTRINGS.parse(module).examples():
+        example.evaluate()
+
+
+def test_readme_has_examples() -> None:
+    """The runner finds console sessions and files to save: an empty list would pass all the rest."""
+    evaluators = {example.region.evaluator for example in MARKDOWN.parse(ROOT / "README.md").examples()}
+    assert {type_console, write_file} < evaluators
