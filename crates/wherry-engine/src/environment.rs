@@ -67,3 +67,15 @@ impl Environment {
         self.folder.join(".wherry.toml")
     }
 }
+
+/// Lets a closed pipe end this process, as it ends any program of a shell: `wherry run ... | head -1`.
+///
+/// Python and Rust ignore the signal and get an error from each write instead, which a guest would have to
+/// handle and most do not.
+pub fn end_on_closed_pipe() {
+    #[cfg(unix)]
+    // SAFETY: the default action of a signal is no code of ours that could run at a bad moment.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
