@@ -17,20 +17,16 @@ pub const DEEPEST: usize = 100;
 pub const MOST_PARTS: usize = 2_000;
 /// How many kinds of section are told apart in one part; custom sections may have millions of names.
 const MOST_LABELS: usize = 50;
+/// What the custom sections beyond that are counted as.
+const REST: &str = "custom, others";
 
 /// The frame of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Layout {
     /// The file itself first, then what is nested in it, in the order of the file.
     pub parts: Vec<Part>,
     /// Languages, tools and libraries that say they had a part in it, each once.
     pub producers: Vec<Producer>,
-    /// The names of what the outermost component imports.
-    #[serde(skip)]
-    pub imports: Vec<String>,
-    /// The names of what the outermost component exports.
-    #[serde(skip)]
-    pub exports: Vec<String>,
 }
 
 /// A module or component, the outermost one or nested.
@@ -107,16 +103,6 @@ pub fn layout(bytes: &[u8]) -> Result<Layout> {
                 size = within(bytes, unchecked_range);
             }
             Payload::CodeSectionStart { count, .. } => reader.add_functions(*count),
-            Payload::ComponentImportSection(imports) if reader.at_root() => {
-                for import in imports.clone() {
-                    reader.layout.imports.push(import?.name.name.to_owned());
-                }
-            }
-            Payload::ComponentExportSection(exports) if reader.at_root() => {
-                for export in exports.clone() {
-                    reader.layout.exports.push(export?.name.name.to_owned());
-                }
-            }
             Payload::CustomSection(section) => reader.read_custom(section),
             Payload::End(_) => {
                 reader.open.pop();
@@ -128,7 +114,6 @@ pub fn layout(bytes: &[u8]) -> Result<Layout> {
     if reader.layout.parts.is_empty() {
         return Err(Error::Invalid("the file is empty".to_owned()));
     }
-    reader.layout.producers = reader.producers;
     Ok(reader.layout)
 }
 
@@ -137,36 +122,15 @@ fn within(bytes: &[u8], range: &Range<usize>) -> usize {
     range.end.min(bytes.len()).saturating_sub(range.start)
 }
 
+#[derive(Default)]
 struct Reader {
     layout: Layout,
-    producers: Vec<Producer>,
     known: BTreeSet<Producer>,
     /// The places of the parts that are being read, innermost last.
     open: Vec<usize>,
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        let layout = Layout {
-            parts: Vec::new(),
-            producers: Vec::new(),
-            imports: Vec::new(),
-            exports: Vec::new(),
-        };
-        Self {
-            layout,
-            producers: Vec::new(),
-            known: BTreeSet::new(),
-            open: Vec::new(),
-        }
-    }
-}
-
 impl Reader {
-    fn at_root(&self) -> bool {
-        self.open.len() == 1
-    }
-
     fn open(&mut self, encoding: Encoding, size: usize) -> Result<()> {
         if self.open.len() >= DEEPEST {
             return Err(Error::TooLarge(format!(
@@ -211,15 +175,19 @@ impl Reader {
         };
         let Some(part) = self.innermost() else { return };
         let size = range.len() as u64;
-        let name = if part.sections.len() < MOST_LABELS {
-            name
-        } else {
-            "custom, others".to_owned()
-        };
-        match part.sections.iter_mut().find(|section| section.name == name) {
-            Some(section) => section.size += size,
-            None => part.sections.push(Section { name, size }),
-        }
+        let known = part.sections.iter().position(|section| section.name == name);
+        let place = known.unwrap_or_else(|| {
+            if part.sections.len() < MOST_LABELS {
+                part.sections.push(Section { name, size: 0 });
+            } else if part.sections.len() == MOST_LABELS {
+                part.sections.push(Section {
+                    name: REST.to_owned(),
+                    size: 0,
+                });
+            }
+            part.sections.len() - 1
+        });
+        part.sections[place].size += size;
     }
 
     /// Takes names and producers out. What is malformed there is nobody's loss: engines ignore it too.
@@ -234,7 +202,7 @@ impl Reader {
                             version: value.version.to_owned(),
                         };
                         if self.known.insert(producer.clone()) {
-                            self.producers.push(producer);
+                            self.layout.producers.push(producer);
                         }
                     }
                 }

@@ -3,16 +3,22 @@
 //! - [`wit::model`] reads the interface of a component or core module into the one [`model`] of it, which the
 //!   runtime, `inspect` and the generators of bindings share; [`signature`] prints parts of it.
 //! - [`layout::layout`] reads what the file is made of.
+//! - [`inspect::inspect`] puts both together with what the file [`needs`] and which [`places`] it fits.
 //!
 //! Every function takes bytes from anybody: what is malformed is an [`Error`], never a panic, and time and
 //! memory stay in proportion to the file.
 
+mod component;
 pub mod error;
+pub mod inspect;
 pub mod layout;
 pub mod model;
 mod module;
+pub mod needs;
+pub mod places;
 mod quiet;
 pub mod signature;
+mod surface;
 pub mod wit;
 
 pub use error::{Error, Result};

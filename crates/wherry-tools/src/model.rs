@@ -19,8 +19,8 @@ pub enum Model {
     Module(Core),
     /// A WIT package in binary form: interfaces without code.
     Package {
-        /// The name of the package, such as `wasi:io@0.2.0`.
-        name: String,
+        /// The names of its interfaces and worlds, such as `wasi:io/poll@0.2.0`.
+        names: Vec<String>,
     },
 }
 
@@ -45,6 +45,17 @@ pub enum Item {
     Function(Function),
     /// A type of the component itself.
     Type(NamedType),
+    /// Something that has no type in WIT and can be neither called nor read.
+    Other(Other),
+}
+
+/// A module, component or value that a component imports or exports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Other {
+    /// The name as the component has it.
+    pub name: String,
+    /// `module`, `component` or `value`.
+    pub kind: &'static str,
 }
 
 /// An interface that a component imports or exports.
@@ -56,8 +67,6 @@ pub struct Interface {
     pub functions: Vec<Function>,
     /// The types that the interface defines or uses, in the order of the file.
     pub types: Vec<NamedType>,
-    /// Documentation, where the file carries it.
-    pub docs: Option<String>,
 }
 
 /// A type under the name that an interface or a component gives it.
@@ -88,8 +97,6 @@ pub struct Function {
     pub params: Vec<Param>,
     /// The type of the result, if there is one.
     pub result: Option<Type>,
-    /// Documentation, where the file carries it.
-    pub docs: Option<String>,
 }
 
 /// How a function is called.
@@ -157,8 +164,6 @@ pub struct TypeDef {
     /// What it is.
     #[serde(flatten)]
     pub kind: TypeKind,
-    /// Documentation, where the file carries it.
-    pub docs: Option<String>,
 }
 
 /// What a defined type is.
@@ -258,8 +263,6 @@ pub struct Field {
     /// The type of the field.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// Documentation, where the file carries it.
-    pub docs: Option<String>,
 }
 
 /// A case of a variant.
@@ -269,8 +272,6 @@ pub struct Case {
     pub name: String,
     /// What the case carries, if anything.
     pub payload: Option<Type>,
-    /// Documentation, where the file carries it.
-    pub docs: Option<String>,
 }
 
 /// What a core module imports and exports.
@@ -413,7 +414,7 @@ pub fn functions(items: &[Item]) -> impl Iterator<Item = (Option<&str>, &Functio
         let (interface, functions) = match item {
             Item::Interface(interface) => (Some(interface.name.as_str()), interface.functions.as_slice()),
             Item::Function(function) => (None, std::slice::from_ref(function)),
-            Item::Type(_) => (None, [].as_slice()),
+            Item::Type(_) | Item::Other(_) => (None, [].as_slice()),
         };
         functions.iter().map(move |function| (interface, function))
     })

@@ -209,6 +209,7 @@ pub(crate) fn length(world: &World) -> u64 {
             }
             Item::Function(function) => function_length(&lengths, function),
             Item::Type(named) => named.name.len() as u64,
+            Item::Other(other) => other.name.len() as u64,
         };
         total = total.saturating_add(used);
     }
