@@ -25,17 +25,46 @@ const LONGEST_CHAIN: usize = 1_000;
 
 /// Reads the imports, then the exports, so that a type that is both is defined by the import.
 pub(crate) fn world(border: &Border) -> World {
-    let mut reader = Reader {
-        border,
-        types: Vec::new(),
-        places: HashMap::new(),
-        resources: HashMap::new(),
-    };
+    let mut reader = Reader::new(border);
     let imports = reader.items(&border.imports);
     let exports = reader.items(&border.exports);
     World {
         imports,
         exports,
+        types: reader.types,
+    }
+}
+
+/// How many component types a WIT package wraps around a world.
+const WRAPPED: usize = 2;
+
+/// Reads what a WIT package defines: interfaces as they are, worlds as what they import and export.
+pub(crate) fn packaged(border: &Border) -> World {
+    let mut reader = Reader::new(border);
+    let mut defined = Vec::new();
+    // A package exports a component type for each of its items, which wraps an interface or, once more, a world.
+    let mut wrappers: Vec<_> = border.exports.iter().map(|(_, ty)| (*ty, 0)).collect();
+    while let Some((ty, depth)) = wrappers.pop() {
+        let (ComponentEntityType::Component(id)
+        | ComponentEntityType::Type {
+            created: ComponentAnyTypeId::Component(id),
+            ..
+        }) = ty
+        else {
+            continue;
+        };
+        let mut scope = Scope::new();
+        let wrapped = &border.types[id];
+        for (name, item) in wrapped.imports.iter().chain(&wrapped.exports) {
+            defined.push(reader.item(&mut scope, name, item.ty));
+            if depth < WRAPPED {
+                wrappers.push((item.ty, depth + 1));
+            }
+        }
+    }
+    World {
+        imports: Vec::new(),
+        exports: defined,
         types: reader.types,
     }
 }
@@ -52,7 +81,16 @@ struct Reader<'a> {
 /// The resources of one interface by name, for the methods that follow them.
 type Scope = HashMap<String, u32>;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(border: &'a Border) -> Self {
+        Self {
+            border,
+            types: Vec::new(),
+            places: HashMap::new(),
+            resources: HashMap::new(),
+        }
+    }
+
     fn items(&mut self, items: &[(String, ComponentEntityType)]) -> Vec<Item> {
         let mut scope = Scope::new();
         items
