@@ -1,0 +1,159 @@
+//! What the engine keeps for one running guest: its WASI state, its counters, and who may stop it.
+//!
+//! [`Guest`] is the data of every store. What a guest was refused is noted in [`Meter`], so that a trap that follows can
+//! say why.
+
+use crate::error::{Error, Kind, Result};
+use crate::limits::Limits;
+use crate::policy::Policy;
+use crate::stdio::Stdio;
+use crate::watch::Watch;
+use std::any::Any;
+use std::sync::Arc;
+use wasmtime::{ResourceLimiter, StoreLimits};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// The state of one guest.
+pub struct Guest {
+    /// WASI of all three generations; they share files, streams and clocks.
+    pub wasi: WasiP1Ctx,
+    /// What the guest has used up.
+    pub meter: Meter,
+    /// Who may stop it, and when it has to end.
+    pub watch: Watch,
+    /// The host functions of the embedding program, by the type that the linker was made for.
+    pub host: Option<Arc<dyn Any + Send + Sync>>,
+    http: WasiHttpCtx,
+    requests: crate::wasi::NoRequests,
+}
+
+impl Guest {
+    /// A guest that was granted `policy` and may use `limits`.
+    ///
+    /// # Errors
+    /// [`Kind::Grant`] when a folder cannot be opened.
+    pub fn new(policy: &Policy, limits: &Limits, arguments: &[String], stdio: Stdio) -> Result<Self> {
+        let mut builder = WasiCtxBuilder::new();
+        // A guest has a thread of its own, which may block: no detour over a pool of threads for each read.
+        builder.allow_blocking_current_thread(true).args(arguments).envs(&policy.env);
+        if let Some(folder) = &policy.workdir {
+            builder.initial_cwd(folder).env("PWD", folder);
+        }
+        for dir in &policy.dirs {
+            let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+            builder.preopened_dir(&dir.host, &dir.guest, permissions).map_err(|error| {
+                Error::new(Kind::Grant, format!("`{}` cannot be granted: {error}", dir.host.display()))
+                    .with_hint("grant a folder that exists and that you may read")
+            })?;
+        }
+        stdio.attach(&mut builder, limits);
+        let mut wasi = builder.build_p1();
+        wasi.ctx().table.set_max_capacity(limits.handles as usize);
+        Ok(Self {
+            wasi,
+            meter: Meter::new(limits),
+            watch: Watch::default(),
+            host: None,
+            http: WasiHttpCtx::new(),
+            requests: crate::wasi::NoRequests,
+        })
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.ctx()
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let table: &mut ResourceTable = self.wasi.ctx().table;
+        WasiHttpCtxView { hooks: &mut self.requests, table, ctx: &mut self.http }
+    }
+}
+
+/// Bytes that one element of a table stands for.
+const TABLE_ELEMENT: usize = std::mem::size_of::<usize>();
+
+/// Counts memory and tables of a guest, all its instances together.
+#[derive(Debug)]
+pub struct Meter {
+    limit: usize,
+    used: usize,
+    refused: bool,
+    counts: StoreLimits,
+}
+
+impl Meter {
+    fn new(limits: &Limits) -> Self {
+        let counts = wasmtime::StoreLimitsBuilder::new()
+            .instances(limits.instances as usize)
+            .tables(limits.tables as usize)
+            .memories(limits.instances as usize)
+            .build();
+        Self { limit: usize::try_from(limits.memory).unwrap_or(usize::MAX), used: 0, refused: false, counts }
+    }
+
+    /// Whether the guest was refused memory that it asked for.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Bytes that the guest uses.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Bytes that the guest may use.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn grow(&mut self, bytes: usize) -> bool {
+        match self.used.checked_add(bytes) {
+            Some(used) if used <= self.limit => {
+                self.used = used;
+                true
+            }
+            _ => {
+                self.refused = true;
+                false
+            }
+        }
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Past its own maximum a memory cannot grow, whatever the limit is.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.grow(desired - current))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        Ok(self.grow((desired - current).saturating_mul(TABLE_ELEMENT)))
+    }
+
+    fn instances(&self) -> usize {
+        self.counts.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.counts.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.counts.memories()
+    }
+}

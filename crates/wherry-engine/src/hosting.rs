@@ -1,0 +1,115 @@
+//! Functions and resources that the embedding program implements, as definitions in a linker.
+//!
+//! A definition knows only the place of its function in the list of imports. The functions themselves are in the store of
+//! each instance, so that a program is linked once and instantiated with different functions.
+
+use crate::error::{Error, Kind, Result};
+use crate::exports::{Import, Surface};
+use crate::guest::Guest;
+use crate::instance::Host;
+use crate::program::Program;
+use crate::values::{Lifted, Port, Returned, host_resource};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::{Module, StoreContextMut};
+
+/// Defines what a component imports beyond WASI.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for an asynchronous function, [`Kind::Link`] when the engine refuses a name.
+pub fn define<P: Port>(linker: &mut Linker<Guest>, surface: &Surface) -> Result<()> {
+    let refused = |error: wasmtime::Error| Error::new(Kind::Link, format!("an import cannot be defined: {error:#}"));
+    let mut interfaces: BTreeMap<Option<&str>, Vec<(usize, &Import)>> = BTreeMap::new();
+    for (index, import) in surface.imports.iter().enumerate() {
+        interfaces.entry(import.interface.as_deref()).or_default().push((index, import));
+    }
+    for (interface, _) in &surface.resources {
+        interfaces.entry(interface.as_deref()).or_default();
+    }
+    for (interface, imports) in interfaces {
+        let mut root = linker.root();
+        let mut place = match interface {
+            Some(name) => root.instance(name).map_err(refused)?,
+            None => root,
+        };
+        for (index, (of, name)) in (0_u32..).zip(&surface.resources) {
+            if of.as_deref() == interface {
+                place.resource(name, host_resource(index), release::<P>).map_err(refused)?;
+            }
+        }
+        for (index, import) in imports {
+            if import.asynchronous {
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    format!("the import `{}` is `async`, which host functions cannot be yet", import.name),
+                ));
+            }
+            function::<P>(&mut place, index, import).map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+/// The guest dropped a handle: the host value goes.
+fn release<P: Port>(store: StoreContextMut<'_, Guest>, handle: u32) -> wasmtime::Result<()> {
+    drop(host::<P>(&store)?.context.take(handle));
+    Ok(())
+}
+
+fn host<P: Port>(store: &StoreContextMut<'_, Guest>) -> wasmtime::Result<Arc<Host<P>>> {
+    let host = store.data().host.clone().and_then(|host| host.downcast::<Host<P>>().ok());
+    host.ok_or_else(|| Error::new(Kind::Internal, "an instance without host functions").into())
+}
+
+/// Defines one function. The engine wants the number of flat values at compile time; each number has its own copy.
+fn function<P: Port>(place: &mut LinkerInstance<'_, Guest>, index: usize, import: &Import) -> wasmtime::Result<()> {
+    macro_rules! by_count {
+        ($($count:literal)*) => {
+            match (import.flat_params.unwrap_or(0), import.flat_results) {
+                $(
+                    ($count, 0) => typed::<P, $count, 0>(place, index, import),
+                    ($count, _) => typed::<P, $count, 1>(place, index, import),
+                )*
+                (count, _) => wasmtime::bail!("{count} flat values"),
+            }
+        };
+    }
+    by_count!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+}
+
+fn typed<P: Port, const PARAMS: usize, const RESULTS: usize>(
+    place: &mut LinkerInstance<'_, Guest>,
+    index: usize,
+    import: &Import,
+) -> wasmtime::Result<()> {
+    let fallible = import.fallible;
+    place.func_wrap(
+        &import.name,
+        move |store: StoreContextMut<'_, Guest>, arguments: Lifted<P, PARAMS>| -> wasmtime::Result<Returned<P, RESULTS>> {
+            let host = host::<P>(&store)?;
+            let function = host
+                .functions
+                .get(index)
+                .ok_or_else(|| Error::new(Kind::Internal, "an import without a host function"))?;
+            Ok(Returned(P::invoke(function, arguments.0, fallible)?))
+        },
+    )
+}
+
+/// Refuses a core module that imports more than WASI, and says what.
+///
+/// # Errors
+/// [`Kind::Link`] with the list.
+pub fn refuse_unknown(program: &Program, module: &Module) -> Result<()> {
+    let unknown: Vec<String> = module
+        .imports()
+        .filter(|import| !matches!(import.module(), "wasi_snapshot_preview1" | "wasi_unstable"))
+        .map(|import| format!("`{}` from `{}`", import.name(), import.module()))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Link, format!("`{}` imports what nothing provides: {}", program.name, unknown.join(", ")))
+        .with_hint("core modules get WASI and nothing else; build it as a component to give it functions of your own"))
+}

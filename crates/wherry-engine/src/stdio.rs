@@ -1,0 +1,291 @@
+//! The standard streams of a guest: the terminal's own, files, memory, or nothing.
+//!
+//! Output is written at once and as it is: no buffer stands between a guest and the descriptor, so that pipes and
+//! terminals see what a native program would show. What both outputs write counts against one limit.
+
+use crate::error::{Error, Kind};
+use crate::limits::Limits;
+use std::fs::File;
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::cli::{InputFile, IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::pipe::{ClosedInputStream, MemoryInputPipe};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+/// The most that one write hands over; the guest writes the rest with its next one.
+const CHUNK: usize = 64 << 10;
+
+/// Where a guest reads from.
+#[derive(Default)]
+pub enum Input {
+    /// At once at the end.
+    #[default]
+    Empty,
+    /// What this process reads.
+    Inherit,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// A file or pipe.
+    File(File),
+}
+
+/// Where a guest writes to.
+#[derive(Default)]
+pub enum Output {
+    /// Nowhere.
+    #[default]
+    Discard,
+    /// Where this process writes, by the number of the descriptor.
+    Inherit(Standard),
+    /// Into memory.
+    Buffer(Buffer),
+    /// A file or pipe.
+    File(File),
+}
+
+/// One of this process's own outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standard {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// The three standard streams.
+#[derive(Default)]
+pub struct Stdio {
+    /// Standard input.
+    pub input: Input,
+    /// Standard output.
+    pub output: Output,
+    /// Standard error.
+    pub error: Output,
+}
+
+impl Stdio {
+    /// The streams of this process.
+    #[must_use]
+    pub fn inherit() -> Self {
+        Self { input: Input::Inherit, output: Output::Inherit(Standard::Out), error: Output::Inherit(Standard::Err) }
+    }
+
+    /// Hands the streams to a guest.
+    pub(crate) fn attach(self, builder: &mut WasiCtxBuilder, limits: &Limits) {
+        match self.input {
+            Input::Empty => builder.stdin(Closed),
+            Input::Inherit => builder.inherit_stdin(),
+            Input::Bytes(bytes) => builder.stdin(MemoryInputPipe::new(bytes)),
+            Input::File(file) => builder.stdin(InputFile::new(file)),
+        };
+        let room = limits.output.map(|limit| Arc::new(Room { limit, left: AtomicU64::new(limit) }));
+        if let Some(writer) = Writer::new(self.output, room.clone()) {
+            builder.stdout(writer);
+        }
+        if let Some(writer) = Writer::new(self.error, room) {
+            builder.stderr(writer);
+        }
+    }
+}
+
+/// Bytes that a guest wrote, shared with whoever reads them.
+#[derive(Debug, Clone, Default)]
+pub struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    /// Takes what was written so far.
+    #[must_use]
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn append(&self, bytes: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+    }
+}
+
+/// What may still be written.
+struct Room {
+    limit: u64,
+    left: AtomicU64,
+}
+
+impl Room {
+    /// Takes room for `wanted` bytes and says how many there was room for.
+    fn take(&self, wanted: usize) -> usize {
+        let wanted = wanted as u64;
+        let before = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(wanted)))
+            .unwrap_or(0);
+        usize::try_from(before.min(wanted)).unwrap_or(usize::MAX)
+    }
+
+    fn struck(&self) -> Error {
+        Error::new(Kind::Output, format!("the guest wrote more than the limit of {} bytes of output", self.limit))
+            .with_hint("raise it with `--max-output`")
+    }
+}
+
+/// One output of a guest.
+#[derive(Clone)]
+struct Writer {
+    target: Target,
+    room: Option<Arc<Room>>,
+}
+
+#[derive(Clone)]
+enum Target {
+    File(Arc<File>),
+    Standard(Standard),
+    Buffer(Buffer),
+}
+
+impl Writer {
+    fn new(output: Output, room: Option<Arc<Room>>) -> Option<Self> {
+        let target = match output {
+            Output::Discard => return None,
+            Output::Inherit(standard) => Target::Standard(standard),
+            Output::Buffer(buffer) => Target::Buffer(buffer),
+            Output::File(file) => Target::File(Arc::new(file)),
+        };
+        Some(Self { target, room })
+    }
+
+    /// Writes all of it, or up to the limit; `Err(Ok(..))` is the limit, `Err(Err(..))` the host.
+    fn put(&self, bytes: &[u8]) -> std::result::Result<(), std::result::Result<Error, io::Error>> {
+        let room = self.room.as_ref().map_or(bytes.len(), |room| room.take(bytes.len()));
+        self.write_all(&bytes[..room]).map_err(Err)?;
+        match &self.room {
+            Some(limit) if room < bytes.len() => Err(Ok(limit.struck())),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        match &self.target {
+            Target::File(file) => (&**file).write_all(bytes),
+            Target::Standard(standard) => standard.write_all(bytes),
+            Target::Buffer(buffer) => {
+                buffer.append(bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Standard {
+    /// Writes past the standard library's buffers.
+    #[cfg(unix)]
+    fn write_all(self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = match self {
+                Standard::Out => rustix::io::write(rustix::stdio::stdout(), bytes),
+                Standard::Err => rustix::io::write(rustix::stdio::stderr(), bytes),
+            };
+            match written {
+                Ok(count) => bytes = &bytes[count..],
+                Err(rustix::io::Errno::INTR) => {}
+                // The other side of a pipe may have made it non-blocking.
+                Err(rustix::io::Errno::AGAIN) => std::thread::sleep(std::time::Duration::from_millis(1)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes and flushes.
+    #[cfg(not(unix))]
+    fn write_all(self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Standard::Out => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
+            Standard::Err => io::stderr().write_all(bytes).and_then(|()| io::stderr().flush()),
+        }
+    }
+}
+
+impl IsTerminal for Writer {
+    fn is_terminal(&self) -> bool {
+        match &self.target {
+            Target::File(file) => io::IsTerminal::is_terminal(&**file),
+            Target::Standard(Standard::Out) => io::IsTerminal::is_terminal(&io::stdout()),
+            Target::Standard(Standard::Err) => io::IsTerminal::is_terminal(&io::stderr()),
+            Target::Buffer(_) => false,
+        }
+    }
+}
+
+impl StdoutStream for Writer {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Writer {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Writer {
+    fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
+        self.put(&bytes).map_err(|error| match error {
+            Ok(limit) => StreamError::Trap(limit.into()),
+            Err(host) if host.kind() == io::ErrorKind::BrokenPipe => StreamError::Closed,
+            Err(host) => StreamError::LastOperationFailed(host.into()),
+        })
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(CHUNK)
+    }
+}
+
+impl AsyncWrite for Writer {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(match self.put(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(Ok(limit)) => Err(io::Error::other(limit)),
+            Err(Err(host)) => Err(host),
+        })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// An input that is at its end.
+struct Closed;
+
+impl IsTerminal for Closed {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl wasmtime_wasi::cli::StdinStream for Closed {
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncRead + Send + Sync> {
+        Box::new(tokio::io::empty())
+    }
+
+    fn p2_stream(&self) -> Box<dyn wasmtime_wasi::p2::InputStream> {
+        Box::new(ClosedInputStream)
+    }
+}

@@ -1,0 +1,91 @@
+//! From what the engine says of a failed call to an [`Error`] that says what happened to the guest.
+//!
+//! One function decides, in this order: an error of ours that passed through, an exit, a limit that struck, a trap.
+
+use crate::error::{Error, Frame, Kind};
+use crate::guest::Guest;
+use wasmtime::component::__internal::wasmtime_environ::demangle_function_name;
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+/// Says what ended a call.
+#[must_use]
+pub fn classify(error: wasmtime::Error, guest: &Guest) -> Error {
+    let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return exited(exit.0);
+    }
+    match error.downcast::<Error>() {
+        Ok(mut ours) if ours.kind() == Kind::Trap => match ours.take_payload().map(|inner| inner.downcast()) {
+            // The engine failed while a value was written or read: what it said counts.
+            Some(Ok(inner)) => classify(*inner, guest),
+            _ => ours.with_frames(frames),
+        },
+        Ok(ours) => ours.with_frames(frames),
+        Err(error) => trapped(&error, guest).with_frames(frames),
+    }
+}
+
+/// The guest ended itself.
+fn exited(code: i32) -> Error {
+    // What a shell sees of an exit code is its low byte.
+    let code = code.to_le_bytes()[0];
+    Error::new(Kind::Exit, format!("the guest exited with code {code}")).with_exit_code(code)
+}
+
+fn trapped(error: &wasmtime::Error, guest: &Guest) -> Error {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => Error::new(Kind::Stack, "the guest used up its stack")
+            .with_hint("raise it with `--stack`, such as `--stack 8MiB`"),
+        Some(Trap::OutOfFuel) => {
+            Error::new(Kind::Fuel, "the guest used up its fuel").with_hint("raise it with `--fuel`")
+        }
+        trap if guest.meter.refused() => out_of_memory(trap, guest),
+        Some(trap) => Error::new(Kind::Trap, format!("the guest trapped: {}", name(*trap))),
+        None => Error::new(Kind::Trap, format!("the guest failed: {}", error.root_cause())),
+    }
+}
+
+/// A trap after memory was refused: that is most likely why.
+fn out_of_memory(trap: Option<&Trap>, guest: &Guest) -> Error {
+    let what = trap.map_or_else(|| "failed".to_owned(), |trap| format!("trapped ({})", name(*trap)));
+    Error::new(
+        Kind::Memory,
+        format!("the guest {what} after it was refused memory over the limit of {} bytes", guest.meter.limit()),
+    )
+    .with_hint("raise it with `--memory`, such as `--memory 2GiB`")
+}
+
+/// The engine's words for a trap, without their prefix.
+fn name(trap: Trap) -> String {
+    let words = trap.to_string();
+    words.strip_prefix("wasm trap: ").unwrap_or(&words).to_owned()
+}
+
+fn frames(backtrace: &WasmBacktrace) -> Vec<Frame> {
+    backtrace
+        .frames()
+        .iter()
+        .map(|frame| {
+            let symbol = frame.symbols().first();
+            Frame {
+                function: symbol
+                    .and_then(|symbol| symbol.name())
+                    .or_else(|| frame.func_name())
+                    .map(|name| demangled(name)),
+                index: frame.func_index(),
+                module: frame.module().name().map(str::to_owned),
+                location: symbol.and_then(|symbol| Some((symbol.file()?.to_owned(), symbol.line()?))),
+            }
+        })
+        .collect()
+}
+
+/// A name as people wrote it, where the tool-chain mangled it.
+fn demangled(name: &str) -> String {
+    let mut text = String::new();
+    match demangle_function_name(&mut text, name) {
+        Ok(()) => text,
+        Err(_) => name.to_owned(),
+    }
+}

@@ -1,0 +1,87 @@
+//! WASI for guests: which interfaces a linker offers, for core modules and for components.
+//!
+//! The three generations stand beside each other. A linker is made once per engine and cloned where an embedding program
+//! adds functions of its own. All of it is asynchronous inside, so that a guest that waits can be stopped.
+
+use crate::error::{Error, Kind, Result};
+use crate::guest::Guest;
+use crate::program::Program;
+use wasmtime::component::Linker as ComponentLinker;
+use wasmtime::{Engine, Linker};
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
+
+/// Both names that core modules know WASI by.
+const PREVIEWS: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+
+/// The interfaces that a linker offers to components begin so; all else comes from the embedding program.
+const INTERFACES: [&str; 7] =
+    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:http/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+
+/// Whether an imported interface is one that Wherry provides itself.
+#[must_use]
+pub fn provides(interface: &str) -> bool {
+    INTERFACES.iter().any(|known| interface.starts_with(known))
+}
+
+/// A linker for core modules: WASI 0.1 and the `wasi_unstable` before it.
+///
+/// # Errors
+/// [`Kind::Internal`] when the engine refuses a definition.
+pub fn module_linker(engine: &Engine) -> Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    linker.allow_shadowing(true);
+    let add = |linker: &mut Linker<Guest>| {
+        wasmtime_wasi::p1::add_to_linker_async(linker, |guest: &mut Guest| &mut guest.wasi)?;
+        wasmtime_wasi::p0::add_to_linker_async(linker, |guest: &mut Guest| &mut guest.wasi)?;
+        for preview in PREVIEWS {
+            // The one of wasmtime-wasi takes 126 and above for an error; a program may end with any code.
+            linker.func_wrap(preview, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code).into()) })?;
+        }
+        Ok(())
+    };
+    add(&mut linker).map_err(refused)?;
+    Ok(linker)
+}
+
+/// A linker for components: WASI 0.2, and 0.3 where the program needs the asynchronous machinery.
+///
+/// # Errors
+/// [`Kind::Internal`] when the engine refuses a definition.
+pub fn component_linker(program: &Program) -> Result<ComponentLinker<Guest>> {
+    let mut linker = ComponentLinker::new(&program.engine);
+    linker.allow_shadowing(true);
+    let add = |linker: &mut ComponentLinker<Guest>| {
+        wasmtime_wasi::p2::add_to_linker_async(linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+        if program.key.concurrency {
+            wasmtime_wasi::p3::add_to_linker(linker)?;
+            wasmtime_wasi_http::p3::add_to_linker(linker)?;
+        }
+        Ok(())
+    };
+    add(&mut linker).map_err(refused)?;
+    Ok(linker)
+}
+
+fn refused(error: wasmtime::Error) -> Error {
+    Error::new(Kind::Internal, format!("WASI cannot be linked: {error:#}"))
+}
+
+/// Outgoing HTTP as long as nothing can be granted: each request is answered with the interface's own refusal.
+pub struct NoRequests;
+
+type Sent = Result<(), wasmtime_wasi_http::Error>;
+type Response = (http::Response<WasiBody>, Box<dyn Future<Output = Sent> + Send>);
+
+impl WasiHttpHooks for NoRequests {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<wasmtime_wasi_http::RequestOptions>,
+        _processed: Box<dyn Future<Output = Sent> + Send>,
+    ) -> Box<dyn Future<Output = Result<Response, wasmtime_wasi_http::Error>> + Send> {
+        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
+    }
+}
+

@@ -1,0 +1,234 @@
+//! Who may stop a guest, and how a call waits.
+//!
+//! A guest that computes is stopped by the epoch: one thread of this process advances it while guests run, and the
+//! engine asks [`Watch::check`] at each tick. A guest that waits in a WASI call is a pending future, and [`drive`] asks
+//! between polls. Both ways ask the same question: has the deadline passed, was the call cancelled, does the embedding
+//! program want to stop (Ctrl-C)?
+
+use crate::error::{Error, Kind, Result};
+use crate::fork;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use wasmtime::{Engine, EngineWeak};
+
+/// How often a running guest is asked whether it should stop.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// A question of the embedding program: an error ends the guest with it.
+pub type Question = Arc<dyn Fn() -> Result<()> + Send + Sync>;
+
+/// What may stop one guest.
+#[derive(Clone, Default)]
+pub struct Watch {
+    /// When the running call has to end, and how long it had.
+    pub deadline: Option<(Instant, Duration)>,
+    /// Set from another thread to end the running call.
+    pub cancel: Cancel,
+    /// Asked at each tick, on the thread of the call.
+    pub question: Option<Question>,
+}
+
+/// Ends a running call from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks the running call to end; it does so at the next tick.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Forgets an earlier request.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Watch {
+    /// Whether the guest may go on.
+    ///
+    /// # Errors
+    /// [`Kind::Time`], [`Kind::Interrupted`], or what the embedding program answered.
+    pub fn check(&self) -> Result<()> {
+        if let Some((deadline, time)) = self.deadline
+            && Instant::now() >= deadline
+        {
+            return Err(Error::new(Kind::Time, format!("the guest ran longer than its time limit of {time:?}"))
+                .with_hint("raise it with `--timeout`, or `timeout=` in Python"));
+        }
+        if self.cancel.0.load(Ordering::Acquire) {
+            return Err(Error::new(Kind::Interrupted, "the call was cancelled"));
+        }
+        self.question.as_ref().map_or(Ok(()), |question| question())
+    }
+}
+
+/// Runs a call that may wait, and asks `watch` while it does.
+///
+/// The future is polled on this thread only, so that host functions of the embedding program run on the thread that
+/// called, and such a function may itself drive another guest. It is dropped, and with it the guest's waiting, when
+/// `watch` says stop.
+///
+/// # Errors
+/// What [`Watch::check`] answers, and [`Kind::Internal`] when the host has no descriptors or threads left to wait with.
+pub fn drive<T>(watch: &Watch, call: impl Future<Output = T>) -> Result<T> {
+    let reactor = reactor()?;
+    let _entered = reactor.enter();
+    let wake = Arc::new(Unpark { thread: std::thread::current(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&wake));
+    let mut context = Context::from_waker(&waker);
+    let mut call = pin!(call);
+    loop {
+        if let Poll::Ready(done) = call.as_mut().poll(&mut context) {
+            return Ok(done);
+        }
+        watch.check()?;
+        if !wake.woken.swap(false, Ordering::AcqRel) {
+            let rest = watch.deadline.map_or(TICK, |(deadline, _)| {
+                deadline.saturating_duration_since(Instant::now()).min(TICK)
+            });
+            std::thread::park_timeout(rest);
+            wake.woken.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Wakes the thread that drives a call.
+struct Unpark {
+    thread: std::thread::Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+/// What waits for the kernel on behalf of guests: one thread for all of them.
+///
+/// After a fork it is made anew, and the old one is left alone: its thread and descriptors are the parent's.
+fn reactor() -> Result<&'static Runtime> {
+    static REACTOR: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
+    let generation = fork::generation();
+    let mut slot = REACTOR.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((made, runtime)) = *slot
+        && made == generation
+    {
+        return Ok(runtime);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("wherry-reactor")
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Error::new(Kind::Internal, format!("cannot wait for the guest: {error}"))
+                .with_hint("the process may be out of file descriptors or threads: see `ulimit -n -u`")
+        })?;
+    let runtime: &'static Runtime = Box::leak(Box::new(runtime));
+    *slot = Some((generation, runtime));
+    Ok(runtime)
+}
+
+/// Advances the epoch of engines while guests run.
+struct Ticker {
+    state: Mutex<TickerState>,
+    wake: Condvar,
+    running: AtomicUsize,
+    parked: AtomicBool,
+    generation: AtomicU32,
+}
+
+struct TickerState {
+    engines: Vec<EngineWeak>,
+}
+
+static TICKER: Ticker = Ticker {
+    state: Mutex::new(TickerState { engines: Vec::new() }),
+    wake: Condvar::new(),
+    running: AtomicUsize::new(0),
+    parked: AtomicBool::new(false),
+    generation: AtomicU32::new(0),
+};
+
+/// How many idle ticks pass before the ticker sleeps.
+const IDLE_TICKS: u32 = 100;
+
+/// Held while a guest runs that the epoch must reach.
+pub struct Ticking(());
+
+impl Ticking {
+    /// Counts a running guest; wakes or starts the ticker when needed.
+    #[must_use]
+    pub fn start() -> Self {
+        TICKER.running.fetch_add(1, Ordering::SeqCst);
+        if TICKER.parked.load(Ordering::SeqCst) || TICKER.generation.load(Ordering::Relaxed) != fork::generation() {
+            TICKER.wake_up();
+        }
+        Self(())
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        TICKER.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Has the epoch of `engine` advanced from now on.
+pub fn tick(engine: &Engine) {
+    let mut state = TICKER.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = state.engines.iter().filter_map(EngineWeak::upgrade).any(|other| Engine::same(&other, engine));
+    if !known {
+        state.engines.push(engine.weak());
+    }
+}
+
+impl Ticker {
+    /// Starts the thread in a process that has none (after a fork too), or wakes it.
+    #[cold]
+    fn wake_up(&'static self) {
+        let generation = fork::generation();
+        if self.generation.swap(generation, Ordering::SeqCst) != generation {
+            self.parked.store(false, Ordering::SeqCst);
+            // Without a thread nothing can be interrupted; the caller finds out by its own deadline at the latest.
+            let _ = std::thread::Builder::new().name("wherry-ticker".into()).spawn(|| self.run());
+            return;
+        }
+        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.parked.store(false, Ordering::SeqCst);
+        self.wake.notify_all();
+    }
+
+    fn run(&self) {
+        let mut idle = 0;
+        loop {
+            std::thread::sleep(TICK);
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.engines.retain(|engine| engine.upgrade().inspect(Engine::increment_epoch).is_some());
+            idle = if self.running.load(Ordering::SeqCst) == 0 { idle + 1 } else { 0 };
+            if idle < IDLE_TICKS {
+                continue;
+            }
+            self.parked.store(true, Ordering::SeqCst);
+            if self.running.load(Ordering::SeqCst) == 0 {
+                while self.parked.load(Ordering::SeqCst) {
+                    state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+            self.parked.store(false, Ordering::SeqCst);
+            idle = 0;
+        }
+    }
+}
