@@ -113,6 +113,18 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
     })
 }
 
+impl Inspection {
+    /// The same file where something keeps it from running at all, such as that it was made for another host.
+    #[must_use]
+    pub fn refused(mut self, why: &str) -> Self {
+        for place in &mut self.places {
+            place.fits = false;
+            why.clone_into(&mut place.why);
+        }
+        self
+    }
+}
+
 /// A command has a main function; a reactor is set up once and then called; a library is only called.
 fn kind(surface: &Surface) -> Option<&'static str> {
     match surface {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{CoreType, Function, FunctionKind, Item, Type, TypeDef, TypeKind, World};
+use crate::model::{Core, CoreType, Function, FunctionKind, Item, Type, TypeDef, TypeKind, World};
 
 /// The signature of `function` on one line: `add: func(a: u32, b: u32) -> u32`.
 ///
@@ -112,6 +112,25 @@ pub fn core(ty: &CoreType) -> String {
         }
         CoreType::Tag => "tag".to_owned(),
     }
+}
+
+/// The imports and exports of a core module, one on each line.
+#[must_use]
+pub fn module(core: &Core) -> String {
+    let mut out = "// A core module has no WIT: functions take and return numbers.\n".to_owned();
+    for import in &core.imports {
+        let _ = writeln!(
+            out,
+            "import {}.{}: {};",
+            import.module,
+            import.name,
+            self::core(&import.ty)
+        );
+    }
+    for export in &core.exports {
+        let _ = writeln!(out, "export {}: {};", export.name, self::core(&export.ty));
+    }
+    out
 }
 
 fn write_type(out: &mut String, world: &World, ty: Type) {

@@ -50,16 +50,14 @@ pub fn model(bytes: &[u8]) -> Result<Model> {
     })
 }
 
-/// The interface of the component or WIT package in `bytes` as WIT text.
+/// The interface of the component or WIT package in `bytes` as WIT text; for a core module, which has none,
+/// its imports and exports in the same manner.
 ///
 /// # Errors
-/// As [`model`], and [`Error::Inexpressible`] for what WIT cannot say: a core module, or a component that, for
-/// example, exports a module.
+/// As [`model`], and [`Error::Inexpressible`] for what WIT cannot say, such as a component that exports a module.
 pub fn text(bytes: &[u8]) -> Result<String> {
-    if let Model::Module(_) = model(bytes)? {
-        return Err(Error::Inexpressible(
-            "a core module has no WIT; its functions take and return numbers".to_owned(),
-        ));
+    if let Model::Module(core) = model(bytes)? {
+        return Ok(signature::module(&core));
     }
     // `wit-parser` asserts what a component made in bad faith can break.
     quiet::quietly(|| print(bytes))
@@ -79,6 +77,15 @@ fn print(bytes: &[u8]) -> anyhow::Result<String> {
     let mut printer = WitPrinter::default();
     printer.print(resolve, main, &others)?;
     Ok(printer.output.to_string())
+}
+
+/// The binary form of `source`, a component or module in the text format.
+///
+/// # Errors
+/// [`Error::Invalid`] with the line and column.
+pub fn binary(source: &[u8]) -> Result<Vec<u8>> {
+    let binary = wat::parse_bytes(source).map_err(|error| Error::Invalid(error.to_string()))?;
+    Ok(binary.into_owned())
 }
 
 /// What stands at the border of a component, in the order of the file, with the types it refers to.
