@@ -24,7 +24,7 @@ use crate::arguments::{self, Arguments};
 use crate::environment::Environment;
 use crate::flags::{self, FLAGS, Flag, Group, Reach};
 use crate::nearest::nearest;
-use crate::options::Invocation;
+use crate::options::{self, Invocation};
 use crate::{Error, Kind, Result};
 
 /// The most bytes that a settings file may have.
@@ -109,6 +109,16 @@ pub fn ambient(environment: &Environment) -> Result<Invocation> {
         apply(&mut run, &setting, environment)?;
     }
     Ok(run)
+}
+
+/// Whether a variable or a file asks for traces of errors, even where other settings are wrong.
+#[must_use]
+pub fn debug_wanted(environment: &Environment) -> bool {
+    let variable = environment.get("WHERRY_DEBUG").and_then(|value| value.to_str());
+    match variable.filter(|text| !text.is_empty()) {
+        Some(text) => options::switch(text).unwrap_or(true),
+        None => ambient(environment).is_ok_and(|run| run.options.debug),
+    }
 }
 
 /// Every setting that need not be a flag, in the order of the table: its value, and where it came from.

@@ -108,6 +108,12 @@ pub fn run_has_flag(words: Vec<OsString>, name: &str) -> bool {
     arguments::has_flag(&words, name)
 }
 
+/// Whether a variable or a file asks for traces of errors, even where other settings are wrong.
+#[pyfunction]
+pub fn debug_wanted() -> bool {
+    Environment::of_process().is_ok_and(|environment| settings::debug_wanted(&environment))
+}
+
 /// Reads a number of bytes such as `256MiB`.
 #[pyfunction]
 pub fn parse_size(py: Python<'_>, text: &str) -> PyResult<u64> {

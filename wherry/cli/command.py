@@ -1,0 +1,158 @@
+"""How commands are declared: options in groups, each with its default and its variable, and examples.
+
+A command is a function with ``@click.command(cls=Command, examples=[...])`` and ``@option(...)``. Commands
+that run guests take their options from the flag table of the engine, through ``guest_options``. What a
+command does stands in a function that Python users can call too; nothing here knows what any command does.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from wherry import _native
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    Decorated = TypeVar("Decorated", bound="Callable[..., object] | click.Command")
+
+OUTPUT = "Output"
+"""The group of the options that every command has."""
+
+
+class Option(click.Option):
+    """An option with the group it is listed in, the variable that sets it too, and the default as text."""
+
+    def __init__(
+        self,
+        *args: Any,
+        group: str = "Options",
+        variable: str | None = None,
+        default_text: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+        self.variable = variable
+        self.default_text = default_text
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The names and the text of this option as help shows them."""
+        record = super().get_help_record(ctx)
+        if record is None:
+            return None
+        names, text = record
+        notes = [
+            f"{label}: {value}"
+            for label, value in (("default", self.default_text), ("variable", self.variable))
+            if value is not None
+        ]
+        return names, f"{text} [{', '.join(notes)}]" if notes else text
+
+
+option = functools.partial(click.option, cls=Option)
+"""``click.option`` for an ``Option``."""
+
+
+class Help(click.Command):
+    """Help that shows options in groups and ends in examples; every command has ``--debug``."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+        if not any(parameter.name == "debug" for parameter in self.params):
+            self.params.append(debug_option())
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """``--help``, in the words of the other options."""
+        found = super().get_help_option(ctx)
+        if found is not None:
+            found.help = "Show this and exit"
+        return found
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under the headings of their groups, in order of appearance, output last."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                groups.setdefault(getattr(parameter, "group", OUTPUT), []).append(record)
+        groups[OUTPUT] = groups.pop(OUTPUT)
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they would be typed."""
+        del ctx
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+class Command(Help):
+    """A command."""
+
+
+class Group(Help, click.Group):
+    """A command that has commands of its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands before the options: they are what one looks for here."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
+
+def debug_option() -> Option:
+    """The option that every command has; it is read by whatever reports the error."""
+    (flag,) = (flag for flag in _native.flags() if flag.name == "debug")
+    return Option(
+        ["--debug"], is_flag=True, expose_value=False, help=flag.help, group=OUTPUT, variable=flag.variable
+    )
+
+
+def format_option(command: Decorated) -> Decorated:
+    """Add ``--format text|json``, whose default comes from the settings."""
+    decorate = option(
+        "--format",
+        type=click.Choice(["text", "json"]),
+        default=lambda: _native.setting("format") or "text",
+        metavar="text|json",
+        help="How the result is printed",
+        group=OUTPUT,
+        default_text="text",
+        variable="WHERRY_FORMAT",
+    )
+    return decorate(command)
+
+
+def guest_options(command: Decorated) -> Decorated:
+    """Add the options of every command that runs guests, from the flag table of the engine."""
+    for flag in reversed(_native.flags()):
+        if flag.name != "help":
+            command = option(*_names(flag), **_attributes(flag))(command)
+    return command
+
+
+def _names(flag: _native.Flag) -> Iterable[str]:
+    if flag.short is not None:
+        yield f"-{flag.short}"
+    yield f"--{flag.name}"
+
+
+def _attributes(flag: _native.Flag) -> dict[str, Any]:
+    """What ``click`` is told of a row; values are read by the engine, so that they stay text here."""
+    attributes: dict[str, Any] = {
+        "help": flag.help,
+        "group": flag.group,
+        "variable": flag.variable,
+        "default_text": flag.default if flag.value is not None else None,
+        "metavar": "|".join(flag.choices) or flag.value,
+    }
+    if flag.value is None:
+        return attributes | {"is_flag": True}
+    return attributes | {"multiple": flag.repeatable, "type": str}

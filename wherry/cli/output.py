@@ -1,0 +1,89 @@
+"""What the command line says to people, all of it on stderr: errors, hints and warnings.
+
+A message says what failed, on what and why; a blank line and ``hint:`` say what to do. Nothing is imported at
+the top, as ``wherry run`` loads this module only when it has something to say.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from wherry.errors import InternalError, WherryError
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the number of SIGINT, as in a shell."""
+
+_MOST_FRAMES = 32
+
+
+def fail(error: BaseException, *, debug: bool, running: bool) -> int:
+    """Report ``error`` and return the exit code for it.
+
+    ``debug`` adds the traceback. ``running`` says that the command was to run a guest, whose exit codes are
+    those of the guest and of Docker's ``run``; the codes of other commands are 1, 2 and 70.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    known = error if isinstance(error, WherryError) else _fault(error)
+    report(known)
+    return known.exit_code if running else known.command_exit_code
+
+
+def report(error: WherryError) -> None:
+    """Write an error, the guest's stack if it has one, and the hint."""
+    lines = [f"{_painted('error:', '1;31')} {error.message}", *_stack(error)]
+    if error.hint is not None:
+        lines += ["", f"{_painted('hint:', '1;36')} {error.hint}"]
+    _say(lines)
+
+
+def warn(message: str) -> None:
+    """Write a warning."""
+    _say([f"{_painted('warning:', '1;33')} {message}"])
+
+
+def _fault(error: BaseException) -> InternalError:
+    """An exception that nobody foresaw, as a fault of ours."""
+    return InternalError(
+        f"a fault in Wherry: {type(error).__name__}: {error}",
+        hint="run it again with `WHERRY_DEBUG=1` and report what it prints",
+    )
+
+
+def _stack(error: WherryError) -> list[str]:
+    """The guest's stack, innermost function first."""
+    frames = getattr(error, "frames", ())
+    lines = []
+    for function, module, file, line in frames[:_MOST_FRAMES]:
+        place = f" ({file}:{line})" if file is not None else f" in {module}" if module is not None else ""
+        lines.append(f"  at {function or '(no name)'}{place}")
+    if len(frames) > _MOST_FRAMES:
+        lines.append(f"  and {len(frames) - _MOST_FRAMES} more")
+    return lines
+
+
+def _say(lines: list[str]) -> None:
+    """Write to stderr, if there is one and someone still reads it."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+def _painted(text: str, colour: str) -> str:
+    """``text`` in colour where colour is wanted: https://no-color.org and https://force-color.org."""
+    if os.environ.get("NO_COLOR"):
+        wanted = False
+    elif os.environ.get("FORCE_COLOR"):
+        wanted = True
+    else:
+        wanted = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return f"\x1b[{colour}m{text}\x1b[0m" if wanted else text
