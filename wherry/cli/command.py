@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
     Decorated = TypeVar("Decorated", bound="Callable[..., object] | click.Command")
 
+__all__ = [
+    "OUTPUT",
+    "Command",
+    "Group",
+    "Help",
+    "Option",
+    "debug_option",
+    "format_option",
+    "guest_options",
+    "option",
+]
+
 OUTPUT = "Output"
 """The group of the options that every command has."""
 

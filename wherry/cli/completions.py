@@ -8,6 +8,8 @@ from click.shell_completion import get_completion_class
 from wherry.cli.command import Command
 from wherry.errors import InternalError
 
+__all__ = ["completions", "script"]
+
 
 def script(shell: str) -> str:
     """The completion script for ``bash``, ``zsh`` or ``fish``."""

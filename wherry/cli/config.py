@@ -10,6 +10,8 @@ import click
 from wherry import _native
 from wherry.cli.command import Command, Group, format_option
 
+__all__ = ["config", "explain", "files"]
+
 
 def files() -> dict[str, Path]:
     """The settings files that are looked at, the stronger first, whether they exist or not."""

@@ -20,6 +20,20 @@ from wherry import _native
 from wherry.cli.command import Command, format_option
 from wherry.errors import WherryError
 
+__all__ = [
+    "TOOLS",
+    "Finding",
+    "Tool",
+    "cache",
+    "core",
+    "doctor",
+    "examine",
+    "examine_tool",
+    "processor",
+    "python",
+    "settings",
+]
+
 State = Literal["ok", "missing", "broken"]
 
 

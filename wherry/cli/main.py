@@ -19,6 +19,8 @@ from wherry.errors import UsageError, WherryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = ["COMMANDS", "Commands", "Entry", "cli", "main", "no_such", "understood"]
+
 
 class Entry(NamedTuple):
     """A command that is not imported yet: ``attribute`` of ``module``, listed under ``heading``."""

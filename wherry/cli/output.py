@@ -11,6 +11,8 @@ import sys
 
 from wherry.errors import InternalError, WherryError
 
+__all__ = ["INTERRUPTED", "fail", "report", "warn"]
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as in a shell."""
 

@@ -14,6 +14,8 @@ from wherry import _native
 from wherry.cli import start
 from wherry.cli.command import Command, guest_options
 
+__all__ = ["RunCommand", "run"]
+
 _WORDS = "wherry.words"
 
 

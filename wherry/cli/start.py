@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
+__all__ = ["main", "run"]
+
 
 def main() -> int:
     """Do what the command line says and return the exit code."""

@@ -10,6 +10,8 @@ import click
 from wherry import _native
 from wherry.cli.command import Command, format_option
 
+__all__ = ["version", "versions"]
+
 
 def versions() -> dict[str, str]:
     """The versions of Wherry and of what it stands on, and what this build is for."""
