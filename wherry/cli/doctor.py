@@ -105,9 +105,12 @@ def settings() -> Finding:
 def cache() -> Finding:
     """The folder of compiled code: where it is, and whether it can be written."""
     try:
-        folder = Path(_native.cache_path())
-    except WherryError as error:
-        return Finding("cache", "broken", error.message, error.hint)
+        (path,) = (setting.value for setting in _native.explain_settings() if setting.name == "cache-dir")
+    except WherryError:
+        return Finding("cache", "broken", "unknown, as the settings cannot be read")
+    if path is None:
+        return Finding("cache", "broken", "no folder for it", "set `WHERRY_CACHE_DIR`, or `HOME`")
+    folder = Path(path)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(existing, os.W_OK):
         hint = "every start compiles anew: set `WHERRY_CACHE_DIR` to a folder that can be written"

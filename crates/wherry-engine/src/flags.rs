@@ -328,7 +328,8 @@ pub static FLAGS: &[Flag] = &[
         value: Some("SIZE"),
         help: "Keep at most this much compiled code, the most recently used",
         variable: Some("WHERRY_CACHE_SIZE"),
-        set: |run, text, _| limits::size(text).map(|bytes| run.cache.size = Some(bytes)),
+        default: Some("4GiB"),
+        set: |run, text, _| limits::size(text).map(|bytes| run.cache.size = bytes),
         ..CACHE
     },
     Flag {

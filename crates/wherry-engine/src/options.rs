@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use crate::cache::{Cache, DEFAULT_CAP};
+use crate::environment::Environment;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::{Error, Kind, Result};
@@ -58,14 +60,33 @@ pub struct Options {
 }
 
 /// Where compiled code is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// The folder; `None` is the usual one of the system.
+    /// The folder; `None` is the system's place for it.
     pub dir: Option<PathBuf>,
-    /// Most bytes to keep; `None` is the cache's own default.
-    pub size: Option<u64>,
+    /// Most bytes to keep.
+    pub size: u64,
     /// Neither look there nor keep anything.
     pub off: bool,
+}
+
+impl CacheOptions {
+    /// The folder, chosen or the system's; `None` where there is neither, as for a user without a home.
+    #[must_use]
+    pub fn folder(&self, environment: &Environment) -> Option<PathBuf> {
+        let usual = || Cache::default_folder(&|name| environment.get(name).cloned());
+        self.dir.clone().or_else(usual)
+    }
+}
+
+impl Default for CacheOptions {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            size: DEFAULT_CAP,
+            off: false,
+        }
+    }
 }
 
 /// Reads `text` or `json`.

@@ -126,22 +126,23 @@ pub fn debug_wanted(environment: &Environment) -> bool {
 /// # Errors
 /// As [`ambient`].
 pub fn explain(environment: &Environment) -> Result<Vec<Setting>> {
-    ambient(environment)?;
+    let run = ambient(environment)?;
     let said = said(environment)?;
-    let default = |flag: &'static Flag| Setting {
-        flag,
-        value: flag.default.map(str::to_owned),
-        origin: Origin::Default,
-    };
     let settable = FLAGS.iter().filter(|flag| flag.reach > Reach::CommandLine);
-    Ok(settable
-        .map(|flag| {
-            said.iter()
-                .find(|setting| setting.flag.name == flag.name)
-                .cloned()
-                .unwrap_or(default(flag))
-        })
-        .collect())
+    let explained = settable.map(|flag| match said.iter().find(|setting| setting.flag.name == flag.name) {
+        Some(setting) => setting.clone(),
+        None => Setting {
+            flag,
+            value: flag.default.map(str::to_owned),
+            origin: Origin::Default,
+        },
+    });
+    let mut explained: Vec<_> = explained.collect();
+    // The one default that depends on where one is.
+    if let Some(setting) = explained.iter_mut().find(|setting| setting.flag.name == "cache-dir") {
+        setting.value = run.cache.folder(environment).map(|path| path.display().to_string());
+    }
+    Ok(explained)
 }
 
 /// What variables and files say, each flag once: a variable before the project's file before the user's.
