@@ -1,14 +1,33 @@
 //! Numbers between a host language and functions of core modules, which have no WIT types.
 
 use crate::error::{Error, Kind, Result};
+use crate::sandbox::Sandbox;
 use crate::values::{Outcome, Port, Scalar};
-use wasmtime::{FuncType, Val, ValType};
+use wasmtime::{Func, FuncType, Val, ValType};
+
+/// Calls a function of a core module.
+///
+/// # Errors
+/// [`Kind::Value`] when an argument does not fit, [`Kind::Unsupported`] for vectors and references, else as
+/// [`Sandbox::run`].
+pub fn call<P: Port>(sandbox: &mut Sandbox, function: Func, arguments: &P::Owned) -> Result<Outcome<P, 1>> {
+    let ty = function.ty(sandbox.store());
+    let empty = vec![Val::I32(0); ty.results().len()];
+    let results = sandbox.run(
+        (lower::<P>(&ty, arguments)?, empty),
+        |store, (arguments, mut results)| function.call(store, &arguments, &mut results).map(|()| results),
+        async |store, (arguments, mut results)| {
+            function.call_async(store, &arguments, &mut results).await.map(|()| results)
+        },
+    )?;
+    lift::<P>(&results)
+}
 
 /// Reads arguments as the core types of a function want them.
 ///
 /// # Errors
 /// [`Kind::Value`] when their number or a type does not fit.
-pub fn lower<P: Port>(ty: &FuncType, arguments: &P::Owned) -> Result<Vec<Val>> {
+fn lower<P: Port>(ty: &FuncType, arguments: &P::Owned) -> Result<Vec<Val>> {
     P::attach(|token| {
         let items = P::sequence(&P::bind(token, arguments), "tuple")?;
         if items.len() != ty.params().len() {
@@ -41,7 +60,7 @@ fn value<P: Port>(ty: &ValType, item: &P::Ref<'_>) -> Result<Val> {
 ///
 /// # Errors
 /// [`Kind::Unsupported`] for vectors and references.
-pub fn lift<P: Port>(results: &[Val]) -> Result<Outcome<P, 1>> {
+fn lift<P: Port>(results: &[Val]) -> Result<Outcome<P, 1>> {
     P::attach(|token| {
         let mut values = results.iter().map(|value| {
             let (scalar, bits) = match value {

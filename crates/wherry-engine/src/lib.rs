@@ -27,6 +27,7 @@ pub mod policy;
 pub mod program;
 pub mod recognise;
 mod registry;
+pub mod sandbox;
 pub mod settings;
 pub mod stdio;
 pub mod trap;

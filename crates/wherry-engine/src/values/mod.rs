@@ -14,10 +14,11 @@ pub mod shape;
 
 use crate::error::{Error, Kind};
 use std::sync::{Arc, Mutex};
-use wasmtime::component::{ResourceAny, ResourceType};
+use wasmtime::component::ResourceType;
 
 pub use bridge::{Lifted, Outcome, Params, Returned};
-pub use shape::{Node, Scalar, Shape, Types};
+pub use shape::{Node, Scalar, Shape, TypeNames, Types};
+pub use wasmtime::component::ResourceAny;
 
 /// The inside of lowering and lifting: our errors, small enough to return by value.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -5,7 +5,7 @@
 
 use super::{Named, Port, host_resource};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use wasmtime::component::__internal::wasmtime_environ::component::{
     TypeResourceTableIndex, TypeTupleIndex, VariantInfo,
 };
@@ -160,19 +160,23 @@ pub struct Cases<P: Port> {
     pub payload: usize,
 }
 
+/// Tells the WIT names of a component's types by their field or case names, which is all that the engine keeps of them.
+/// Asked once, when the first of them crosses.
+pub type TypeNames = Box<dyn Fn() -> HashMap<Vec<String>, String> + Send + Sync>;
+
 /// The shapes of one component, made when they are first needed.
 pub struct Types<P: Port> {
     shapes: RwLock<HashMap<TypeTupleIndex, Arc<Node<P>>>>,
-    names: HashMap<Vec<String>, String>,
+    names: TypeNames,
+    known: OnceLock<HashMap<Vec<String>, String>>,
     host_resources: u32,
 }
 
 impl<P: Port> Types<P> {
-    /// An empty cache. `names` tells the WIT name of a type by its field or case names, which is all that the
-    /// engine keeps of it; `host_resources` how many resources the component imports that are not WASI's.
+    /// An empty cache. `names` tells what types are called; `host_resources` how many resources the component imports that are not WASI's.
     #[must_use]
-    pub fn new(names: HashMap<Vec<String>, String>, host_resources: u32) -> Self {
-        Self { shapes: RwLock::default(), names, host_resources }
+    pub fn new(names: TypeNames, host_resources: u32) -> Self {
+        Self { shapes: RwLock::default(), names, known: OnceLock::new(), host_resources }
     }
 
     /// Whether a resource is one that the embedding program implements.
@@ -300,7 +304,7 @@ impl<P: Port> Types<P> {
     ) -> P::Names {
         let names: Vec<&str> = names.collect();
         let key: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        P::names(token, named, self.names.get(&key).map(String::as_str), &names)
+        P::names(token, named, self.known.get_or_init(|| (self.names)()).get(&key).map(String::as_str), &names)
     }
 
     fn fields<'n>(

@@ -1,0 +1,260 @@
+//! One fresh sandbox of a linked program, whatever language embeds it.
+//!
+//! [`Linked`] is made once per program; a [`Sandbox`] owns its store and runs one thing at a time. Values are not its
+//! business: see `instance`. Start reading at [`Sandbox::run`].
+
+use crate::error::{Error, Kind, Result};
+use crate::exports::{Export, Place, Surface};
+use crate::guest::Guest;
+use crate::limits::Limits;
+use crate::program::{Code, Program};
+use crate::trap::classify;
+use crate::watch::{Ticking, drive};
+use crate::{fork, hosting, wasi, watch};
+use std::time::{Duration, Instant};
+use wasmtime::component::{InstancePre as ComponentPre, Linker as ComponentLinker};
+use wasmtime::{InstancePre as ModulePre, Store, UpdateDeadline};
+
+/// How much fuel a metered guest burns before it is asked whether it should stop.
+const FUEL_SLICE: u64 = 1_000_000;
+
+/// What one call may always hand over, in bytes, however small the memory limit.
+const HOSTCALL_LEAST: usize = 128 << 20;
+
+/// A program that is linked and can be instantiated again and again.
+pub struct Linked {
+    /// The program.
+    pub program: Program,
+    /// Its functions, both ways.
+    pub surface: Surface,
+    pre: Pre,
+}
+
+enum Pre {
+    Component(ComponentPre<Guest>),
+    Module(ModulePre<Guest>),
+}
+
+impl Linked {
+    /// Links a program to WASI and to what `define` adds for a component.
+    ///
+    /// # Errors
+    /// [`Kind::Link`] when it imports what nothing provides; the message lists all of it.
+    pub fn new(
+        program: Program,
+        define: impl FnOnce(&mut ComponentLinker<Guest>, &Surface) -> Result<()>,
+    ) -> Result<Self> {
+        let surface = Surface::of(&program);
+        let pre = match &program.code {
+            Code::Component(component) => {
+                let mut linker = wasi::component_linker(&program)?;
+                define(&mut linker, &surface)?;
+                Pre::Component(linker.instantiate_pre(component).map_err(|error| unlinked(&program, &error))?)
+            }
+            Code::Module(module) => {
+                hosting::refuse_unknown(&program, module)?;
+                let linker = wasi::module_linker(&program.engine)?;
+                Pre::Module(linker.instantiate_pre(module).map_err(|error| unlinked(&program, &error))?)
+            }
+        };
+        if program.key.mode.epochs() {
+            watch::tick(&program.engine);
+        }
+        Ok(Self { program, surface, pre })
+    }
+
+    /// A store with its limits armed and nothing in it yet.
+    fn store(&self, guest: Guest, limits: &Limits, waits: bool) -> Result<Store<Guest>> {
+        let mut store = Store::new(&self.program.engine, guest);
+        store.limiter(|guest| &mut guest.meter);
+        if self.program.key.mode.fuel() {
+            let metered = store
+                .set_fuel(limits.fuel.unwrap_or(u64::MAX))
+                .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_SLICE)));
+            metered.map_err(|error| Error::new(Kind::Internal, format!("fuel cannot be set: {error:#}")))?;
+        }
+        store.set_hostcall_fuel(usize::try_from(limits.memory).unwrap_or(usize::MAX).max(HOSTCALL_LEAST));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |store| {
+            if waits {
+                // Asked between polls, on the thread's own stack: see `drive`.
+                return Ok(UpdateDeadline::Yield(1));
+            }
+            store.data().watch.check()?;
+            Ok(UpdateDeadline::Continue(1))
+        });
+        Ok(store)
+    }
+}
+
+fn unlinked(program: &Program, error: &wasmtime::Error) -> Error {
+    Error::new(Kind::Link, format!("`{}` cannot be linked: {error:#}", program.name))
+        .with_hint("`wherry inspect` lists what it imports")
+}
+
+/// One fresh sandbox.
+pub struct Sandbox {
+    store: Store<Guest>,
+    inner: Inner,
+    timeout: Option<Duration>,
+    waits: bool,
+    concurrent: bool,
+    alive: bool,
+    generation: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Inner {
+    Nothing,
+    Component(wasmtime::component::Instance),
+    Module(wasmtime::Instance),
+}
+
+/// A function in a sandbox.
+#[derive(Clone, Copy)]
+pub enum Callee {
+    /// Of a component.
+    Component(wasmtime::component::Func),
+    /// Of a core module.
+    Module(wasmtime::Func),
+}
+
+impl Sandbox {
+    /// Makes a sandbox in which nothing has run yet; [`Sandbox::start`] puts the program in.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the engine refuses the limits.
+    pub fn new(linked: &Linked, guest: Guest, limits: &Limits) -> Result<Self> {
+        let key = &linked.program.key;
+        let waits = linked.surface.waits || key.concurrency || key.mode.fuel();
+        Ok(Self {
+            store: linked.store(guest, limits, waits)?,
+            inner: Inner::Nothing,
+            timeout: limits.timeout,
+            waits,
+            concurrent: key.concurrency,
+            alive: true,
+            generation: fork::generation(),
+        })
+    }
+
+    /// Instantiates the program.
+    ///
+    /// # Errors
+    /// [`Kind::Memory`] when its memory is over the limit from the start, and what its start function ends in.
+    pub fn start(&mut self, linked: &Linked) -> Result<()> {
+        let inner = match &linked.pre {
+            Pre::Component(pre) => self
+                .run((), |store, ()| pre.instantiate(store), async |store, ()| pre.instantiate_async(store).await)
+                .map(Inner::Component),
+            Pre::Module(pre) => self
+                .run((), |store, ()| pre.instantiate(store), async |store, ()| pre.instantiate_async(store).await)
+                .map(Inner::Module),
+        };
+        self.inner = inner.map_err(|error| self.too_large(&linked.program, error))?;
+        Ok(())
+    }
+
+    /// The same error, unless the program did not fit its memory from the start.
+    fn too_large(&self, program: &Program, error: Error) -> Error {
+        let meter = &self.store.data().meter;
+        if !meter.refused() || !matches!(error.kind(), Kind::Trap | Kind::Memory) {
+            return error;
+        }
+        let message =
+            format!("`{}` needs more memory at its start than the limit of {} bytes", program.name, meter.limit());
+        Error::new(Kind::Memory, message).with_hint("raise it with `--memory`, such as `--memory 2GiB`")
+    }
+
+    /// Finds an export.
+    ///
+    /// # Errors
+    /// [`Kind::NoExport`] when there is none such, [`Kind::Closed`] when the sandbox cannot be used any more.
+    pub fn callee(&mut self, export: &Export) -> Result<Callee> {
+        self.usable()?;
+        let callee = match (self.inner, &export.place) {
+            (Inner::Component(instance), Place::Component(place)) => {
+                instance.get_func(&mut self.store, place).map(Callee::Component)
+            }
+            (Inner::Module(instance), Place::Module) => {
+                instance.get_func(&mut self.store, &export.name).map(Callee::Module)
+            }
+            _ => None,
+        };
+        callee.ok_or_else(|| Error::new(Kind::NoExport, format!("there is no function `{}`", export.name)))
+    }
+
+    /// The component in it, with the store, for what the engine's own bindings call.
+    #[must_use]
+    pub fn component(&mut self) -> Option<(wasmtime::component::Instance, &mut Store<Guest>)> {
+        match self.inner {
+            Inner::Component(instance) => Some((instance, &mut self.store)),
+            _ => None,
+        }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&mut self) -> &mut Store<Guest> {
+        &mut self.store
+    }
+
+    /// The guest's state, for the counters in it.
+    #[must_use]
+    pub fn guest(&self) -> &Guest {
+        self.store.data()
+    }
+
+    /// Fuel that is left, in modes that meter.
+    #[must_use]
+    pub fn fuel(&self) -> Option<u64> {
+        self.store.get_fuel().ok()
+    }
+
+    /// Whether the sandbox can be used: it has not ended in a trap, and this process has not forked since it was made.
+    ///
+    /// # Errors
+    /// [`Kind::Closed`] and [`Kind::Forked`] with what to do instead.
+    pub fn usable(&self) -> Result<()> {
+        let hint = "make a new one from the same component: `component.instantiate()`";
+        if self.generation != fork::generation() {
+            return Err(Error::new(Kind::Forked, "the instance was made before this process forked").with_hint(hint));
+        }
+        if self.alive {
+            return Ok(());
+        }
+        let message = "the instance ended in an earlier call and cannot be used any more";
+        Err(Error::new(Kind::Closed, message).with_hint(hint))
+    }
+
+    /// Runs the guest: `now` at once where nothing in it can wait, else `later` on a stack of its own.
+    ///
+    /// # Errors
+    /// Whatever ends the guest; after all but a value that does not fit, the sandbox is dead.
+    pub fn run<A, R>(
+        &mut self,
+        arguments: A,
+        now: impl FnOnce(&mut Store<Guest>, A) -> wasmtime::Result<R>,
+        later: impl AsyncFnOnce(&mut Store<Guest>, A) -> wasmtime::Result<R>,
+    ) -> Result<R> {
+        self.usable()?;
+        let watch = &mut self.store.data_mut().watch;
+        watch.deadline = self.timeout.map(|timeout| (Instant::now() + timeout, timeout));
+        let _ticking = Ticking::start();
+        let result = if self.waits {
+            let watch = self.store.data().watch.clone();
+            drive(&watch, later(&mut self.store, arguments))
+        } else {
+            Ok(now(&mut self.store, arguments))
+        };
+        let error = match result {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => classify(error, self.store.data()),
+            Err(stopped) => stopped,
+        };
+        // A value that does not fit never reached the guest; after all else it is in no known state. The asynchronous
+        // machinery has entered the guest by then.
+        self.alive = matches!(error.kind(), Kind::Value | Kind::Unsupported) && !self.concurrent;
+        Err(error)
+    }
+}

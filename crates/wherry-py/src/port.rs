@@ -1,0 +1,362 @@
+//! Python's side of values: how Python objects are looked into, and how they are made.
+//!
+//! The mapping is documented once, for people, in `wherry/wit/__init__.py`; this file is that table as code. Layout and
+//! memory are the engine's business (`wherry_engine::values`).
+
+use crate::classes;
+use crate::errors::{carry, result_error};
+use crate::instance::Home;
+use crate::names::Names;
+use crate::record::Record;
+use crate::resource::Resource;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyMapping, PyString, PyTuple,
+};
+use std::sync::Arc;
+use wherry_engine::values::ResourceAny;
+use wherry_engine::error::{Error, Kind};
+use wherry_engine::values::{Handle, Named, Port, Result, Scalar};
+
+/// Values of Python.
+pub enum Python3 {}
+
+type Any<'t> = Bound<'t, PyAny>;
+
+/// What was expected and what was there instead, shortened to what a reader takes in.
+fn wrong(expected: &str, value: &Any<'_>) -> Error {
+    let shown = value.repr().and_then(|text| Ok(text.to_str()?.to_owned())).unwrap_or_else(|_| "…".to_owned());
+    let shown = match shown.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &shown[..end]),
+        None => shown,
+    };
+    let name = value.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+    Error::new(Kind::Value, format!("expected {expected}, got {shown} ({name})"))
+}
+
+fn integer(value: &Any<'_>, scalar: Scalar) -> Result<u64> {
+    let (least, greatest) = scalar.range().unwrap_or_default();
+    let fits = || format!("{} ({least} to {greatest})", scalar.name());
+    if value.is_instance_of::<PyBool>() || value.is_instance_of::<PyFloat>() {
+        return Err(wrong(&fits(), value));
+    }
+    let number = match value.extract::<i64>() {
+        Ok(number) => i128::from(number),
+        Err(_) => value.extract::<u64>().map(i128::from).map_err(|_| wrong(&fits(), value))?,
+    };
+    if number < least || number > greatest {
+        return Err(wrong(&fits(), value));
+    }
+    // Two's complement in 64 bits; types up to 32 bits keep the low half, as an `i32` has them.
+    let bits = u64::try_from(number & i128::from(u64::MAX)).unwrap_or_default();
+    Ok(match scalar {
+        Scalar::S64 | Scalar::U64 => bits,
+        _ => bits & u64::from(u32::MAX),
+    })
+}
+
+fn float(value: &Any<'_>, scalar: Scalar) -> Result<f64> {
+    if value.is_instance_of::<PyBool>() {
+        return Err(wrong(scalar.name(), value));
+    }
+    value.extract::<f64>().map_err(|_| wrong(scalar.name(), value))
+}
+
+/// The buffer of an object that is neither `bytes` nor `bytearray`, or the numbers of a list.
+fn copied_bytes(value: &Any<'_>) -> Result<Vec<u8>> {
+    let expected = "bytes, another buffer, or a list of u8";
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        return value.extract::<Vec<u8>>().map_err(|_| wrong(expected, value));
+    }
+    let view = value.py().import("builtins").and_then(|builtins| builtins.getattr("memoryview")).map_err(carry)?;
+    let bytes = view.call1((value,)).and_then(|view| view.call_method0("tobytes"));
+    let bytes = bytes.map_err(|_| wrong(expected, value))?;
+    bytes.cast::<PyBytes>().map(|bytes| bytes.as_bytes().to_vec()).map_err(|_| wrong(expected, value))
+}
+
+impl Port for Python3 {
+    type Token<'t> = Python<'t>;
+    type Ref<'t> = Any<'t>;
+    type Owned = Py<PyAny>;
+    type Names = Arc<Names>;
+    type Home = Arc<Home>;
+
+    fn attach<R>(work: impl for<'t> FnOnce(Python<'t>) -> R) -> R {
+        Python::attach(work)
+    }
+
+    fn bind<'t>(token: Python<'t>, value: &Py<PyAny>) -> Any<'t> {
+        value.bind(token).clone()
+    }
+
+    fn own(value: Any<'_>) -> Py<PyAny> {
+        value.unbind()
+    }
+
+    fn names(token: Python<'_>, named: Named, type_name: Option<&str>, names: &[&str]) -> Arc<Names> {
+        Arc::new(Names::new(token, named, type_name, names))
+    }
+
+    fn scalar(value: &Any<'_>, scalar: Scalar) -> Result<u64> {
+        match scalar {
+            Scalar::Bool => match value.cast::<PyBool>() {
+                Ok(flag) => Ok(flag.is_true().into()),
+                Err(_) => Err(wrong("bool", value)),
+            },
+            Scalar::F64 => Ok(float(value, scalar)?.to_bits()),
+            Scalar::F32 => {
+                let wide = float(value, scalar)?;
+                #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what the type means")]
+                let narrow = wide as f32;
+                if narrow.is_infinite() && wide.is_finite() {
+                    return Err(wrong("f32 (to ±3.4028235e38)", value));
+                }
+                Ok(narrow.to_bits().into())
+            }
+            Scalar::Char => {
+                let text = value.cast::<PyString>().ok().and_then(|text| text.to_str().ok());
+                let mut chars = text.unwrap_or_default().chars();
+                match (chars.next(), chars.next()) {
+                    (Some(char), None) => Ok(u32::from(char).into()),
+                    _ => Err(wrong("char (a str of one character)", value)),
+                }
+            }
+            _ => integer(value, scalar),
+        }
+    }
+
+    fn string<R>(value: &Any<'_>, take: impl FnOnce(&str) -> R) -> Result<R> {
+        let text = value.cast::<PyString>().map_err(|_| wrong("str", value))?;
+        let text = text.to_str().map_err(|_| wrong("str without lone surrogates", value))?;
+        Ok(take(text))
+    }
+
+    fn bytes<R>(value: &Any<'_>, take: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        if let Ok(bytes) = value.cast::<PyBytes>() {
+            return Ok(take(bytes.as_bytes()));
+        }
+        if let Ok(bytes) = value.cast::<PyByteArray>() {
+            // A copy: the guest runs while the bytes are lent, and another thread might resize them.
+            return Ok(take(&bytes.to_vec()));
+        }
+        copied_bytes(value).map(|bytes| take(&bytes))
+    }
+
+    fn sequence<'t>(value: &Any<'t>, expected: &str) -> Result<Vec<Any<'t>>> {
+        if let Ok(list) = value.cast::<PyList>() {
+            return Ok(list.iter().collect());
+        }
+        if let Ok(tuple) = value.cast::<PyTuple>() {
+            return Ok(tuple.iter().collect());
+        }
+        let text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyDict>();
+        let items = if text { None } else { value.try_iter().ok() };
+        items.ok_or_else(|| wrong(expected, value))?.collect::<PyResult<_>>().map_err(carry)
+    }
+
+    fn entries<'t>(value: &Any<'t>) -> Result<Vec<(Any<'t>, Any<'t>)>> {
+        if let Ok(dict) = value.cast::<PyDict>() {
+            return Ok(dict.iter().collect());
+        }
+        let mapping = value.cast::<PyMapping>().map_err(|_| wrong("dict", value))?;
+        let items = mapping.items().map_err(carry)?;
+        items.iter().map(|item| item.extract::<(Any<'t>, Any<'t>)>().map_err(carry)).collect()
+    }
+
+    fn field<'t>(value: &Any<'t>, names: &Arc<Names>, index: usize) -> Result<Any<'t>> {
+        let py = value.py();
+        let name = names.python[index].bind(py);
+        if let Ok(record) = value.cast::<Record>() {
+            let record = record.get();
+            if Arc::ptr_eq(&record.names, names) || record.names.wit == names.wit {
+                return Ok(record.values[index].bind(py).clone());
+            }
+        }
+        let missing = || {
+            let title = if names.type_name.is_empty() { "record" } else { &names.type_name };
+            wrong(&format!("a {title} with a field `{name}`"), value)
+        };
+        if let Ok(mapping) = value.cast::<PyDict>() {
+            let found = mapping.get_item(name).map_err(carry)?;
+            return match found {
+                Some(found) => Ok(found),
+                None => mapping.get_item(&names.wit[index]).map_err(carry)?.ok_or_else(missing),
+            };
+        }
+        if let Ok(mapping) = value.cast::<PyMapping>() {
+            return mapping.get_item(name).or_else(|_| mapping.get_item(&names.wit[index])).map_err(|_| missing());
+        }
+        value.getattr(name).map_err(|error| {
+            if error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) { missing() } else { carry(error) }
+        })
+    }
+
+    fn case<'t>(value: &Any<'t>, names: &Arc<Names>) -> Result<(usize, Option<Any<'t>>)> {
+        let expected = || {
+            let cases = names.wit.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            format!("one of {cases}")
+        };
+        let (tag, payload) = match value.cast::<PyString>() {
+            Ok(tag) => (tag.clone(), None),
+            Err(_) => classes::variant_parts(value).map_err(carry)?.ok_or_else(|| wrong(&expected(), value))?,
+        };
+        let tag = tag.to_str().map_err(carry)?;
+        names.find(tag).map(|index| (index, payload)).ok_or_else(|| wrong(&expected(), value))
+    }
+
+    fn flags(value: &Any<'_>, names: &Arc<Names>) -> Result<u32> {
+        let expected = || {
+            let flags = names.wit.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            format!("a set of {flags}")
+        };
+        let items = if value.is_instance_of::<PyString>() { None } else { value.try_iter().ok() };
+        let mut bits = 0;
+        for item in items.ok_or_else(|| wrong(&expected(), value))? {
+            let item = item.map_err(carry)?;
+            let name = item.cast::<PyString>().ok().and_then(|name| name.to_str().ok());
+            let index = name.and_then(|name| names.find(name)).ok_or_else(|| wrong(&expected(), value))?;
+            bits |= 1 << index;
+        }
+        Ok(bits)
+    }
+
+    fn option<'t>(value: &Any<'t>, wrapped: bool) -> Result<Option<Any<'t>>> {
+        if value.is_none() {
+            return Ok(None);
+        }
+        match classes::payload(value, classes::Class::Some).map_err(carry)? {
+            Some(payload) => Ok(Some(payload)),
+            None if wrapped => Err(wrong("None or wherry.Some(...)", value)),
+            None => Ok(Some(value.clone())),
+        }
+    }
+
+    fn result<'t>(value: &Any<'t>) -> Result<std::result::Result<Any<'t>, Any<'t>>> {
+        if let Some(payload) = classes::payload(value, classes::Class::Ok).map_err(carry)? {
+            return Ok(Ok(payload));
+        }
+        match classes::payload(value, classes::Class::Err).map_err(carry)? {
+            Some(payload) => Ok(Err(payload)),
+            None => Err(wrong("wherry.Ok(...) or wherry.Err(...)", value)),
+        }
+    }
+
+    fn resource(value: &Any<'_>, host: bool, take: bool) -> Result<Handle<Py<PyAny>>> {
+        match value.cast::<Resource>() {
+            Ok(resource) if !host => resource.get().handle(take).map(Handle::Guest),
+            _ if host => Ok(Handle::Host(value.clone().unbind())),
+            _ => Err(wrong("a resource of the guest", value)),
+        }
+    }
+
+    fn from_scalar(token: Python<'_>, scalar: Scalar, bits: u64) -> Any<'_> {
+        let low = u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+        match scalar {
+            Scalar::Bool => PyBool::new(token, bits != 0).to_owned().into_any(),
+            Scalar::U8 | Scalar::U16 | Scalar::U32 => PyInt::new(token, low).into_any(),
+            Scalar::S8 => PyInt::new(token, low.to_le_bytes()[0].cast_signed()).into_any(),
+            Scalar::S16 => PyInt::new(token, i16::from_le_bytes([low.to_le_bytes()[0], low.to_le_bytes()[1]])).into_any(),
+            Scalar::S32 => PyInt::new(token, low.cast_signed()).into_any(),
+            Scalar::U64 => PyInt::new(token, bits).into_any(),
+            Scalar::S64 => PyInt::new(token, bits.cast_signed()).into_any(),
+            Scalar::F32 => PyFloat::new(token, f32::from_bits(low).into()).into_any(),
+            Scalar::F64 => PyFloat::new(token, f64::from_bits(bits)).into_any(),
+            Scalar::Char => {
+                let mut buffer = [0; 4];
+                PyString::new(token, char::from_u32(low).unwrap_or_default().encode_utf8(&mut buffer)).into_any()
+            }
+        }
+    }
+
+    fn from_str<'t>(token: Python<'t>, text: &str) -> Any<'t> {
+        PyString::new(token, text).into_any()
+    }
+
+    fn from_bytes<'t>(token: Python<'t>, bytes: &[u8]) -> Any<'t> {
+        PyBytes::new(token, bytes).into_any()
+    }
+
+    fn from_list<'t>(token: Python<'t>, items: Vec<Any<'t>>) -> Result<Any<'t>> {
+        PyList::new(token, items).map(Bound::into_any).map_err(carry)
+    }
+
+    fn from_tuple<'t>(token: Python<'t>, items: Vec<Any<'t>>) -> Result<Any<'t>> {
+        PyTuple::new(token, items).map(Bound::into_any).map_err(carry)
+    }
+
+    fn from_entries<'t>(token: Python<'t>, entries: Vec<(Any<'t>, Any<'t>)>) -> Result<Any<'t>> {
+        let dict = PyDict::new(token);
+        for (key, value) in entries {
+            dict.set_item(key, value).map_err(carry)?;
+        }
+        Ok(dict.into_any())
+    }
+
+    fn from_record<'t>(token: Python<'t>, names: &Arc<Names>, fields: Vec<Any<'t>>) -> Result<Any<'t>> {
+        let values = fields.into_iter().map(Bound::unbind).collect();
+        let record = Record { names: Arc::clone(names), values };
+        Bound::new(token, record).map(Bound::into_any).map_err(carry)
+    }
+
+    fn from_case<'t>(
+        token: Python<'t>,
+        names: &Arc<Names>,
+        index: usize,
+        payload: Option<Any<'t>>,
+    ) -> Result<Any<'t>> {
+        classes::make_variant(token, &names.python[index], payload).map_err(carry)
+    }
+
+    fn from_enum<'t>(token: Python<'t>, names: &Arc<Names>, index: usize) -> Any<'t> {
+        names.python[index].bind(token).clone().into_any()
+    }
+
+    fn from_flags<'t>(token: Python<'t>, names: &Arc<Names>, bits: u32) -> Result<Any<'t>> {
+        let set = names.python.iter().enumerate().filter(|(index, _)| bits >> index & 1 == 1);
+        PyFrozenSet::new(token, set.map(|(_, name)| name)).map(Bound::into_any).map_err(carry)
+    }
+
+    fn from_option<'t>(token: Python<'t>, payload: Option<Any<'t>>, wrapped: bool) -> Result<Any<'t>> {
+        match payload {
+            None => Ok(Self::nothing(token)),
+            Some(payload) if wrapped => classes::make(token, classes::Class::Some, payload).map_err(carry),
+            Some(payload) => Ok(payload),
+        }
+    }
+
+    fn from_result<'t>(
+        token: Python<'t>,
+        result: std::result::Result<Option<Any<'t>>, Option<Any<'t>>>,
+    ) -> Result<Any<'t>> {
+        let (class, payload) = match result {
+            Ok(payload) => (classes::Class::Ok, payload),
+            Err(payload) => (classes::Class::Err, payload),
+        };
+        classes::make(token, class, payload.unwrap_or_else(|| Self::nothing(token))).map_err(carry)
+    }
+
+    fn from_resource<'t>(token: Python<'t>, handle: ResourceAny, home: &Arc<Home>) -> Result<Any<'t>> {
+        Bound::new(token, Resource::new(handle, home)).map(Bound::into_any).map_err(carry)
+    }
+
+    fn invoke(function: &Py<PyAny>, arguments: Py<PyAny>, fallible: bool) -> Result<Py<PyAny>> {
+        Python::attach(|py| {
+            let arguments = arguments.into_bound(py);
+            let arguments = arguments.cast_into::<PyTuple>().map_err(|error| carry(error.into()))?;
+            let returned = function.bind(py).call1(arguments).and_then(classes::awaited);
+            match returned {
+                Ok(value) if !fallible || Self::result(&value).is_ok() => Ok(value.unbind()),
+                Ok(value) => classes::make(py, classes::Class::Ok, value).map(Bound::unbind).map_err(carry),
+                Err(error) if fallible && error.is_instance(py, result_error(py).map_err(carry)?) => {
+                    let value = error.value(py).getattr("value").map_err(carry)?;
+                    classes::make(py, classes::Class::Err, value).map(Bound::unbind).map_err(carry)
+                }
+                Err(error) => Err(carry(error)),
+            }
+        })
+    }
+
+    fn nothing(token: Python<'_>) -> Any<'_> {
+        token.None().into_bound(token)
+    }
+}
