@@ -1,0 +1,218 @@
+"""The rows of the table: what is measured, against what, and what it must reach.
+
+Each row is a function that returns its figures; ``ROWS`` lists them in the order of the table. A budget
+is a ratio of ours to theirs: ``at_most(1.6)`` for a cost that may be a little higher, ``faster(25)`` for
+a cost that must be that many times lower.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import wherry
+from benchmarks import peers
+from benchmarks.measure import Command, Timing, calls, output, processes
+from tests.guests.build import binary, text
+from tests.guests.echo import echo, relay
+from tests.guests.wit_types import Field, List, Option, Prim, Record, Wit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ROWS", "Budget", "Row"]
+
+MEBIBYTE = bytes(range(256)) * 4096
+BYTES = List(Prim("u8"))
+STRING = Prim("string")
+BLOB = Record((Field("name", STRING), Field("data", BYTES)))
+ENTRY = Record((Field("name", STRING), Field("number", Prim("u32")), Field("data", BYTES)))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the ratio of ours to theirs may be; ``None`` is measured and has no goal."""
+
+    limit: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    against: str
+    budget: Budget
+    measure: Callable[[], Timing]
+
+
+def at_most(times: float) -> Budget:
+    """Ours may cost so many times what theirs costs."""
+    return Budget(times, f"≤ {times:g} ×")
+
+
+def faster(times: float) -> Budget:
+    """Ours must cost so many times less than theirs."""
+    return Budget(1 / times, f"≥ {times:,g} × faster")
+
+
+NO_GOAL = Budget(None, "no goal")
+
+
+def start_against_interpreter() -> Timing:
+    """A whole process that says hello, and one in which Python does nothing."""
+    interpreter: Command = [peers.interpreter(), "-c", "pass"]
+    return processes(_wherry_run(_hello()), interpreter, rounds=31)
+
+
+def start_against_wasmtime_py() -> Timing:
+    """The same against a script that loads a precompiled module."""
+    script = Path(__file__).with_name("hello_wasmtime_py.py")
+    theirs: Command = [peers.interpreter(), script, peers.precompiled_by_peer(_hello())]
+    return _agreeing(_wherry_run(_hello()), theirs, rounds=21)
+
+
+def start_against_wasmtime() -> Timing:
+    """The same against the wasmtime program with its cache."""
+    return _agreeing(_wherry_run(_hello()), _wasmtime_run(_hello()), rounds=31)
+
+
+def start_cpython() -> Timing:
+    """CPython for WASI, compiled before."""
+    program = (peers.cpython(), "-c", "print(1)")
+    return _agreeing(_wherry_run(*program), _wasmtime_run(*program))
+
+
+def add() -> Timing:
+    """Two numbers in, one out."""
+    ours = wherry.load(text("add")).instantiate().add
+    theirs = peers.peer_function(text("add"), "add")
+    assert ours(2, 3) == theirs(2, 3)
+    return calls(lambda: ours(2, 3), lambda: theirs(2, 3))
+
+
+def short_string() -> Timing:
+    """Sixteen bytes in and out."""
+    return _echoes(STRING, "sixteen bytes ok")
+
+
+def mebibyte() -> Timing:
+    """1 MiB in and out."""
+    return _echoes(BYTES, MEBIBYTE)
+
+
+def mebibyte_in_record() -> Timing:
+    """1 MiB in and out, as a field of a record."""
+    return _echoes(BLOB, SimpleNamespace(name="a", data=MEBIBYTE))
+
+
+def mebibyte_in_option() -> Timing:
+    """1 MiB in and out, as the payload of an option."""
+    return _echoes(Option(BYTES), MEBIBYTE)
+
+
+def mebibyte_through_host() -> Timing:
+    """1 MiB into the guest, from there to a host function, and all the way back."""
+    wat = relay(BYTES)
+    ours = wherry.load(wat.encode()).instantiate(imports={"host": lambda x: x}).relay
+    theirs = peers.peer_function(wat, "relay", lambda _store, x: x)
+    assert ours(MEBIBYTE) == bytes(theirs(MEBIBYTE)) == MEBIBYTE
+    return calls(lambda: ours(MEBIBYTE), lambda: theirs(MEBIBYTE))
+
+
+def many_records() -> Timing:
+    """10,000 records of a string, a number and 16 bytes, in and out."""
+    records = [SimpleNamespace(name=f"record {at}", number=at, data=bytes(16)) for at in range(10_000)]
+    return _echoes(List(ENTRY), records)
+
+
+def fresh_instance() -> Timing:
+    """A new sandbox of a small component, with WASI."""
+    component = wherry.load(text("lucky"))
+
+    def ours() -> None:
+        component.instantiate().close()
+
+    return calls(ours, peers.peer_instantiator(text("lucky")))
+
+
+def kernels() -> Timing:
+    """Five compute kernels, each as a whole process: the geometric mean of both sides."""
+    timings = []
+    for name in peers.KERNELS:
+        module = peers.kernel(name)
+        timing = _agreeing(_wherry_run(module), _wasmtime_run(module), rounds=5)
+        sys.stderr.write(f"  {name}: {timing.ours / timing.theirs:.2f}\n")
+        timings.append(timing)
+    return Timing(
+        statistics.geometric_mean(timing.ours for timing in timings),
+        statistics.geometric_mean(timing.theirs for timing in timings),
+    )
+
+
+def compile_cpython() -> Timing:
+    """CPython's module to machine code."""
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = Path(folder) / "python.cwasm"
+        ours: Command = [peers.wherry_program(), "compile", peers.cpython(), "-o", compiled]
+        theirs: Command = [peers.wasmtime_program(), "compile", peers.cpython(), "-o", compiled]
+        return processes(ours, theirs, rounds=3)
+
+
+def _hello() -> Path:
+    return binary(text("hello"))
+
+
+def _wherry_run(*arguments: str | Path) -> Command:
+    return [peers.wherry_program(), "run", *arguments]
+
+
+def _wasmtime_run(*arguments: str | Path) -> Command:
+    return [peers.wasmtime_program(), "run", "-C", "cache=y", *arguments]
+
+
+def _agreeing(ours: Command, theirs: Command, rounds: int = 15) -> Timing:
+    """Times two processes that must print the same."""
+    if (left := output(ours)) != (right := output(theirs)):
+        raise AssertionError(f"{ours} printed {left!r}, and {theirs} printed {right!r}")
+    return processes(ours, theirs, rounds)
+
+
+def _echoes(wit: Wit, value: object) -> Timing:
+    """A value through guest memory and back; the guest copies it part by part."""
+    wat = echo(wit)
+    ours = wherry.load(wat.encode()).instantiate().echo
+    theirs = peers.peer_function(wat, "echo")
+    ours(value)
+    return calls(lambda: ours(value), lambda: theirs(value))
+
+
+ROWS = {
+    "start": Row(
+        "`wherry run hello.wasm`, cached, whole process",
+        "interpreter, `-c pass`",
+        at_most(1.6),
+        start_against_interpreter,
+    ),
+    "start-wasmtime-py": Row("the same", "wasmtime-py script", faster(3), start_against_wasmtime_py),
+    "start-wasmtime": Row("the same", "`wasmtime run`, cached", NO_GOAL, start_against_wasmtime),
+    "cpython": Row("CPython `-c 'print(1)'`, cached", "`wasmtime run`, cached", faster(3), start_cpython),
+    "add": Row("call `add(u32, u32)`", "wasmtime-py", faster(25), add),
+    "string": Row("string in and out, 16 bytes", "wasmtime-py", faster(20), short_string),
+    "bytes": Row("list<u8> in and out, 1 MiB", "wasmtime-py", faster(5_000), mebibyte),
+    "bytes-record": Row("the same inside a record", "wasmtime-py", faster(5_000), mebibyte_in_record),
+    "bytes-option": Row("the same inside an option", "wasmtime-py", faster(5_000), mebibyte_in_option),
+    "bytes-host": Row(
+        "the same to and from a host import", "wasmtime-py", faster(5_000), mebibyte_through_host
+    ),
+    "records": Row("10,000 records in and out", "wasmtime-py", faster(100), many_records),
+    "instance": Row("fresh instance with WASI", "wasmtime-py", faster(2), fresh_instance),
+    "kernels": Row("compute kernels, geometric mean", "`wasmtime run`, cached", at_most(1.05), kernels),
+    "compile": Row("compile CPython's module", "`wasmtime compile`", at_most(1.1), compile_cpython),
+}
