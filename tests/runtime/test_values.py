@@ -7,7 +7,7 @@ import collections
 import functools
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -211,12 +211,20 @@ class Point:
     y: float
 
 
-POINTS = {
+class PointTuple(NamedTuple):
+    """A record as a named tuple."""
+
+    x: int
+    label: str
+    y: float
+
+
+POINTS: dict[str, object] = {
     "dataclass": Point(1, "a", 2.5),
     "mapping": {"x": 1, "label": "a", "y": 2.5},
-    "other mapping": collections.ChainMap({"x": 1}, {"label": "a", "y": 2.5}),
+    "other mapping": collections.OrderedDict({"x": 1, "label": "a", "y": 2.5}),
     "attributes": types.SimpleNamespace(x=1, label="a", y=2.5, other="ignored"),
-    "named tuple": collections.namedtuple("P", "x label y")(1, "a", 2.5),  # noqa: PYI024 - the untyped one is a case
+    "named tuple": PointTuple(1, "a", 2.5),
 }
 
 

@@ -1,8 +1,8 @@
 """Python values for a WIT type, for the property tests, and what they look like when they come back.
 
-``values`` makes values as a caller would write them: records as mappings, everything else as the mapping in
-the documentation has it. ``same`` compares what was sent with what the runtime returned. ``types`` makes WIT
-types at random.
+``values`` makes values as a caller would write them: records as mappings, everything else as the mapping
+in the documentation has it. ``same`` compares what was sent with what the runtime returned. ``types``
+makes WIT types at random.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _cases(wit: Variant | Option | Result) -> st.SearchStrategy[object]:
     match wit:
         case Variant():
             return st.one_of(
-                st.builds(wherry.Variant, st.just(case.name), _optional(case.type)) for case in wit.cases
+                [st.builds(wherry.Variant, st.just(case.name), _optional(case.type)) for case in wit.cases]
             )
         case Option(Option()):
             return st.none() | st.builds(wherry.Some, values(wit.type))
