@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wherry import _native
+from wherry.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +29,7 @@ __all__ = [
     "debug_option",
     "format_option",
     "guest_options",
+    "no_such",
     "option",
 ]
 
@@ -118,6 +120,24 @@ class Group(Help, click.Group):
         self.format_commands(ctx, formatter)
         super().format_options(ctx, formatter)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names, or an error with the name that was meant."""
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise no_such("command", args[0], names, f"`{ctx.command_path} --help` lists the commands")
+        return super().resolve_command(ctx, args)
+
+
+def no_such(what: str, name: str, names: list[str], otherwise: str) -> UsageError:
+    """There is no such command or option; the hint says which was meant, or else ``otherwise``."""
+    import difflib
+
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean `{close[0]}`?" if close else otherwise
+    return UsageError(f"there is no {what} `{name}`", hint=hint)
+
 
 def debug_option() -> Option:
     """The option that every command has; it is read by whatever reports the error."""
@@ -127,12 +147,12 @@ def debug_option() -> Option:
     )
 
 
-def format_option(command: Decorated) -> Decorated:
-    """Add ``--format text|json``, whose default comes from the settings."""
+def format_option(command: Decorated, default: Callable[[], str] | None = None) -> Decorated:
+    """Add ``--format text|json``; unless it is told otherwise, the default comes from the settings."""
     decorate = option(
         "--format",
         type=click.Choice(["text", "json"]),
-        default=lambda: _native.setting("format") or "text",
+        default=default or (lambda: _native.setting("format") or "text"),
         metavar="text|json",
         help="How the result is printed",
         group=OUTPUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import platform
@@ -140,8 +141,16 @@ def _search_path() -> str:
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
+def _preferred_format() -> str:
+    """The format that the settings say, or text where they cannot be read: to say so is what this is for."""
+    try:
+        return _native.setting("format") or "text"
+    except WherryError:
+        return "text"
+
+
 @click.command(cls=Command, examples=["wherry doctor", "wherry doctor --format json"])
-@format_option
+@functools.partial(format_option, default=_preferred_format)
 def doctor(format: str) -> int:  # noqa: A002 - the name of the option
     """Show what is installed, what is missing, and how to get it.
 

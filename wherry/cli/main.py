@@ -13,13 +13,13 @@ import click
 
 from wherry import _native
 from wherry.cli import output
-from wherry.cli.command import OUTPUT, Group, Option
+from wherry.cli.command import OUTPUT, Group, Option, no_such
 from wherry.errors import UsageError, WherryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["COMMANDS", "Commands", "Entry", "cli", "main", "no_such", "understood"]
+__all__ = ["COMMANDS", "Commands", "Entry", "cli", "main", "understood"]
 
 
 class Entry(NamedTuple):
@@ -61,14 +61,6 @@ class Commands(Group):
             return None
         command = getattr(importlib.import_module(entry.module), entry.attribute)
         return command if isinstance(command, click.Command) else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first word names, or an error with the name that was meant."""
-        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            raise no_such("command", args[0], list(COMMANDS), "`wherry --help` lists the commands")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under their headings."""
@@ -124,15 +116,15 @@ def main(words: Sequence[str]) -> int:
         click.echo(error.ctx.get_help(), err=True)
         return UsageError.command_exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last one who can report it
-        known = understood(error) if isinstance(error, click.ClickException) else error
+        known = understood(error, words) if isinstance(error, click.ClickException) else error
         return output.fail(known, debug="--debug" in words or _native.debug_wanted(), running=False)
     return result if isinstance(result, int) else 0
 
 
-def understood(error: click.ClickException) -> WherryError:
-    """An error of ``click`` in our words: backticks, no full stop, and a hint."""
+def understood(error: click.ClickException, words: Sequence[str]) -> WherryError:
+    """An error of ``click`` over ``words`` in our words: backticks, no full stop, and a hint."""
     ctx = getattr(error, "ctx", None)
-    path = ctx.command_path if ctx is not None else "wherry"
+    path = ctx.command_path if ctx is not None else " ".join(["wherry", *words[:1]])
     help_hint = f"`{path} --help` shows what there is"
     if isinstance(error, click.NoSuchOption):
         command = ctx.command if ctx is not None else cli
@@ -149,15 +141,6 @@ def understood(error: click.ClickException) -> WherryError:
             return UsageError(f"{name} is missing", hint=help_hint)
         return UsageError(f"`{name}`: {_plain(error.message)}", hint=help_hint)
     return UsageError(_plain(error.format_message()), hint=help_hint)
-
-
-def no_such(what: str, name: str, names: list[str], otherwise: str) -> UsageError:
-    """There is no such command or option; the hint says which was meant, or else ``otherwise``."""
-    import difflib
-
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else otherwise
-    return UsageError(f"there is no {what} `{name}`", hint=hint)
 
 
 def _plain(message: str) -> str:

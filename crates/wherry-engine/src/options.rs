@@ -134,7 +134,7 @@ pub fn target(text: &str) -> Result<String> {
 /// [`Kind::Usage`] when it is empty.
 pub fn path(text: &str) -> Result<PathBuf> {
     if text.is_empty() {
-        return Err(Error::new(Kind::Usage, "an empty path"));
+        return Err(Error::new(Kind::Usage, "an empty path").with_hint("name a file or a folder"));
     }
     Ok(PathBuf::from(text))
 }

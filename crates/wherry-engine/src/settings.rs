@@ -68,9 +68,8 @@ pub struct Setting {
 /// Reads the words after `wherry run`: what to run, what it is granted, what it may use up.
 ///
 /// # Errors
-/// [`Kind::Usage`] for a command line, variable or file that makes no sense, [`Kind::Grant`] for a grant of
-/// something that does not exist, [`Kind::NotFound`] when FILE is no path, [`Kind::Io`] for a settings file
-/// that cannot be read.
+/// [`Kind::Usage`] for a command line, variable or file that makes no sense or cannot be read,
+/// [`Kind::Grant`] for a grant of something that does not exist, [`Kind::NotFound`] when FILE is no path.
 pub fn parse_run(words: &[OsString], environment: &Environment) -> Result<Invocation> {
     let Arguments { flags, rest } = arguments::divide(words)?;
     let mut run = Invocation::default();
@@ -81,12 +80,11 @@ pub fn parse_run(words: &[OsString], environment: &Environment) -> Result<Invoca
     }
     for (flag, text) in flags {
         (flag.set)(&mut run, &text, environment).map_err(|error| {
-            let place = if flag.is_switch() {
-                format!("--{}", flag.name)
-            } else {
-                format!("--{} {text}", flag.name)
+            let place = match text.as_str() {
+                "" => format!("`--{} ''`", flag.name),
+                text => format!("`--{} {text}`", flag.name),
             };
-            at(&format!("`{place}`"), &error)
+            at(&place, &error)
         })?;
     }
     let (file, args) = rest.split_first().ok_or_else(|| {
@@ -102,7 +100,7 @@ pub fn parse_run(words: &[OsString], environment: &Environment) -> Result<Invoca
 /// What variables and files say, without a command line: for commands that do not run guests.
 ///
 /// # Errors
-/// [`Kind::Usage`] for a variable or file that makes no sense, [`Kind::Io`] for a file that cannot be read.
+/// [`Kind::Usage`] for a variable or file that makes no sense or cannot be read.
 pub fn ambient(environment: &Environment) -> Result<Invocation> {
     let mut run = Invocation::default();
     for setting in said(environment)? {
@@ -129,18 +127,26 @@ pub fn explain(environment: &Environment) -> Result<Vec<Setting>> {
     let run = ambient(environment)?;
     let said = said(environment)?;
     let settable = FLAGS.iter().filter(|flag| flag.reach > Reach::CommandLine);
-    let explained = settable.map(|flag| match said.iter().find(|setting| setting.flag.name == flag.name) {
-        Some(setting) => setting.clone(),
-        None => Setting {
-            flag,
-            value: flag.default.map(str::to_owned),
-            origin: Origin::Default,
+    let explained = settable.map(
+        |flag| match said.iter().find(|setting| setting.flag.name == flag.name) {
+            Some(setting) => setting.clone(),
+            None => Setting {
+                flag,
+                value: flag.default.map(str::to_owned),
+                origin: Origin::Default,
+            },
         },
-    });
+    );
     let mut explained: Vec<_> = explained.collect();
     // The one default that depends on where one is.
-    if let Some(setting) = explained.iter_mut().find(|setting| setting.flag.name == "cache-dir") {
-        setting.value = run.cache.folder(environment).map(|path| path.display().to_string());
+    if let Some(setting) = explained
+        .iter_mut()
+        .find(|setting| setting.flag.name == "cache-dir")
+    {
+        setting.value = run
+            .cache
+            .folder(environment)
+            .map(|path| path.display().to_string());
     }
     Ok(explained)
 }
@@ -212,7 +218,7 @@ fn read_file(path: &Path, reach: Reach, origin: fn(PathBuf, usize) -> Origin) ->
         {
             return Ok(Vec::new());
         }
-        Err(error) => return Err(Error::io(path.display(), &error)),
+        Err(error) => return Err(unreadable(path, &error)),
     };
     let place = format!("`{}`", path.display());
     let malformed = |message: &str| {
@@ -222,7 +228,7 @@ fn read_file(path: &Path, reach: Reach, origin: fn(PathBuf, usize) -> Origin) ->
     let mut bytes = Vec::new();
     file.take(MOST_FILE + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| Error::io(path.display(), &error))?;
+        .map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > MOST_FILE {
         return Err(malformed("over 1MiB, which no settings file is"));
     }
@@ -245,6 +251,13 @@ fn read_file(path: &Path, reach: Reach, origin: fn(PathBuf, usize) -> Origin) ->
         });
     }
     Ok(said)
+}
+
+/// A settings file is there and cannot be read.
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let io = Error::io(path.display(), error);
+    Error::new(Kind::Usage, format!("settings cannot be read: {}", io.message()))
+        .with_hint("move it out of the way, or make it a file that you may read")
 }
 
 /// The flag of a key, if a file of this reach may set it.
