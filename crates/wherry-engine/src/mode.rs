@@ -37,10 +37,42 @@ struct Settings {
 
 /// The modes: one row each, in the order of [`Mode`].
 const TABLE: [(Mode, Settings); 4] = [
-    (Mode::Plain, Settings { name: "plain", epochs: false, fuel: false, deterministic: false }),
-    (Mode::Interruptible, Settings { name: "interruptible", epochs: true, fuel: false, deterministic: false }),
-    (Mode::Metered, Settings { name: "metered", epochs: false, fuel: true, deterministic: false }),
-    (Mode::Deterministic, Settings { name: "deterministic", epochs: false, fuel: true, deterministic: true }),
+    (
+        Mode::Plain,
+        Settings {
+            name: "plain",
+            epochs: false,
+            fuel: false,
+            deterministic: false,
+        },
+    ),
+    (
+        Mode::Interruptible,
+        Settings {
+            name: "interruptible",
+            epochs: true,
+            fuel: false,
+            deterministic: false,
+        },
+    ),
+    (
+        Mode::Metered,
+        Settings {
+            name: "metered",
+            epochs: false,
+            fuel: true,
+            deterministic: false,
+        },
+    ),
+    (
+        Mode::Deterministic,
+        Settings {
+            name: "deterministic",
+            epochs: false,
+            fuel: true,
+            deterministic: true,
+        },
+    ),
 ];
 
 impl Mode {
@@ -60,7 +92,10 @@ impl Mode {
     /// The mode of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        TABLE.iter().find(|(_, settings)| settings.name == name).map(|(mode, _)| *mode)
+        TABLE
+            .iter()
+            .find(|(_, settings)| settings.name == name)
+            .map(|(mode, _)| *mode)
     }
 
     /// Whether stores of this mode need an epoch deadline.
@@ -116,7 +151,13 @@ pub struct EngineKey {
 
 impl Default for EngineKey {
     fn default() -> Self {
-        Self { mode: Mode::Plain, concurrency: false, stack: DEFAULT_STACK, target: None, coredump: false }
+        Self {
+            mode: Mode::Plain,
+            concurrency: false,
+            stack: DEFAULT_STACK,
+            target: None,
+            coredump: false,
+        }
     }
 }
 
@@ -153,8 +194,12 @@ fn entry(key: &EngineKey) -> Result<&'static Made> {
     }
     ENGINES.get_or_try_insert(key.clone(), || {
         let config = config(key)?;
-        let engine = Engine::new(&config)
-            .map_err(|error| Error::new(Kind::Internal, format!("the engine refused its settings: {error:#}")))?;
+        let engine = Engine::new(&config).map_err(|error| {
+            Error::new(
+                Kind::Internal,
+                format!("the engine refused its settings: {error:#}"),
+            )
+        })?;
         let fingerprint = fingerprint(key, &engine);
         Ok(Made { engine, fingerprint })
     })
@@ -163,8 +208,11 @@ fn entry(key: &EngineKey) -> Result<&'static Made> {
 /// The settings of wasmtime for `key`.
 fn config(key: &EngineKey) -> Result<Config> {
     if key.stack < 64 << 10 || key.stack > MAX_STACK {
-        return Err(Error::new(Kind::Usage, format!("a stack of {} bytes cannot be given", key.stack))
-            .with_hint("give between 64KiB and 256MiB"));
+        return Err(Error::new(
+            Kind::Usage,
+            format!("a stack of {} bytes cannot be given", key.stack),
+        )
+        .with_hint("give between 64KiB and 256MiB"));
     }
     let mut config = Config::new();
     if let Some(target) = &key.target {
@@ -183,7 +231,9 @@ fn config(key: &EngineKey) -> Result<Config> {
         .relaxed_simd_deterministic(mode.deterministic);
 
     // A trap names file and line where the guest carries DWARF; the tables are mapped and cost nothing until read.
-    config.generate_address_map(true).wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config
+        .generate_address_map(true)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     // Only native debuggers and profilers read unwind tables, and registering them slows each load; the
     // Windows ABI requires them.
     if !for_windows(key) {
@@ -208,7 +258,9 @@ fn proposals(config: &mut Config, concurrency: bool) {
 }
 
 fn for_windows(key: &EngineKey) -> bool {
-    key.target.as_ref().map_or(cfg!(windows), |target| target.contains("windows"))
+    key.target
+        .as_ref()
+        .map_or(cfg!(windows), |target| target.contains("windows"))
 }
 
 fn unknown_target(target: &str) -> Error {
@@ -228,10 +280,12 @@ fn fingerprint(key: &EngineKey, engine: &Engine) -> String {
 /// Lower-case hexadecimal, as digests are written everywhere.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Feeds what wasmtime says of an engine to SHA-256: std's own hasher may change with the compiler.
@@ -244,7 +298,10 @@ impl Hasher for Sha256Hasher {
 
     fn finish(&self) -> u64 {
         let digest = self.0.clone().finalize();
-        digest.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte))
+        digest
+            .iter()
+            .take(8)
+            .fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
 }
 
@@ -268,7 +325,12 @@ mod tests {
         for mode in Mode::ALL {
             for concurrency in [false, true] {
                 for target in [None, Some(PULLEY.to_owned())] {
-                    let key = EngineKey { mode, concurrency, target, ..EngineKey::default() };
+                    let key = EngineKey {
+                        mode,
+                        concurrency,
+                        target,
+                        ..EngineKey::default()
+                    };
                     assert!(seen.insert(key.fingerprint().expect("a fingerprint")));
                 }
             }
@@ -278,22 +340,43 @@ mod tests {
     #[test]
     fn a_stack_or_a_core_dump_does_not_change_compiled_code() {
         let usual = EngineKey::default();
-        let other = EngineKey { stack: 8 << 20, coredump: true, ..EngineKey::default() };
-        assert_eq!(usual.fingerprint().expect("one"), other.fingerprint().expect("the other"));
-        assert!(!Engine::same(&engine(&usual).expect("one"), &engine(&other).expect("the other")));
+        let other = EngineKey {
+            stack: 8 << 20,
+            coredump: true,
+            ..EngineKey::default()
+        };
+        assert_eq!(
+            usual.fingerprint().expect("one"),
+            other.fingerprint().expect("the other")
+        );
+        assert!(!Engine::same(
+            &engine(&usual).expect("one"),
+            &engine(&other).expect("the other")
+        ));
     }
 
     #[test]
     fn an_engine_is_made_once_per_key() {
-        let key = EngineKey { mode: Mode::Metered, ..EngineKey::default() };
-        assert!(Engine::same(&engine(&key).expect("one"), &engine(&key).expect("again")));
+        let key = EngineKey {
+            mode: Mode::Metered,
+            ..EngineKey::default()
+        };
+        assert!(Engine::same(
+            &engine(&key).expect("one"),
+            &engine(&key).expect("again")
+        ));
     }
 
     #[test]
     fn every_target_can_be_compiled_for() {
         for target in TARGETS {
-            let key = EngineKey { target: Some(target.into()), ..EngineKey::default() };
-            let code = engine(&key).expect("an engine").precompile_module(b"\0asm\x01\0\0\0");
+            let key = EngineKey {
+                target: Some(target.into()),
+                ..EngineKey::default()
+            };
+            let code = engine(&key)
+                .expect("an engine")
+                .precompile_module(b"\0asm\x01\0\0\0");
             assert!(code.is_ok(), "{target}: {:?}", code.err());
         }
     }
@@ -302,11 +385,17 @@ mod tests {
     fn impossible_keys_are_usage_errors() {
         let targets = ["sparc", "x86_64-unknown-none", ""];
         for target in targets {
-            let key = EngineKey { target: Some(target.into()), ..EngineKey::default() };
+            let key = EngineKey {
+                target: Some(target.into()),
+                ..EngineKey::default()
+            };
             assert_eq!(engine(&key).err().map(|error| error.kind()), Some(Kind::Usage));
         }
         for stack in [0, 1000, MAX_STACK + 1] {
-            let key = EngineKey { stack, ..EngineKey::default() };
+            let key = EngineKey {
+                stack,
+                ..EngineKey::default()
+            };
             assert_eq!(engine(&key).err().map(|error| error.kind()), Some(Kind::Usage));
         }
     }

@@ -3,20 +3,25 @@
 //! [`load`] is the one way in: it recognises what it is given, checks it against the static bounds, chooses
 //! an engine, and takes compiled code from the cache or compiles. Start reading there.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
 use crate::bounds::{self, Bounds};
-use crate::cache::Cache;
-use crate::compile::{CompilerChild, Progress};
+use crate::cache::{Cache, Identity};
+use crate::compile::{self, CompilerChild, Job, Patience, Progress};
+use crate::compiled::{self, Header, Made};
 use crate::error::{Error, Kind, Result};
 use crate::mode::{self, EngineKey, Mode, hex};
-use crate::recognise::{Form, recognise};
+use crate::recognise::{Form, foreign, recognise};
+use crate::validate::validate;
 
 /// Where a program comes from.
 #[derive(Debug, Clone)]
@@ -112,9 +117,9 @@ impl LoadOptions<'_> {
 pub struct Program {
     /// What is instantiated.
     pub code: Code,
-    /// SHA-256 over the original bytes, in hexadecimal.
+    /// SHA-256 over the source, in hexadecimal.
     pub digest: String,
-    /// What to call it in messages: the file's name, or what the caller said.
+    /// What to call it in messages: the path, or what the caller said.
     pub name: String,
     /// What the engine was made from.
     pub key: EngineKey,
@@ -123,51 +128,431 @@ pub struct Program {
     origin: Origin,
 }
 
-/// Where the original bytes are.
-#[derive(Clone)]
+/// Where the source is.
+#[derive(Debug, Clone)]
 enum Origin {
+    /// In memory, as a binary.
     Memory(Arc<[u8]>),
+    /// In a file, to be read again when it is asked for.
+    File(PathBuf),
+    /// Nowhere: the program came as compiled code.
+    Gone,
 }
 
+/// Compiling that is over sooner is not worth a file, unless the source is a file too.
+const WORTH_KEEPING: Duration = Duration::from_millis(10);
+
 impl Program {
-    /// The binary that was compiled, without text format.
+    /// The source in binary form: text format is converted. A file is read again.
     ///
     /// # Errors
-    /// [`Kind::Io`] and [`Kind::NotFound`] when it has to be read again and cannot be; [`Kind::Precompiled`]
+    /// [`Kind::Io`] and [`Kind::NotFound`] when it cannot be read, or was changed since; [`Kind::Precompiled`]
     /// for a program that came as compiled code.
     pub fn bytes(&self) -> Result<Arc<[u8]>> {
         match &self.origin {
             Origin::Memory(bytes) => Ok(Arc::clone(bytes)),
+            Origin::Gone => Err(Error::new(
+                Kind::Precompiled,
+                format!("`{}` is compiled code, without its source", self.name),
+            )),
+            Origin::File(path) => {
+                let bytes = std::fs::read(path).map_err(|error| Error::io(path.display(), &error))?;
+                if digest(&bytes) != self.digest {
+                    return Err(Error::new(
+                        Kind::Io,
+                        format!("`{}` was changed since it was loaded", path.display()),
+                    )
+                    .with_hint("load it again"));
+                }
+                let form = recognise(&bytes, &self.name)?;
+                Ok(binary(bytes, form, &self.name)?.into())
+            }
         }
+    }
+
+    /// Whether it came as compiled code, without its source.
+    #[must_use]
+    pub fn is_precompiled(&self) -> bool {
+        matches!(self.origin, Origin::Gone)
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program")
+            .field("name", &self.name)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
 /// Loads a program.
 ///
 /// # Errors
-/// Every kind of the loader: see [`Kind::NotFound`] to [`Kind::Precompiled`]; [`Kind::Interrupted`] and
+/// Every kind of the loader, from [`Kind::NotFound`] to [`Kind::Precompiled`]; [`Kind::Interrupted`] and
 /// [`Kind::Time`] when compiling was ended.
 pub fn load(source: Source, options: &LoadOptions<'_>) -> Result<Program> {
+    match source {
+        Source::Path(path) => load_path(&path, options),
+        Source::Bytes { bytes, name } => Loading {
+            options,
+            name,
+            file: None,
+        }
+        .bytes(bytes),
+    }
+}
+
+/// Loads a file: known ones from the cache without reading them.
+fn load_path(path: &Path, options: &LoadOptions<'_>) -> Result<Program> {
+    let io = |error: &std::io::Error| Error::io(path.display(), error);
+    let found = std::fs::metadata(path).map_err(|error| io(&error))?;
+    if found.is_dir() {
+        return Err(Error::new(
+            Kind::Io,
+            format!("`{}` is a folder, not a program", path.display()),
+        )
+        .with_hint("give the `.wasm` file inside"));
+    }
+    let identity = found.is_file().then(|| Identity::of(&found));
+    let loading = Loading {
+        options,
+        name: path.display().to_string(),
+        file: identity.map(|identity| (path, identity)),
+    };
+    if let Some(program) = loading.known()? {
+        return Ok(program);
+    }
+    let mut file = compiled::open_for_mapping(path).map_err(|error| io(&error))?;
+    let bytes = read(&mut file, &found, &options.bounds).map_err(|error| io(&error))?;
+    if compiled::is_compiled(&bytes) && compiled::is_image(&bytes) {
+        drop(bytes);
+        return loading.compiled_file(file);
+    }
+    // What was written to while it was read may be half old, half new; its digest then stands for nothing on disk.
+    let unchanged = file
+        .metadata()
+        .is_ok_and(|after| Some(Identity::of(&after)) == loading.identity().cloned());
+    Loading {
+        file: loading.file.filter(|_| unchanged),
+        ..loading
+    }
+    .bytes(bytes)
+}
+
+/// Reads a file, but no more than shows that it is over the bound: what is read may be a pipe without an end.
+fn read(file: &mut File, found: &Metadata, bounds: &Bounds) -> std::io::Result<Vec<u8>> {
+    let at_most = bounds.size.saturating_add(1);
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve(usize::try_from(found.len().min(at_most)).unwrap_or(0))
+        .map_err(std::io::Error::other)?;
+    file.take(at_most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// The binary form of what was recognised as `form`.
+fn binary(bytes: Vec<u8>, form: Form, name: &str) -> Result<Vec<u8>> {
+    if form != Form::Text {
+        return Ok(bytes);
+    }
+    match wat::parse_bytes(&bytes) {
+        Ok(Cow::Owned(binary)) => Ok(binary),
+        Ok(Cow::Borrowed(_)) => Ok(bytes),
+        Err(mut error) => {
+            error.set_path(name);
+            Err(Error::new(
+                Kind::Invalid,
+                format!("`{name}` is not valid text format: {error}"),
+            ))
+        }
+    }
+}
+
+/// One program on its way in.
+struct Loading<'a, 'b> {
+    options: &'a LoadOptions<'b>,
+    name: String,
+    /// The file it comes from, and what the system says of it.
+    file: Option<(&'a Path, Identity)>,
+}
+
+impl Loading<'_, '_> {
+    fn identity(&self) -> Option<&Identity> {
+        self.file.as_ref().map(|(_, identity)| identity)
+    }
+
+    /// The start-up path: a file that was seen before, from the cache.
+    fn known(&self) -> Result<Option<Program>> {
+        let (Some(cache), Some((path, identity))) = (&self.options.cache, &self.file) else {
+            return Ok(None);
+        };
+        let Some(known) = cache.recall(path, identity) else {
+            return Ok(None);
+        };
+        let key = self.options.key(known.concurrency);
+        let Some(code) = self.cached(&known.digest, &key)? else {
+            return Ok(None);
+        };
+        self.program(code, known.digest, key, Origin::File((*path).to_owned()))
+            .map(Some)
+    }
+
+    /// A source in memory.
+    fn bytes(&self, bytes: Vec<u8>) -> Result<Program> {
+        let bounds = &self.options.bounds;
+        let read = Bounds {
+            functions: 0,
+            body: 0,
+            nesting: 0,
+            size: bytes.len() as u64,
+        };
+        bounds::within(&read, bounds)?;
+        let form = recognise(&bytes, &self.name).map_err(|error| self.explained(error))?;
+        if form == Form::Precompiled {
+            return self.compiled_bytes(&bytes);
+        }
+        let digest = digest(&bytes);
+        let binary: Arc<[u8]> = binary(bytes, form, &self.name)?.into();
+        let shape = bounds::check(&binary, bounds).map_err(|error| self.explained(error))?;
+        foreign(&shape, &self.name)?;
+        let key = self.options.key(shape.concurrency);
+        let cached = self.cached(&digest, &key)?;
+        let code = match cached {
+            Some(code) => code,
+            None => self.compile(&binary, &shape, &digest, &key)?,
+        };
+        if let (Some(cache), Some((path, identity))) = (&self.options.cache, &self.file) {
+            // A path that is not remembered is hashed at the next start: slower, and the entry says so if it is missing.
+            let _ = cache.remember(path, identity, &digest, shape.concurrency);
+        }
+        let origin = match &self.file {
+            Some((path, _)) => Origin::File((*path).to_owned()),
+            None => Origin::Memory(binary),
+        };
+        self.program(code, digest, key, origin)
+    }
+
+    /// The same error, saying what was loaded.
+    fn explained(&self, error: Error) -> Error {
+        if error.message().starts_with('`') {
+            return error;
+        }
+        let explained = Error::new(error.kind(), format!("`{}`: {}", self.name, error.message()));
+        match error.hint() {
+            Some(hint) => explained.with_hint(hint),
+            None => explained,
+        }
+    }
+
+    fn program(&self, code: Code, digest: String, key: EngineKey, origin: Origin) -> Result<Program> {
+        let engine = mode::engine(&key)?;
+        Ok(Program {
+            code,
+            digest,
+            name: self.name.clone(),
+            key,
+            engine,
+            origin,
+        })
+    }
+
+    /// The code for a source that is in the cache.
+    fn cached(&self, digest: &str, key: &EngineKey) -> Result<Option<Code>> {
+        let Some(cache) = &self.options.cache else {
+            return Ok(None);
+        };
+        let Some((file, header)) = cache.lookup(digest, key.fingerprint()?, self.options.warn) else {
+            return Ok(None);
+        };
+        bounds::within(&header.measured.into(), &self.options.bounds)
+            .map_err(|error| self.explained(error))?;
+        // SAFETY: the cache vouches that we wrote this file, and files in it are replaced, never changed.
+        match unsafe { compiled::map(&mode::engine(key)?, file, &header.form) } {
+            Ok(code) => Ok(Some(code)),
+            Err(error) => {
+                cache.reject(&header, error.message(), self.options.warn);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Validates and compiles, and keeps the result.
+    fn compile(
+        &self,
+        binary: &Arc<[u8]>,
+        shape: &bounds::Shape,
+        digest: &str,
+        key: &EngineKey,
+    ) -> Result<Code> {
+        let begin = Instant::now();
+        let (image, measured) =
+            image(self.options, &self.name, binary, shape, key).map_err(|error| self.explained(error))?;
+        let made = Made {
+            form: shape.form,
+            key,
+            source: digest,
+            name: &self.name,
+            measured,
+        };
+        if let Some(cache) = &self.options.cache
+            && (self.file.is_some() || begin.elapsed() >= WORTH_KEEPING)
+        {
+            match cache.insert(&Header::new(&made, &image)?, &image) {
+                // The file is mapped at once: what runs from memory would be there twice.
+                Ok(()) => {
+                    if let Some(code) = self.cached(digest, key)? {
+                        return Ok(code);
+                    }
+                }
+                Err(error) => (self.options.warn)(format!(
+                    "compiled code of `{}` cannot be kept, so each start compiles: {}",
+                    self.name,
+                    Error::io(cache.path().display(), &error).message()
+                )),
+            }
+        }
+        // SAFETY: the image was compiled by wasmtime just now.
+        unsafe { compiled::copy(&mode::engine(key)?, &image, shape.form) }
+    }
+
+    /// Compiled code is trusted code: it does what it likes in this process.
+    fn on_purpose(&self) -> Result<()> {
+        if self.options.precompiled {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Precompiled,
+            format!("`{}` is compiled code, which runs outside the sandbox", self.name),
+        )
+        .with_hint(
+            "if you compiled it yourself, say so with `--precompiled` (in Python: `precompiled=True`)",
+        ))
+    }
+
+    /// Compiled code in a file, mapped.
+    fn compiled_file(&self, mut file: File) -> Result<Program> {
+        self.on_purpose()?;
+        let header = compiled::read_header(&mut file, &self.name).map_err(|error| self.explained(error))?;
+        let key = self.fitting_key(&header)?;
+        // SAFETY: the user vouches for this file.
+        let code = unsafe { compiled::map(&mode::engine(&key)?, file, &header.form) };
+        self.program(
+            code.map_err(|error| self.explained(error))?,
+            header.source,
+            key,
+            Origin::Gone,
+        )
+    }
+
+    /// Compiled code in memory, copied.
+    fn compiled_bytes(&self, bytes: &[u8]) -> Result<Program> {
+        self.on_purpose()?;
+        let (header, image) = compiled::split(bytes).map_err(|error| self.explained(error))?;
+        let key = self.fitting_key(&header)?;
+        let form = if header.form == Form::Component.name() {
+            Form::Component
+        } else {
+            Form::Module
+        };
+        // SAFETY: the user vouches for these bytes.
+        let code = unsafe { compiled::copy(&mode::engine(&key)?, image, form) };
+        self.program(
+            code.map_err(|error| self.explained(error))?,
+            header.source,
+            key,
+            Origin::Gone,
+        )
+    }
+
+    fn fitting_key(&self, header: &Header) -> Result<EngineKey> {
+        let LoadOptions {
+            mode,
+            stack,
+            coredump,
+            bounds,
+            ..
+        } = self.options;
+        let key = header
+            .key_for(*mode, *stack, *coredump)
+            .map_err(|error| self.explained(error))?;
+        bounds::within(&header.measured.into(), bounds).map_err(|error| self.explained(error))?;
+        Ok(key)
+    }
+}
+
+/// Validates and compiles a binary; returns the image and what was measured.
+fn image(
+    options: &LoadOptions<'_>,
+    name: &str,
+    binary: &Arc<[u8]>,
+    shape: &bounds::Shape,
+    key: &EngineKey,
+) -> Result<(Vec<u8>, Bounds)> {
+    let nesting = validate(binary, &mode::engine(key)?, &options.bounds)?;
+    let measured = Bounds {
+        nesting: nesting.max(shape.measured.nesting),
+        ..shape.measured
+    };
+    let job = Job {
+        bytes: Arc::clone(binary),
+        form: shape.form,
+        key: key.clone(),
+        code: shape.code,
+        name: name.to_owned(),
+    };
+    let patience = Patience {
+        child: options.child.as_ref(),
+        child_memory: options.child_memory,
+        deadline: options.deadline,
+        progress: options.progress,
+        interrupted: options.interrupted,
+    };
+    Ok((compile::compile(&job, &patience)?, measured))
+}
+
+/// Compiles `source` for `options.target` and returns what goes into a `.cwasm` file.
+///
+/// # Errors
+/// As [`load`]; [`Kind::Precompiled`] for a source that is compiled already.
+pub fn precompile(source: Source, options: &LoadOptions<'_>) -> Result<Vec<u8>> {
     let (bytes, name) = match source {
         Source::Bytes { bytes, name } => (bytes, name),
-        Source::Path(path) => {
-            (std::fs::read(&path).map_err(|error| Error::io(path.display(), &error))?, path.display().to_string())
-        }
+        Source::Path(path) => (
+            std::fs::read(&path).map_err(|error| Error::io(path.display(), &error))?,
+            path.display().to_string(),
+        ),
     };
-    let digest = hex(&Sha256::digest(&bytes));
-    let bytes = match recognise(&bytes, &name)? {
-        Form::Text => wat::parse_bytes(&bytes)
-            .map_err(|error| Error::new(Kind::Invalid, format!("`{name}`: {error}")))?
-            .into_owned(),
-        _ => bytes,
-    };
-    let shape = bounds::check(&bytes, &options.bounds)?;
+    let form = recognise(&bytes, &name)?;
+    if form == Form::Precompiled {
+        return Err(Error::new(
+            Kind::Precompiled,
+            format!("`{name}` is compiled already"),
+        ));
+    }
+    let digest = digest(&bytes);
+    let binary: Arc<[u8]> = binary(bytes, form, &name)?.into();
+    let shape = bounds::check(&binary, &options.bounds)?;
+    foreign(&shape, &name)?;
     let key = options.key(shape.concurrency);
-    let engine = mode::engine(&key)?;
-    let invalid = |error: wasmtime::Error| Error::new(Kind::Invalid, format!("`{name}`: {error:#}"));
-    let code = match shape.form {
-        Form::Component => Code::Component(Component::from_binary(&engine, &bytes).map_err(invalid)?),
-        _ => Code::Module(Module::from_binary(&engine, &bytes).map_err(invalid)?),
+    let (image, measured) = image(options, &name, &binary, &shape, &key)?;
+    let made = Made {
+        form: shape.form,
+        key: &key,
+        source: &digest,
+        name: &name,
+        measured,
     };
-    Ok(Program { code, digest, name, key, engine, origin: Origin::Memory(bytes.into()) })
+    let mut file = Vec::with_capacity(image.len() + 4096);
+    compiled::write(&mut file, &Header::new(&made, &image)?, &image).map_err(|error| {
+        Error::new(
+            Kind::Internal,
+            format!("a header that cannot be written: {error}"),
+        )
+    })?;
+    Ok(file)
 }

@@ -26,7 +26,9 @@ unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Registry<K, V> {}
 impl<K: PartialEq + Send + Sync, V: Send + Sync> Registry<K, V> {
     /// An empty table.
     pub const fn new() -> Self {
-        Self { head: AtomicPtr::new(ptr::null_mut()) }
+        Self {
+            head: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
     /// The value for `key`, if there is one.
@@ -44,7 +46,11 @@ impl<K: PartialEq + Send + Sync, V: Send + Sync> Registry<K, V> {
         if let Some(found) = self.get(&key) {
             return Ok(found);
         }
-        let entry = Box::into_raw(Box::new(Entry { value: make()?, key, next: ptr::null() }));
+        let entry = Box::into_raw(Box::new(Entry {
+            value: make()?,
+            key,
+            next: ptr::null(),
+        }));
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             // SAFETY: `entry` came from `Box::into_raw` above and is not published yet, so nobody else has it.
@@ -55,7 +61,10 @@ impl<K: PartialEq + Send + Sync, V: Send + Sync> Registry<K, V> {
                 return Ok(found);
             }
             own.next = head;
-            match self.head.compare_exchange(head, entry, Ordering::AcqRel, Ordering::Acquire) {
+            match self
+                .head
+                .compare_exchange(head, entry, Ordering::AcqRel, Ordering::Acquire)
+            {
                 // SAFETY: published entries are never freed and never changed.
                 Ok(_) => return Ok(unsafe { &(*entry).value }),
                 Err(newer) => head = newer,
@@ -102,7 +111,10 @@ mod tests {
                 })
             })
             .collect();
-        let seen: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect();
+        let seen: Vec<_> = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_default())
+            .collect();
         assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
     }
 }

@@ -1,0 +1,289 @@
+//! The parent's side of compiling in a child process.
+//!
+//! Everything goes through pipes, so whichever process is killed, and how ever, no file is left behind. The child is
+//! always waited for, and on Linux it dies with the thread that started it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use super::worker::{Answer, Request};
+use super::{CompilerChild, Job, Patience, wait};
+use crate::error::{Error, Kind, Result};
+
+/// How much of what the child said on its standard error is kept for a message.
+const LAST_WORDS: usize = 2048;
+
+/// Kills and waits for the child, however the parent leaves.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Compiles `job` by `program`.
+///
+/// # Errors
+/// As [`super::compile`].
+pub(super) fn compile(job: &Job, program: &CompilerChild, patience: &Patience<'_>) -> Result<Vec<u8>> {
+    let mut child = Guard(start(program, patience.child_memory)?);
+    let missing = || Error::new(Kind::Internal, "the compiler's process has no pipes");
+    let input = child.0.stdin.take().ok_or_else(missing)?;
+    let output = child.0.stdout.take().ok_or_else(missing)?;
+    let errors = child.0.stderr.take().ok_or_else(missing)?;
+    thread::scope(|scope| {
+        let (sender, receiver) = channel();
+        scope.spawn(move || send(job, input));
+        let last_words = scope.spawn(move || listen(errors));
+        scope.spawn(move || {
+            let _ = sender.send(receive(output));
+        });
+        let answered = wait(&receiver, &job.name, job.code, patience);
+        if answered.is_err() {
+            // The threads end when the child's ends of the pipes are closed.
+            let _ = child.0.kill();
+        }
+        let status = child.0.wait();
+        match answered? {
+            Some(answer) => answer,
+            None => Err(died(
+                job,
+                status.ok(),
+                &last_words.join().unwrap_or_default(),
+                patience.child_memory,
+            )),
+        }
+    })
+}
+
+fn start(program: &CompilerChild, memory: Option<u64>) -> Result<Child> {
+    let mut command = Command::new(&program.program);
+    command
+        .args(&program.args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    bound(&mut command, memory);
+    command.spawn().map_err(|error| {
+        let why = Error::io(program.program.display(), &error);
+        Error::new(
+            Kind::Internal,
+            format!("the compiler's process did not start: {}", why.message()),
+        )
+    })
+}
+
+/// Has the child bound its own memory and die with its parent.
+#[cfg(target_os = "linux")]
+fn bound(command: &mut Command, memory: Option<u64>) {
+    use std::os::unix::process::CommandExt;
+    let setup = move || {
+        // SAFETY: plain system calls with constants and a pointer to a local, all allowed between fork and exec.
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if let Some(bytes) = memory {
+                // What is really written counts, not the address space that threads and allocators reserve.
+                let limit = libc::rlimit {
+                    rlim_cur: bytes,
+                    rlim_max: bytes,
+                };
+                if libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: `setup` makes system calls only: no allocation, no lock.
+    unsafe { command.pre_exec(setup) };
+}
+
+/// Elsewhere no limit on memory is known that counts what is used.
+#[cfg(not(target_os = "linux"))]
+fn bound(_command: &mut Command, _memory: Option<u64>) {}
+
+/// Sends the request and the binary. A child that died early closes the pipe; its answer says why.
+fn send(job: &Job, mut input: ChildStdin) {
+    let Ok(mut line) = serde_json::to_vec(&Request::new(job)) else {
+        return;
+    };
+    line.push(b'\n');
+    if input.write_all(&line).is_ok() {
+        let _ = input.write_all(&job.bytes);
+    }
+}
+
+/// The image or the child's own error, or `None` when it died before it could answer.
+fn receive(output: ChildStdout) -> Option<Result<Vec<u8>>> {
+    let mut output = BufReader::new(output);
+    let mut line = String::new();
+    output.read_line(&mut line).ok()?;
+    match serde_json::from_str(&line).ok()? {
+        Answer::Error(kind, message, hint) => Some(Err(Answer::into_error(&kind, message, hint))),
+        Answer::Image(length) => {
+            let mut image = Vec::new();
+            image.try_reserve_exact(usize::try_from(length).ok()?).ok()?;
+            output.read_to_end(&mut image).ok()?;
+            (image.len() as u64 == length).then_some(Ok(image))
+        }
+    }
+}
+
+/// Reads all that the child says on its standard error, and keeps the end of it.
+fn listen(mut errors: ChildStderr) -> String {
+    let mut kept = Vec::new();
+    let mut buffer = [0; 1024];
+    while let Ok(length @ 1..) = errors.read(&mut buffer) {
+        kept.extend_from_slice(&buffer[..length]);
+        let excess = kept.len().saturating_sub(LAST_WORDS);
+        kept.drain(..excess);
+    }
+    String::from_utf8_lossy(&kept).trim().to_owned()
+}
+
+/// The error for a child that ended without an answer.
+fn died(job: &Job, status: Option<ExitStatus>, last_words: &str, memory: Option<u64>) -> Error {
+    let name = &job.name;
+    // A failed allocation ends the process; so does the system's own guard against using up all memory.
+    let out_of_memory = last_words.contains("memory allocation") || last_words.contains("MemoryError");
+    match memory {
+        Some(bytes) if out_of_memory => {
+            let mib = bytes >> 20;
+            Error::new(
+                Kind::TooLarge,
+                format!("compiling `{name}` needs more than the {mib} MiB it may use"),
+            )
+            .with_hint("compile it on a larger machine: `wherry compile`")
+        }
+        _ => {
+            let how = status.map_or_else(|| "in an unknown way".into(), |status| status.to_string());
+            let words = if last_words.is_empty() {
+                String::new()
+            } else {
+                format!(": {last_words}")
+            };
+            Error::new(
+                Kind::Compile,
+                format!("the process that compiled `{name}` ended ({how}){words}"),
+            )
+            .with_hint("it may have run out of memory: compiling needs about 200 times the size of the code")
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::tests::{job, patient};
+    use super::*;
+    use std::cell::Cell;
+    use std::time::{Duration, Instant};
+
+    fn shell(script: &str) -> CompilerChild {
+        CompilerChild {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+        }
+    }
+
+    fn ask(script: &str, patience: &Patience<'_>) -> Result<Vec<u8>> {
+        super::super::compile(
+            &job("(module)"),
+            &Patience {
+                child: Some(&shell(script)),
+                ..patience.clone()
+            },
+        )
+    }
+
+    #[test]
+    fn the_answer_of_the_child_is_the_result() {
+        let script = "cat >/dev/null; echo '{\"Image\":5}'; printf hello";
+        assert_eq!(ask(script, &patient()).expect("an image"), b"hello");
+        let script = "cat >/dev/null; echo '{\"Error\":[\"Compile\",\"no\",\"hint\"]}'";
+        let error = ask(script, &patient()).expect_err("an error");
+        assert_eq!(
+            (error.kind(), error.message(), error.hint()),
+            (Kind::Compile, "no", Some("hint"))
+        );
+    }
+
+    #[test]
+    fn a_child_that_dies_or_lies_is_an_error() {
+        for script in [
+            "exit 3",
+            "kill -9 $$",
+            "echo '{\"Image\":50}'; printf hello",
+            "echo hello",
+            "echo '{\"Image\":-1}'",
+        ] {
+            assert_eq!(
+                ask(script, &patient()).err().map(|error| error.kind()),
+                Some(Kind::Compile),
+                "{script}"
+            );
+        }
+        let error = ask("echo why >&2; exit 3", &patient()).expect_err("an error");
+        assert!(error.message().contains("why"), "{error}");
+    }
+
+    #[test]
+    fn a_child_without_memory_is_too_large() {
+        let patience = Patience {
+            child_memory: Some(256 << 20),
+            ..patient()
+        };
+        let error = ask(
+            "echo 'memory allocation of 5 bytes failed' >&2; kill -6 $$",
+            &patience,
+        );
+        assert_eq!(error.err().map(|error| error.kind()), Some(Kind::TooLarge));
+    }
+
+    #[test]
+    fn ctrl_c_and_the_deadline_kill_it_and_leave_no_zombie() {
+        let begin = Instant::now();
+        let asked = Cell::new(0);
+        let interrupted = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 2
+        };
+        let error = ask(
+            "exec sleep 1000",
+            &Patience {
+                interrupted: &interrupted,
+                ..patient()
+            },
+        );
+        assert_eq!(error.err().map(|error| error.kind()), Some(Kind::Interrupted));
+        let deadline = Some(Instant::now() + Duration::from_millis(50));
+        let error = ask(
+            "exec sleep 1000",
+            &Patience {
+                deadline,
+                ..patient()
+            },
+        );
+        assert_eq!(error.err().map(|error| error.kind()), Some(Kind::Time));
+        assert!(begin.elapsed() < Duration::from_secs(500));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        let child = CompilerChild {
+            program: "/nonexistent/python".into(),
+            args: Vec::new(),
+        };
+        let error = super::super::compile(
+            &job("(module)"),
+            &Patience {
+                child: Some(&child),
+                ..patient()
+            },
+        );
+        assert_eq!(error.err().map(|error| error.kind()), Some(Kind::Internal));
+    }
+}

@@ -1,0 +1,158 @@
+//! What runs in the child process: reads a request and a binary, compiles, writes the answer and the image.
+//!
+//! The request is one line of JSON, the binary all that follows. The answer is one line of JSON, and then,
+//! where compiling went well, the image. Nothing else may be written to the child's standard output.
+
+use std::io::{BufRead, BufReader, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Job, image, in_pool};
+use crate::error::{Error, Kind, Result};
+use crate::mode::{DEFAULT_STACK, EngineKey, Mode};
+use crate::recognise::Form;
+
+/// What the parent wants.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Request {
+    mode: String,
+    concurrency: bool,
+    target: Option<String>,
+    component: bool,
+}
+
+impl Request {
+    pub(super) fn new(job: &Job) -> Self {
+        Self {
+            mode: job.key.mode.name().to_owned(),
+            concurrency: job.key.concurrency,
+            target: job.key.target.clone(),
+            component: job.form == Form::Component,
+        }
+    }
+
+    fn key(&self) -> Result<EngineKey> {
+        let mode = Mode::from_name(&self.mode)
+            .ok_or_else(|| Error::new(Kind::Internal, format!("no mode `{}` to compile in", self.mode)))?;
+        Ok(EngineKey {
+            mode,
+            concurrency: self.concurrency,
+            stack: DEFAULT_STACK,
+            target: self.target.clone(),
+            coredump: false,
+        })
+    }
+}
+
+/// What the child says before the image.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// An image of so many bytes follows.
+    Image(u64),
+    /// An error: kind, message, hint.
+    Error(String, String, Option<String>),
+}
+
+impl Answer {
+    fn error(error: &Error) -> Self {
+        let hint = error.hint().map(ToOwned::to_owned);
+        Self::Error(format!("{:?}", error.kind()), error.message().to_owned(), hint)
+    }
+
+    /// The error of the child, typed again.
+    pub(super) fn into_error(kind: &str, message: String, hint: Option<String>) -> Error {
+        let kind = Kind::ALL
+            .iter()
+            .copied()
+            .find(|candidate| format!("{candidate:?}") == kind);
+        let error = Error::new(kind.unwrap_or(Kind::Internal), message);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// Serves one request from `input` and writes the answer to `output`.
+///
+/// # Errors
+/// [`Kind::Io`] when nobody listens any more, and [`Kind::Internal`] for a request that cannot be read. What the compiler
+/// refuses is an answer, not an error.
+pub fn work(input: impl Read, mut output: impl Write) -> Result<()> {
+    let gone = |error: std::io::Error| Error::io("the process that asked for compiled code", &error);
+    let mut input = BufReader::new(input);
+    let mut line = String::new();
+    input.read_line(&mut line).map_err(gone)?;
+    let request: Request = serde_json::from_str(&line)
+        .map_err(|error| Error::new(Kind::Internal, format!("not a request to compile: {error}")))?;
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes).map_err(gone)?;
+
+    let form = if request.component {
+        Form::Component
+    } else {
+        Form::Module
+    };
+    let key = request.key()?;
+    let compiled = in_pool(|| image(&bytes, form, &key))?;
+    let answer = match &compiled {
+        Ok(image) => Answer::Image(image.len() as u64),
+        Err(error) => Answer::error(error),
+    };
+    let mut line = serde_json::to_vec(&answer).map_err(|error| {
+        Error::new(
+            Kind::Internal,
+            format!("an answer that cannot be written: {error}"),
+        )
+    })?;
+    line.push(b'\n');
+    output.write_all(&line).map_err(gone)?;
+    output.write_all(&compiled.unwrap_or_default()).map_err(gone)?;
+    output.flush().map_err(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::job;
+    use super::*;
+
+    fn ask(text: &str) -> (Answer, Vec<u8>) {
+        let job = job(text);
+        let mut input = serde_json::to_vec(&Request::new(&job)).expect("a request");
+        input.push(b'\n');
+        input.extend_from_slice(&job.bytes);
+        let mut output = Vec::new();
+        work(&*input, &mut output).expect("an answer");
+        let end = output.iter().position(|&byte| byte == b'\n').expect("a line");
+        (
+            serde_json::from_slice(&output[..end]).expect("an answer"),
+            output.split_off(end + 1),
+        )
+    }
+
+    #[test]
+    fn an_image_comes_back() {
+        let (answer, image) = ask("(module (func))");
+        assert!(matches!(answer, Answer::Image(length) if length == image.len() as u64));
+        assert!(crate::compiled::is_image(&image));
+    }
+
+    #[test]
+    fn an_error_comes_back_typed() {
+        // Only validated binaries are sent; one that is not shows how refusals travel.
+        let (answer, image) = ask("(module (func (result i32)))");
+        let Answer::Error(kind, message, hint) = answer else {
+            panic!("compiled")
+        };
+        let error = Answer::into_error(&kind, message, hint);
+        assert_eq!(error.kind(), Kind::Compile);
+        assert!(error.message().contains("type mismatch"), "{error}");
+        assert!(image.is_empty());
+    }
+
+    #[test]
+    fn nonsense_is_no_request() {
+        let error = work(&b"hello\n"[..], Vec::new()).expect_err("no request");
+        assert_eq!(error.kind(), Kind::Internal);
+    }
+}
