@@ -77,6 +77,10 @@ class Help(click.Command):
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+        if self.help is not None:
+            # A docstring ends in a full stop; the one line that says what a command does has none.
+            line, gap, rest = self.help.partition("\n\n")
+            self.help = line.strip().removesuffix(".") + gap + rest
         if not any(parameter.name == "debug" for parameter in self.params):
             self.params.append(debug_option())
 
