@@ -98,3 +98,22 @@ def test_fault_of_ours_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     message = capsys.readouterr().err
     assert message.startswith("error: a fault in Wherry: RuntimeError: the moon is full\n\nhint: ")
     assert "Traceback" not in message
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+def test_progress_is_for_terminals(
+    *, terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal one line tells how compiling goes and then disappears; elsewhere nothing is written."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    output.progress(2.4, 6_200_000)
+    output.progress_over()
+    written = "\r\x1b[2Kcompiling 6.2 MB of code, 2 s\r\x1b[2K" if terminal else ""
+    assert capsys.readouterr().err == written
+
+
+def test_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A warning goes to stderr, as a line of its own."""
+    output.warn("nothing is cached")
+    assert capsys.readouterr() == ("", "warning: nothing is cached\n")

@@ -1,4 +1,4 @@
-"""What the command line says to people, all of it on stderr: errors, hints and warnings.
+"""What the command line says to people, all of it on stderr: errors, hints, warnings, progress.
 
 A message says what failed, on what and why; a blank line and ``hint:`` say what to do. Nothing is imported at
 the top, as ``wherry run`` loads this module only when it has something to say.
@@ -11,12 +11,15 @@ import sys
 
 from wherry.errors import InternalError, WherryError
 
-__all__ = ["INTERRUPTED", "fail", "report", "warn"]
+__all__ = ["INTERRUPTED", "fail", "progress", "progress_over", "report", "warn"]
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as in a shell."""
 
 _MOST_FRAMES = 32
+
+_CLEAR = "\r\x1b[2K"
+"""Back to the start of the line, which is emptied."""
 
 
 def fail(error: BaseException, *, debug: bool, running: bool) -> int:
@@ -47,6 +50,20 @@ def report(error: WherryError) -> None:
 def warn(message: str) -> None:
     """Write a warning."""
     _say([f"{_painted('warning:', '1;33')} {message}"])
+
+
+def progress(seconds: float, code: int) -> None:
+    """Say on a terminal how long ``code`` bytes have been compiling, on a line that the next call overwrites."""
+    if _on_terminal():
+        sys.stderr.write(f"{_CLEAR}compiling {code / 1e6:.1f} MB of code, {seconds:.0f} s")
+        sys.stderr.flush()
+
+
+def progress_over() -> None:
+    """Take the line of ``progress`` away."""
+    if _on_terminal():
+        sys.stderr.write(_CLEAR)
+        sys.stderr.flush()
 
 
 def _fault(error: BaseException) -> InternalError:
@@ -80,6 +97,11 @@ def _say(lines: list[str]) -> None:
         return
 
 
+def _on_terminal() -> bool:
+    """Whether stderr is a terminal that understands more than lines."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def _painted(text: str, colour: str) -> str:
     """``text`` in colour where colour is wanted: https://no-color.org and https://force-color.org."""
     if os.environ.get("NO_COLOR"):
@@ -87,5 +109,5 @@ def _painted(text: str, colour: str) -> str:
     elif os.environ.get("FORCE_COLOR"):
         wanted = True
     else:
-        wanted = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        wanted = _on_terminal()
     return f"\x1b[{colour}m{text}\x1b[0m" if wanted else text
