@@ -53,7 +53,7 @@ def warn(message: str) -> None:
 
 
 def progress(seconds: float, code: int) -> None:
-    """Say on a terminal how long ``code`` bytes have been compiling, on a line that the next call overwrites."""
+    """Say on a terminal how long ``code`` bytes have been compiling; the next call overwrites the line."""
     if _on_terminal():
         sys.stderr.write(f"{_CLEAR}compiling {code / 1e6:.1f} MB of code, {seconds:.0f} s")
         sys.stderr.flush()
