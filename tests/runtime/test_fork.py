@@ -1,4 +1,4 @@
-"""A process that forks after it loaded components: calls in the child work or say what to do, and never hang."""
+"""A process that forks after it loaded components: calls in the child work or say what to do; no hangs."""
 
 from __future__ import annotations
 

