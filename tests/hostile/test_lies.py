@@ -18,7 +18,7 @@ HUGE = 0xFFFF_FFFF
 
 
 def liar(wit: str, result: int, data: bytes = b"", encoding: str = "utf8", types: str = "") -> bytes:
-    """A component with ``lie: func() -> T``; its core function gives ``result``, and memory starts with ``data``."""
+    """A component with ``lie: func() -> T``: it gives ``result``, and its memory starts with ``data``."""
     memory = "".join(f"\\{byte:02x}" for byte in data)
     return f"""(component {types}
   (core module $liar
