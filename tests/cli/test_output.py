@@ -107,9 +107,9 @@ def test_progress_is_for_terminals(
     """On a terminal one line tells how compiling goes and then disappears; elsewhere nothing is written."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     monkeypatch.setenv("TERM", "xterm")
-    output.progress(2.4, 6_200_000)
-    output.progress_over()
-    written = "\r\x1b[2Kcompiling 6.2 MB of code, 2 s\r\x1b[2K" if terminal else ""
+    output.progress("compiling", 2.4)
+    output.progress("compiling", None)
+    written = "\r\x1b[2Kcompiling, 2 s\r\x1b[2K" if terminal else ""
     assert capsys.readouterr().err == written
 
 

@@ -11,7 +11,7 @@ import sys
 
 from wherry.errors import InternalError, WherryError
 
-__all__ = ["INTERRUPTED", "fail", "progress", "progress_over", "report", "warn"]
+__all__ = ["INTERRUPTED", "fail", "progress", "report", "warn"]
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as in a shell."""
@@ -52,18 +52,16 @@ def warn(message: str) -> None:
     _say([f"{_painted('warning:', '1;33')} {message}"])
 
 
-def progress(seconds: float, code: int) -> None:
-    """Say on a terminal how long ``code`` bytes have been compiling; the next call overwrites the line."""
-    if _on_terminal():
-        sys.stderr.write(f"{_CLEAR}compiling {code / 1e6:.1f} MB of code, {seconds:.0f} s")
+def progress(what: str, seconds: float | None) -> None:
+    """Show on a terminal for how long ``what`` has been going on; ``None`` clears the line again."""
+    if not _on_terminal():
+        return
+    line = "" if seconds is None else f"{what}, {seconds:.0f} s"
+    try:
+        sys.stderr.write(f"{_CLEAR}{line}")
         sys.stderr.flush()
-
-
-def progress_over() -> None:
-    """Take the line of ``progress`` away."""
-    if _on_terminal():
-        sys.stderr.write(_CLEAR)
-        sys.stderr.flush()
+    except OSError:
+        return
 
 
 def _fault(error: BaseException) -> InternalError:
