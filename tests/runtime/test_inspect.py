@@ -46,8 +46,13 @@ def test_a_real_component_is_described_whole(codec: Path) -> None:
     assert found.fits("library")
     assert not found.fits("command")
     entries = [entry for group in found.exports for entry in group.entries]
-    assert any(entry.kind == "method" and "list<u8>" in entry.signature for entry in entries)
-    assert all(entry.python for entry in entries)
+    signatures = {entry.name: (entry.kind, entry.signature, entry.python) for entry in entries}
+    assert signatures["codec-id"] == ("function", "codec-id: func() -> string", "codec_id() -> str")
+    assert signatures["[method]codec.encode"] == (
+        "method",
+        "codec.encode: func(data: any-array) -> result<any-array, error>",
+        "Codec.encode(data: AnyArray) -> AnyArray",
+    )
     assert any(made.field == "language" and made.name == "Rust" for made in found.producers)
     assert found.size == codec.stat().st_size == sum(section.size for section in found.sections)
     assert found.sections[0].name == "code"

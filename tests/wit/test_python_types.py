@@ -60,7 +60,9 @@ def function(world: model.World) -> model.Function:
 @pytest.mark.parametrize(("wit", "expected"), ROWS, ids=[wit for wit, _ in ROWS])
 def test_each_type_has_its_annotation(wit: str, expected: str) -> None:
     """Each row of the table, as the type of a parameter."""
-    world = component(f'(type $t {wit})(import "f" (func (param "a" $t)))')
+    # The text format wants a name for what is written out.
+    definition, used = ("", wit) if wit.startswith("$") else (f"(type $t {wit})", "$t")
+    world = component(definition, f'(import "f" (func (param "a" {used})))')
     assert python_types.annotation(world, function(world).params[0].type) == expected
 
 

@@ -15,7 +15,7 @@ from wherry.runtime.inspect import wit_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wherry.runtime.inspect import Group, Inspection, Need, Place
+    from wherry.runtime.inspect import Group, Inspection, Need, Place, Producer
 
 _FORMS = {"component": "component", "module": "core module", "package": "WIT package"}
 _UNITS = ("bytes", "KiB", "MiB", "GiB")
@@ -60,7 +60,7 @@ def page(inspection: Inspection) -> str:
         "Needs": _needs(inspection.needs),
         "Exports": _groups(inspection.exports),
         "Imports": _imports(inspection),
-        "Made with": _table((made.field, f"{made.name} {made.version}") for made in inspection.producers),
+        "Made with": _producers(inspection.producers),
         "Size": _sizes(inspection),
         "Parts": _parts(inspection),
     }
@@ -123,13 +123,17 @@ def _imports(inspection: Inspection) -> Iterator[str]:
         if mine:
             yield from _groups([group])
         else:
-            yield f"{name or 'types'} ({_count(len(group.entries), 'function')})"
+            functions = _count(len(group.entries), "function") if group.entries else "types only"
+            yield f"{name} ({functions})" if name else functions
 
 
 def _sizes(inspection: Inspection) -> Iterator[str]:
-    for section in inspection.sections:
-        share = section.size / max(inspection.size, 1)
-        yield f"{_bytes(section.size):>10}  {share:>4.0%}  {section.name}"
+    """One line for each thing that takes half a percent or more, and one for the rest."""
+    large = [section for section in inspection.sections if section.size * 200 >= inspection.size]
+    rest = inspection.size - sum(section.size for section in large)
+    lines = [(section.name, section.size) for section in large] + ([("other", rest)] if rest else [])
+    for name, size in lines:
+        yield f"{_bytes(size):>10}  {size / inspection.size:>4.0%}  {name}"
 
 
 def _parts(inspection: Inspection) -> Iterator[str]:
@@ -143,9 +147,10 @@ def _parts(inspection: Inspection) -> Iterator[str]:
         yield f"and {len(nested) - _LISTED_PARTS} more"
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    for label, text in rows:
-        yield f"{label:<13} {text}"
+def _producers(producers: Iterable[Producer]) -> Iterator[str]:
+    """Languages first, then what processed them, as ``producers`` sections have them in any order."""
+    for made in sorted(producers, key=lambda made: made.field):
+        yield f"{made.field:<13} {made.name} {made.version}"
 
 
 def _count(number: int, what: str) -> str:

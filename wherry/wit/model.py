@@ -173,7 +173,7 @@ TypeDef: TypeAlias = (
 """A type with a definition."""
 
 
-class Function(msgspec.Struct, frozen=True, tag_field="item", tag="function", rename={"is_async": "async"}):
+class Function(msgspec.Struct, frozen=True, tag_field="sort", tag="function", rename={"is_async": "async"}):
     """A function, method, static function or constructor.
 
     ``name`` is as the component has it, ``[method]image.resize``; ``item`` is ``resize``; ``resource`` is the
@@ -189,7 +189,7 @@ class Function(msgspec.Struct, frozen=True, tag_field="item", tag="function", re
     result: Type | None
 
 
-class Interface(msgspec.Struct, frozen=True, tag_field="item", tag="interface"):
+class Interface(msgspec.Struct, frozen=True, tag_field="sort", tag="interface"):
     """Functions and types under one name, such as ``wasi:cli/run@0.2.0``."""
 
     name: str
@@ -197,14 +197,14 @@ class Interface(msgspec.Struct, frozen=True, tag_field="item", tag="interface"):
     types: tuple[Named, ...]
 
 
-class WorldType(msgspec.Struct, frozen=True, tag_field="item", tag="type"):
+class WorldType(msgspec.Struct, frozen=True, tag_field="sort", tag="type"):
     """A type of the component itself: its name and its place."""
 
     name: str
     type: int
 
 
-class Other(msgspec.Struct, frozen=True, tag_field="item", tag="other"):
+class Other(msgspec.Struct, frozen=True, tag_field="sort", tag="other"):
     """A module, component or value, which WIT has no words for."""
 
     name: str

@@ -74,7 +74,9 @@ fn report(data: &[u8], name: &str) -> Result<String> {
 fn binary<'a>(data: &'a [u8], name: &str) -> Result<Cow<'a, [u8]>> {
     match recognise::recognise(data, name)? {
         Form::Component | Form::Module => Ok(Cow::Borrowed(data)),
-        Form::Text => wit::binary(data).map(Cow::Owned).map_err(|error| refused(&error, name)),
+        Form::Text => wit::binary(data, name)
+            .map(Cow::Owned)
+            .map_err(|error| Error::new(Kind::Invalid, format!("`{name}` is not well-formed: {error}"))),
         Form::Precompiled => Err(Error::new(
             Kind::Precompiled,
             format!("`{name}` is compiled code, which says nothing of its interface"),

@@ -37,7 +37,7 @@ pub struct World {
 
 /// One import or export of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "item", rename_all = "kebab-case")]
+#[serde(tag = "sort", rename_all = "kebab-case")]
 pub enum Item {
     /// Functions and types under one name.
     Interface(Interface),

@@ -3,7 +3,7 @@
 //! | place | what fits |
 //! |---|---|
 //! | command | exports `wasi:cli/run` (a component) or `_start` (a module), and imports WASI only |
-//! | library | exports functions other than `wasi:cli/run` and the handlers of `wasi:http`; a module that has `_start` does not fit, as its functions are dead once that returns |
+//! | library | exports functions other than `wasi:cli/run` and the handlers of `wasi:http`, or of a module `_start` and what its tool-chain adds |
 //! | http | exports `wasi:http/incoming-handler` (WASI 0.2) or `wasi:http/handler` (0.3), and imports WASI only |
 //! | browser | fits one of the three above, imports no host functions and opens no sockets |
 //! | step | fits as command or library, imports WASI only and reaches no network, so that the same input gives the same output |
@@ -104,9 +104,6 @@ fn library(surface: &Surface) -> Verdict {
                 [] => Err("all it exports is the entry of a program".to_owned()),
                 own => Ok(format!("it exports {}", list(own))),
             }
-        }
-        Surface::Module(core) if has_start(core, "_start") => {
-            Err("it is a program: what else it exports is dead once `_start` returns".to_owned())
         }
         Surface::Module(core) => match offered(core).as_slice() {
             [] => Err("it exports no functions".to_owned()),
@@ -237,11 +234,8 @@ fn network(surface: &Surface, which: Network) -> Vec<&str> {
             .map(String::as_str)
             .filter(|name| reaches(name))
             .collect(),
-        Surface::Module(core) => {
-            let imports = core.imports.iter().map(|import| import.name.as_str());
-            imports.filter(|name| name.starts_with("sock_")).collect()
-        }
-        Surface::Package => Vec::new(),
+        // WASI 0.1 cannot open a connection, only use one that it is handed, and none is.
+        Surface::Module(_) | Surface::Package => Vec::new(),
     }
 }
 

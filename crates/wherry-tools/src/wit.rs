@@ -5,6 +5,8 @@
 //! that is exported again as it was imported, and such components run. For [`text`] it is the right tool.
 //! Function bodies are not validated here, as that is the business of loading. Start reading at [`model`].
 
+use std::borrow::Cow;
+
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::Types;
 use wasmparser::{Parser, Payload, ValidPayload, Validator, WasmFeatures};
@@ -79,13 +81,16 @@ fn print(bytes: &[u8]) -> anyhow::Result<String> {
     Ok(printer.output.to_string())
 }
 
-/// The binary form of `source`, a component or module in the text format.
+/// The binary form of `source`, a component or module in the text format; `name` is for messages.
 ///
 /// # Errors
-/// [`Error::Invalid`] with the line and column.
-pub fn binary(source: &[u8]) -> Result<Vec<u8>> {
-    let binary = wat::parse_bytes(source).map_err(|error| Error::Invalid(error.to_string()))?;
-    Ok(binary.into_owned())
+/// [`Error::Invalid`] with the name, line and column, and the line itself.
+pub fn binary(source: &[u8], name: &str) -> Result<Vec<u8>> {
+    let binary = wat::parse_bytes(source).map_err(|mut error| {
+        error.set_path(name);
+        Error::Invalid(error.to_string())
+    });
+    binary.map(Cow::into_owned)
 }
 
 /// What stands at the border of a component, in the order of the file, with the types it refers to.

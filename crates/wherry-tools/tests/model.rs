@@ -218,7 +218,8 @@ fn a_type_that_is_exported_again_is_an_alias_of_its_first_name() {
 #[test]
 fn a_module_is_listed_in_the_manner_of_wit() {
     let text = r#"(module (import "env" "log" (func (param i32))) (func (export "f") (result i64 i64) unreachable))"#;
-    let listing = wit::text(&wit::binary(text.as_bytes()).expect("a module")).expect("a listing");
+    let listing =
+        wit::text(&wit::binary(text.as_bytes(), "listed.wat").expect("a module")).expect("a listing");
     assert!(
         listing.ends_with("import env.log: func(i32);\nexport f: func() -> (i64, i64);\n"),
         "{listing}"

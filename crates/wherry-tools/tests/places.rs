@@ -127,6 +127,9 @@ fn modules_are_commands_reactors_or_libraries() {
     assert_eq!(fitting(&program), ["command", "browser", "step"]);
     assert_eq!(program.needs[0].id, "output");
 
+    let both = described(r#"(module (func (export "_start")) (func (export "render") (param i32)))"#);
+    assert_eq!(fitting(&both), ["command", "library", "browser", "step"]);
+
     let reactor = described(r#"(module (func (export "_initialize")) (func (export "add") (param i32)))"#);
     assert_eq!(reactor.kind, Some("reactor"));
     assert_eq!(fitting(&reactor), ["library", "browser", "step"]);
