@@ -185,7 +185,7 @@ class TestOfTheHost:
         mine = Bucket("mine")
         assert guest.borrowed(mine) == 10
         assert guest.borrowed(mine) == 20
-        assert guest.pass_(mine) is mine
+        assert guest.give_back(mine) is mine
 
     def test_an_exception_in_a_method_reaches_the_caller(self) -> None:
         """With its class, message and traceback."""

@@ -55,7 +55,7 @@
       (local.set $total (call $add (local.get $bucket) (i32.const 10)))
       (call $drop (local.get $bucket))
       (local.get $total))
-    (func (export "pass") (param $bucket i32) (result i32) (local.get $bucket)))
+    (func (export "give-back") (param $bucket i32) (result i32) (local.get $bucket)))
   (core instance $main (instantiate $main (with "host" (instance
     (export "constructor" (func $constructor))
     (export "add" (func $add))
@@ -65,4 +65,4 @@
   (func (export "use-own") (param "by" u32) (result u32) (canon lift (core func $main "use-own")))
   (func (export "use-shared") (result u32) (canon lift (core func $main "use-shared")))
   (func (export "borrowed") (param "it" (borrow $bucket)) (result u32) (canon lift (core func $main "borrowed")))
-  (func (export "pass") (param "it" (own $bucket)) (result (own $bucket)) (canon lift (core func $main "pass"))))
+  (func (export "give-back") (param "it" (own $bucket)) (result (own $bucket)) (canon lift (core func $main "give-back"))))
