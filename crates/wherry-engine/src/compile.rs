@@ -68,8 +68,6 @@ pub struct Job {
     pub key: EngineKey,
     /// Bytes of function bodies in it.
     pub code: u64,
-    /// What to call it in messages.
-    pub name: String,
 }
 
 /// Who compiles, until when, and who is told.
@@ -104,16 +102,15 @@ fn compile_here(job: &Job, patience: &Patience<'_>) -> Result<Vec<u8>> {
     let (sender, receiver) = channel();
     let job = job.clone();
     let code = job.code;
-    let name = job.name.clone();
     pool()?.spawn(move || {
         // Nobody may be there to receive: the caller stopped waiting.
         let _ = sender.send(image(&job.bytes, job.form, &job.key));
     });
-    wait(&receiver, &name, code, patience)?
+    wait(&receiver, code, patience)?
 }
 
 /// Waits for what `receiver` gets, as long as `patience` lasts.
-fn wait<T>(receiver: &Receiver<T>, name: &str, code: u64, patience: &Patience<'_>) -> Result<T> {
+fn wait<T>(receiver: &Receiver<T>, code: u64, patience: &Patience<'_>) -> Result<T> {
     let begin = Instant::now();
     let mut shown = begin;
     loop {
@@ -121,25 +118,16 @@ fn wait<T>(receiver: &Receiver<T>, name: &str, code: u64, patience: &Patience<'_
             Ok(result) => return Ok(result),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Error::new(
-                    Kind::Internal,
-                    format!("compiling `{name}` ended without a result"),
-                ));
+                return Err(Error::new(Kind::Internal, "compiling ended without a result"));
             }
         }
         if (patience.interrupted)() {
-            return Err(Error::new(
-                Kind::Interrupted,
-                format!("interrupted while compiling `{name}`"),
-            ));
+            return Err(Error::new(Kind::Interrupted, "interrupted while compiling"));
         }
         let now = Instant::now();
         if patience.deadline.is_some_and(|deadline| now >= deadline) {
-            return Err(
-                Error::new(Kind::Time, format!("compiling `{name}` was not done in time")).with_hint(
-                    "raise the time limit with `--timeout`, or compile it first: `wherry compile`",
-                ),
-            );
+            return Err(Error::new(Kind::Time, "compiling was not done in time")
+                .with_hint("raise the time limit with `--timeout`, or compile it first: `wherry compile`"));
         }
         if let Some(progress) = patience.progress
             && now - begin >= PROGRESS_AFTER
@@ -237,7 +225,6 @@ pub(crate) mod tests {
             form: Form::Module,
             key: EngineKey::default(),
             code: CHILD_FROM,
-            name: "f".into(),
         }
     }
 

@@ -391,7 +391,7 @@ impl Loading<'_, '_> {
     ) -> Result<Code> {
         let begin = Instant::now();
         let (image, measured) =
-            image(self.options, &self.name, binary, shape, key).map_err(|error| self.explained(error))?;
+            image(self.options, binary, shape, key).map_err(|error| self.explained(error))?;
         let made = Made {
             form: shape.form,
             key,
@@ -488,7 +488,6 @@ impl Loading<'_, '_> {
 /// Validates and compiles a binary; returns the image and what was measured.
 fn image(
     options: &LoadOptions<'_>,
-    name: &str,
     binary: &Arc<[u8]>,
     shape: &bounds::Shape,
     key: &EngineKey,
@@ -503,7 +502,6 @@ fn image(
         form: shape.form,
         key: key.clone(),
         code: shape.code,
-        name: name.to_owned(),
     };
     let patience = Patience {
         child: options.child.as_ref(),
@@ -539,7 +537,7 @@ pub fn precompile(source: Source, options: &LoadOptions<'_>) -> Result<Vec<u8>> 
     let shape = bounds::check(&binary, &options.bounds)?;
     foreign(&shape, &name)?;
     let key = options.key(shape.concurrency);
-    let (image, measured) = image(options, &name, &binary, &shape, &key)?;
+    let (image, measured) = image(options, &binary, &shape, &key)?;
     let made = Made {
         form: shape.form,
         key: &key,

@@ -253,9 +253,8 @@ fn looks_like(bytes: &[u8]) -> Looks {
     }
 }
 
-/// Words that begin a line of JavaScript or TypeScript.
+/// Words that begin the first line of JavaScript or TypeScript.
 const JAVASCRIPT: &[&str] = &[
-    "import ",
     "export ",
     "const ",
     "let ",
@@ -264,10 +263,17 @@ const JAVASCRIPT: &[&str] = &[
     "async function",
     "\"use strict\"",
     "'use strict'",
+    "(function",
+    "(()",
+    "//",
+    "/*",
 ];
 
-/// Words that begin a line of Python.
-const PYTHON: &[&str] = &["import ", "from ", "def ", "class ", "if __name__"];
+/// Words that begin the first line of Python which is not a comment. Some begin JavaScript too.
+const PYTHON: &[&str] = &["import ", "from ", "def ", "class ", "if __name__", "\"\"\""];
+
+/// What tells such a line of JavaScript from Python.
+const JAVASCRIPT_MARKS: &[char] = &['{', ';', '\'', '"'];
 
 fn text_looks_like(text: &str) -> Looks {
     let text = text.trim_start_matches('\u{feff}').trim_start();
@@ -293,24 +299,17 @@ fn text_looks_like(text: &str) -> Looks {
     if text.starts_with(['{', '[']) {
         return looks("JSON", "");
     }
-    let begins = |words: &[&str]| {
-        text.lines()
-            .any(|line| words.iter().any(|word| line.starts_with(word)))
-    };
-    // Python ends the lines that open a block with a colon, JavaScript ends most lines with a semicolon.
-    if begins(PYTHON) && !text.contains(';') {
-        return script("python");
+    // A line that begins with `#` may be a comment of Python's or a heading: what follows decides.
+    let first = text
+        .lines()
+        .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .unwrap_or_default();
+    let begins = |words: &[&str]| words.iter().any(|word| first.starts_with(word));
+    if begins(JAVASCRIPT) || (begins(PYTHON) && !first.starts_with('"') && first.contains(JAVASCRIPT_MARKS)) {
+        return script("node");
     }
-    if begins(JAVASCRIPT)
-        || text.starts_with("(function")
-        || text.starts_with("(()")
-        || text.starts_with("//")
-        || text.starts_with("/*")
-    {
-        return looks(
-            "JavaScript",
-            "build it into a component, or give the `.wasm` file that lies beside it",
-        );
+    if begins(PYTHON) {
+        return script("python");
     }
     looks("text", "")
 }
@@ -459,7 +458,7 @@ mod tests {
     fn other_formats_are_named() {
         let mut tar = vec![b'x'; 600];
         tar[TAR_MAGIC..TAR_MAGIC + 5].copy_from_slice(b"ustar");
-        let table: [(&[u8], &str); 20] = [
+        let table: [(&[u8], &str); 22] = [
             (b"\x7fELF\x02\x01\x01", "an ELF program"),
             (b"\xcf\xfa\xed\xfe", "a Mach-O program"),
             (b"MZ\x90\0", "a PE program"),
@@ -476,7 +475,9 @@ mod tests {
             (b"(hello)", "text"),
             (b"{\"a\": 1}", "JSON"),
             (b"#!/usr/bin/python3\n", "a Python script"),
-            (b"import os\nprint(os)\n", "a Python script"),
+            (b"# a comment\nimport os\nprint(os)\n", "a Python script"),
+            (b"# Title\n\nWords.\n\n    import os\n", "text"),
+            (b"import a from \"./a.js\"\n", "JavaScript"),
             (b"#!/bin/sh\n", "a shell script"),
             (b"hello", "text"),
             (b"\xff\xfe\0\x80", "binary data"),

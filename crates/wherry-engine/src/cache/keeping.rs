@@ -136,7 +136,7 @@ impl Cache {
         for entry in self.listed(SUFFIX)? {
             match self.trusted(&entry.name) {
                 Ok(Some((_, header))) if header.wherry == env!("CARGO_PKG_VERSION") => {
-                    kept.push((entry, header))
+                    kept.push((entry, header));
                 }
                 _ => self.clear_one(&entry, &mut cleared),
             }

@@ -15,6 +15,14 @@ use crate::error::{Error, Kind, Result};
 /// How much of what the child said on its standard error is kept for a message.
 const LAST_WORDS: usize = 2048;
 
+/// What a process says that was refused memory: Rust, Python, the system.
+const OUT_OF_MEMORY: &[&str] = &[
+    "memory allocation",
+    "MemoryError",
+    "Cannot allocate memory",
+    "out of memory",
+];
+
 /// Kills and waits for the child, however the parent leaves.
 struct Guard(Child);
 
@@ -42,7 +50,7 @@ pub(super) fn compile(job: &Job, program: &CompilerChild, patience: &Patience<'_
         scope.spawn(move || {
             let _ = sender.send(receive(output));
         });
-        let answered = wait(&receiver, &job.name, job.code, patience);
+        let answered = wait(&receiver, job.code, patience);
         if answered.is_err() {
             // The threads end when the child's ends of the pipes are closed.
             let _ = child.0.kill();
@@ -51,7 +59,6 @@ pub(super) fn compile(job: &Job, program: &CompilerChild, patience: &Patience<'_
         match answered? {
             Some(answer) => answer,
             None => Err(died(
-                job,
                 status.ok(),
                 &last_words.join().unwrap_or_default(),
                 patience.child_memory,
@@ -67,6 +74,8 @@ fn start(program: &CompilerChild, memory: Option<u64>) -> Result<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    // Out of memory, a backtrace needs memory too, and waits for a lock that the failed allocation holds.
+    command.env("RUST_BACKTRACE", "0");
     bound(&mut command, memory);
     command.spawn().map_err(|error| {
         let why = Error::io(program.program.display(), &error);
@@ -146,16 +155,15 @@ fn listen(mut errors: ChildStderr) -> String {
 }
 
 /// The error for a child that ended without an answer.
-fn died(job: &Job, status: Option<ExitStatus>, last_words: &str, memory: Option<u64>) -> Error {
-    let name = &job.name;
+fn died(status: Option<ExitStatus>, last_words: &str, memory: Option<u64>) -> Error {
     // A failed allocation ends the process; so does the system's own guard against using up all memory.
-    let out_of_memory = last_words.contains("memory allocation") || last_words.contains("MemoryError");
+    let out_of_memory = OUT_OF_MEMORY.iter().any(|words| last_words.contains(words));
     match memory {
         Some(bytes) if out_of_memory => {
             let mib = bytes >> 20;
             Error::new(
                 Kind::TooLarge,
-                format!("compiling `{name}` needs more than the {mib} MiB it may use"),
+                format!("compiling needs more than the {mib} MiB of memory it may use"),
             )
             .with_hint("compile it on a larger machine: `wherry compile`")
         }
@@ -168,9 +176,9 @@ fn died(job: &Job, status: Option<ExitStatus>, last_words: &str, memory: Option<
             };
             Error::new(
                 Kind::Compile,
-                format!("the process that compiled `{name}` ended ({how}){words}"),
+                format!("the compiler's process ended without a result ({how}){words}"),
             )
-            .with_hint("it may have run out of memory: compiling needs about 200 times the size of the code")
+            .with_hint("it may have run out of memory: compiling needs about 50 times the size of the code")
         }
     }
 }

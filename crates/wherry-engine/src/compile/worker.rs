@@ -94,7 +94,7 @@ pub fn work(input: impl Read, mut output: impl Write) -> Result<()> {
         Form::Module
     };
     let key = request.key()?;
-    let compiled = in_pool(|| image(&bytes, form, &key))?;
+    let compiled = in_pool(|| image(&bytes, form, &key)).and_then(|compiled| compiled);
     let answer = match &compiled {
         Ok(image) => Answer::Image(image.len() as u64),
         Err(error) => Answer::error(error),
