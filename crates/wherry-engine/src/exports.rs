@@ -19,6 +19,8 @@ pub struct Surface {
     pub imports: Vec<Import>,
     /// The resources that the embedding program has to implement: interface and name.
     pub resources: Vec<(Option<String>, String)>,
+    /// The resources that the program implements: interface, name and place.
+    pub own_resources: Vec<(Option<String>, String, ComponentExportIndex)>,
     /// Whether anything that is imported may wait, so that calls need a stack of their own.
     pub waits: bool,
 }
@@ -36,6 +38,8 @@ pub struct Export {
     pub returns: bool,
     /// Whether its whole result is a `result`.
     pub fallible: bool,
+    /// Whether its only parameter is a record.
+    pub takes_record: bool,
     /// Whether it is `async` in WIT.
     pub asynchronous: bool,
     /// Where it is in compiled code.
@@ -139,12 +143,23 @@ impl Surface {
                     self.exports.push(component_export(None, name, function, place));
                 }
             }
+            ComponentItem::Resource(_) => {
+                if let Some(place) = component.get_export_index(None, name) {
+                    self.own_resources.push((None, name.to_owned(), place));
+                }
+            }
             ComponentItem::ComponentInstance(instance) => {
                 let Some(outer) = component.get_export_index(None, name) else { return };
                 for (inner, item) in instance.exports(&program.engine) {
                     let place = component.get_export_index(Some(&outer), inner);
-                    if let (ComponentItem::ComponentFunc(function), Some(place)) = (&item.ty, place) {
-                        self.exports.push(component_export(Some(name), inner, function, place));
+                    match (&item.ty, place) {
+                        (ComponentItem::ComponentFunc(function), Some(place)) => {
+                            self.exports.push(component_export(Some(name), inner, function, place));
+                        }
+                        (ComponentItem::Resource(_), Some(place)) => {
+                            self.own_resources.push((Some(name.to_owned()), inner.to_owned(), place));
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -165,6 +180,7 @@ fn component_export(
         params: function.params().map(|(name, _)| name.to_owned()).collect(),
         returns: function.results().len() > 0,
         fallible: fallible(function),
+        takes_record: function.params().len() == 1 && matches!(function.params().next(), Some((_, Type::Record(_)))),
         asynchronous: function.async_(),
         place: Place::Component(place),
     }
@@ -178,6 +194,7 @@ fn core_export(name: &str, ty: &ExternType) -> Option<Export> {
         params: (0..function.params().len()).map(|index| format!("p{index}")).collect(),
         returns: function.results().len() > 0,
         fallible: false,
+        takes_record: false,
         asynchronous: false,
         place: Place::Module,
     })

@@ -3,9 +3,11 @@
 //! [`Guest`] is the data of every store. What a guest was refused is noted in [`Meter`], so that a trap that follows can
 //! say why.
 
+use crate::coredump::Coredump;
 use crate::error::{Error, Kind, Result};
 use crate::limits::Limits;
 use crate::policy::Policy;
+use crate::profile::Sampler;
 use crate::stdio::Stdio;
 use crate::watch::Watch;
 use std::any::Any;
@@ -25,6 +27,10 @@ pub struct Guest {
     pub watch: Watch,
     /// The host functions of the embedding program, by the type that the linker was made for.
     pub host: Option<Arc<dyn Any + Send + Sync>>,
+    /// Who looks at its stack while it runs, for a profile.
+    pub sampler: Option<Sampler>,
+    /// Where a picture of it goes when it traps.
+    pub coredump: Option<Coredump>,
     http: WasiHttpCtx,
     requests: crate::wasi::NoRequests,
 }
@@ -56,6 +62,8 @@ impl Guest {
             meter: Meter::new(limits),
             watch: Watch::default(),
             host: None,
+            sampler: None,
+            coredump: None,
             http: WasiHttpCtx::new(),
             requests: crate::wasi::NoRequests,
         })

@@ -13,7 +13,7 @@ use crate::values::bridge::{MAX_FLAT, Signature, enter};
 use crate::values::{Context, Outcome, Params, Port, TypeNames, Types};
 use crate::{core_values, hosting};
 use std::sync::Arc;
-use wasmtime::component::{ResourceAny, TypedFunc};
+use wasmtime::component::{ResourceAny, ResourceType, TypedFunc};
 
 /// A program that is linked for one host language.
 pub struct Template<P: Port> {
@@ -102,6 +102,16 @@ impl<P: Port> Instance<P> {
             }
             Callee::Module(callee) => core_values::call(sandbox, callee, &arguments),
         })
+    }
+
+    /// The resource types that the program implements, each with its interface and name.
+    pub fn resources(&mut self, linked: &Linked) -> Vec<(ResourceType, Option<String>, String)> {
+        let Some((instance, store)) = self.sandbox.component() else { return Vec::new() };
+        let own = linked.surface.own_resources.iter();
+        own.filter_map(|(interface, name, place)| {
+            Some((instance.get_resource(&mut *store, place)?, interface.clone(), name.clone()))
+        })
+        .collect()
     }
 
     /// Ends a resource that the guest implements, and runs its destructor.

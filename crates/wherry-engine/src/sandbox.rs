@@ -9,8 +9,8 @@ use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::program::{Code, Program};
 use crate::trap::classify;
-use crate::watch::{Ticking, drive};
-use crate::{fork, hosting, wasi, watch};
+use crate::watch::{Ticking, Watch, drive};
+use crate::{coredump, fork, hosting, wasi, watch};
 use std::time::{Duration, Instant};
 use wasmtime::component::{InstancePre as ComponentPre, Linker as ComponentLinker};
 use wasmtime::{InstancePre as ModulePre, Store, UpdateDeadline};
@@ -76,6 +76,9 @@ impl Linked {
         store.set_hostcall_fuel(usize::try_from(limits.memory).unwrap_or(usize::MAX).max(HOSTCALL_LEAST));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |store| {
+            if let Some(sampler) = store.data().sampler.clone() {
+                sampler.sample(&store);
+            }
             if waits {
                 // Asked between polls, on the thread's own stack: see `drive`.
                 return Ok(UpdateDeadline::Yield(1));
@@ -199,6 +202,11 @@ impl Sandbox {
         &mut self.store
     }
 
+    /// Who may stop the guest.
+    pub fn watch(&mut self) -> &mut Watch {
+        &mut self.store.data_mut().watch
+    }
+
     /// The guest's state, for the counters in it.
     #[must_use]
     pub fn guest(&self) -> &Guest {
@@ -249,7 +257,10 @@ impl Sandbox {
         };
         let error = match result {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => classify(error, self.store.data()),
+            Ok(Err(error)) => {
+                let dumped = coredump::write(&error, &mut self.store);
+                coredump::mention(classify(error, self.store.data()), dumped)
+            }
             Err(stopped) => stopped,
         };
         // A value that does not fit never reached the guest; after all else it is in no known state. The asynchronous

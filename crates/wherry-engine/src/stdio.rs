@@ -289,3 +289,30 @@ impl wasmtime_wasi::cli::StdinStream for Closed {
         Box::new(ClosedInputStream)
     }
 }
+
+/// A file of our own for an open descriptor of this process.
+///
+/// # Errors
+/// [`Kind::Io`] when there is no such descriptor, or none left.
+#[cfg(unix)]
+pub fn duplicate(descriptor: i32) -> crate::Result<File> {
+    use std::os::fd::{BorrowedFd, OwnedFd};
+    let failed = |error: &io::Error| Error::io(format_args!("file descriptor {descriptor}"), error);
+    if descriptor < 0 {
+        return Err(failed(&io::Error::from_raw_os_error(libc::EBADF)));
+    }
+    // SAFETY: the number is not -1, and it is borrowed only for the call that duplicates it, which says when it is closed.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let owned: OwnedFd = rustix::io::fcntl_dupfd_cloexec(borrowed, 3).map_err(|error| failed(&error.into()))?;
+    Ok(File::from(owned))
+}
+
+/// Descriptors are not numbers on this system.
+///
+/// # Errors
+/// [`Kind::Unsupported`] always.
+#[cfg(not(unix))]
+pub fn duplicate(_: i32) -> crate::Result<File> {
+    Err(Error::new(Kind::Unsupported, "guests cannot write to descriptors on this system")
+        .with_hint("capture the output, and write it yourself"))
+}

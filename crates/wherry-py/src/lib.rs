@@ -1,4 +1,50 @@
-//! x
+//! The compiled module `wherry._native`: the engine for Python.
+//!
+//! Private: people see `wherry` and `wherry.runtime`. Everything that compiles, runs or waits goes through `door`; every
+//! error of the engine becomes a class of `wherry.errors` in `errors`; values cross in `port`.
+
+mod classes;
+mod component;
+mod configuration;
+mod door;
+mod errors;
+mod inspect;
+mod instance;
+mod loading;
+mod names;
+mod port;
+mod record;
+mod resource;
+mod run_command;
+mod settings;
+mod stdio;
+
 use pyo3::prelude::*;
+
+/// The compiled core of Wherry.
 #[pymodule]
-mod _native {}
+mod _native {
+    #[pymodule_export]
+    use crate::component::Component;
+    #[pymodule_export]
+    use crate::configuration::{Limits, Policy};
+    #[pymodule_export]
+    use crate::inspect::{inspect, wit_model, wit_text};
+    #[pymodule_export]
+    use crate::instance::{Function, Instance};
+    #[pymodule_export]
+    use crate::loading::compile_worker;
+    #[pymodule_export]
+    use crate::record::{Record, make_record};
+    #[pymodule_export]
+    use crate::resource::Resource;
+    #[pymodule_export]
+    use crate::run_command::run_command;
+    #[pymodule_export]
+    use crate::settings::{
+        Flag, Setting, about, debug_wanted, end_on_closed_pipe, explain_settings, flags, parse_duration,
+        parse_size, run_has_flag, setting, settings_files,
+    };
+    #[pymodule_export]
+    use crate::stdio::Streams;
+}

@@ -42,9 +42,10 @@ const RESERVED: [&str; 35] = [
     "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
 ];
 
-/// A name of WIT as a Python attribute: `max-size` becomes `max_size`, `from` becomes `from_`.
+/// A name of WIT as a Python attribute, by the rule of `wherry/wit/names.py`: `max-size` becomes `max_size`, `from` becomes
+/// `from_`.
 pub fn attribute(wit: &str) -> String {
-    let mut name = wit.replace('-', "_");
+    let mut name = wit.replace('-', "_").to_lowercase();
     if RESERVED.contains(&name.as_str()) {
         name.push('_');
     }

@@ -85,7 +85,7 @@ impl Port for Python3 {
         Python::attach(work)
     }
 
-    fn bind<'t>(token: Python<'t>, value: &Py<PyAny>) -> Any<'t> {
+    fn bind<'t: 't>(token: Python<'t>, value: &Py<PyAny>) -> Any<'t> {
         value.bind(token).clone()
     }
 
@@ -142,7 +142,7 @@ impl Port for Python3 {
         copied_bytes(value).map(|bytes| take(&bytes))
     }
 
-    fn sequence<'t>(value: &Any<'t>, expected: &str) -> Result<Vec<Any<'t>>> {
+    fn sequence<'t: 't>(value: &Any<'t>, expected: &str) -> Result<Vec<Any<'t>>> {
         if let Ok(list) = value.cast::<PyList>() {
             return Ok(list.iter().collect());
         }
@@ -154,7 +154,7 @@ impl Port for Python3 {
         items.ok_or_else(|| wrong(expected, value))?.collect::<PyResult<_>>().map_err(carry)
     }
 
-    fn entries<'t>(value: &Any<'t>) -> Result<Vec<(Any<'t>, Any<'t>)>> {
+    fn entries<'t: 't>(value: &Any<'t>) -> Result<Vec<(Any<'t>, Any<'t>)>> {
         if let Ok(dict) = value.cast::<PyDict>() {
             return Ok(dict.iter().collect());
         }
@@ -163,7 +163,7 @@ impl Port for Python3 {
         items.iter().map(|item| item.extract::<(Any<'t>, Any<'t>)>().map_err(carry)).collect()
     }
 
-    fn field<'t>(value: &Any<'t>, names: &Arc<Names>, index: usize) -> Result<Any<'t>> {
+    fn field<'t: 't>(value: &Any<'t>, names: &Arc<Names>, index: usize) -> Result<Any<'t>> {
         let py = value.py();
         let name = names.python[index].bind(py);
         if let Ok(record) = value.cast::<Record>() {
@@ -191,7 +191,7 @@ impl Port for Python3 {
         })
     }
 
-    fn case<'t>(value: &Any<'t>, names: &Arc<Names>) -> Result<(usize, Option<Any<'t>>)> {
+    fn case<'t: 't>(value: &Any<'t>, names: &Arc<Names>) -> Result<(usize, Option<Any<'t>>)> {
         let expected = || {
             let cases = names.wit.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             format!("one of {cases}")
@@ -220,7 +220,7 @@ impl Port for Python3 {
         Ok(bits)
     }
 
-    fn option<'t>(value: &Any<'t>, wrapped: bool) -> Result<Option<Any<'t>>> {
+    fn option<'t: 't>(value: &Any<'t>, wrapped: bool) -> Result<Option<Any<'t>>> {
         if value.is_none() {
             return Ok(None);
         }
@@ -231,7 +231,7 @@ impl Port for Python3 {
         }
     }
 
-    fn result<'t>(value: &Any<'t>) -> Result<std::result::Result<Any<'t>, Any<'t>>> {
+    fn result<'t: 't>(value: &Any<'t>) -> Result<std::result::Result<Any<'t>, Any<'t>>> {
         if let Some(payload) = classes::payload(value, classes::Class::Ok).map_err(carry)? {
             return Ok(Ok(payload));
         }
@@ -249,7 +249,7 @@ impl Port for Python3 {
         }
     }
 
-    fn from_scalar(token: Python<'_>, scalar: Scalar, bits: u64) -> Any<'_> {
+    fn from_scalar<'t: 't>(token: Python<'t>, scalar: Scalar, bits: u64) -> Any<'t> {
         let low = u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
         match scalar {
             Scalar::Bool => PyBool::new(token, bits != 0).to_owned().into_any(),
@@ -268,23 +268,23 @@ impl Port for Python3 {
         }
     }
 
-    fn from_str<'t>(token: Python<'t>, text: &str) -> Any<'t> {
+    fn from_str<'t: 't>(token: Python<'t>, text: &str) -> Any<'t> {
         PyString::new(token, text).into_any()
     }
 
-    fn from_bytes<'t>(token: Python<'t>, bytes: &[u8]) -> Any<'t> {
+    fn from_bytes<'t: 't>(token: Python<'t>, bytes: &[u8]) -> Any<'t> {
         PyBytes::new(token, bytes).into_any()
     }
 
-    fn from_list<'t>(token: Python<'t>, items: Vec<Any<'t>>) -> Result<Any<'t>> {
+    fn from_list<'t: 't>(token: Python<'t>, items: Vec<Any<'t>>) -> Result<Any<'t>> {
         PyList::new(token, items).map(Bound::into_any).map_err(carry)
     }
 
-    fn from_tuple<'t>(token: Python<'t>, items: Vec<Any<'t>>) -> Result<Any<'t>> {
+    fn from_tuple<'t: 't>(token: Python<'t>, items: Vec<Any<'t>>) -> Result<Any<'t>> {
         PyTuple::new(token, items).map(Bound::into_any).map_err(carry)
     }
 
-    fn from_entries<'t>(token: Python<'t>, entries: Vec<(Any<'t>, Any<'t>)>) -> Result<Any<'t>> {
+    fn from_entries<'t: 't>(token: Python<'t>, entries: Vec<(Any<'t>, Any<'t>)>) -> Result<Any<'t>> {
         let dict = PyDict::new(token);
         for (key, value) in entries {
             dict.set_item(key, value).map_err(carry)?;
@@ -292,13 +292,13 @@ impl Port for Python3 {
         Ok(dict.into_any())
     }
 
-    fn from_record<'t>(token: Python<'t>, names: &Arc<Names>, fields: Vec<Any<'t>>) -> Result<Any<'t>> {
+    fn from_record<'t: 't>(token: Python<'t>, names: &Arc<Names>, fields: Vec<Any<'t>>) -> Result<Any<'t>> {
         let values = fields.into_iter().map(Bound::unbind).collect();
         let record = Record { names: Arc::clone(names), values };
         Bound::new(token, record).map(Bound::into_any).map_err(carry)
     }
 
-    fn from_case<'t>(
+    fn from_case<'t: 't>(
         token: Python<'t>,
         names: &Arc<Names>,
         index: usize,
@@ -307,16 +307,16 @@ impl Port for Python3 {
         classes::make_variant(token, &names.python[index], payload).map_err(carry)
     }
 
-    fn from_enum<'t>(token: Python<'t>, names: &Arc<Names>, index: usize) -> Any<'t> {
+    fn from_enum<'t: 't>(token: Python<'t>, names: &Arc<Names>, index: usize) -> Any<'t> {
         names.python[index].bind(token).clone().into_any()
     }
 
-    fn from_flags<'t>(token: Python<'t>, names: &Arc<Names>, bits: u32) -> Result<Any<'t>> {
+    fn from_flags<'t: 't>(token: Python<'t>, names: &Arc<Names>, bits: u32) -> Result<Any<'t>> {
         let set = names.python.iter().enumerate().filter(|(index, _)| bits >> index & 1 == 1);
         PyFrozenSet::new(token, set.map(|(_, name)| name)).map(Bound::into_any).map_err(carry)
     }
 
-    fn from_option<'t>(token: Python<'t>, payload: Option<Any<'t>>, wrapped: bool) -> Result<Any<'t>> {
+    fn from_option<'t: 't>(token: Python<'t>, payload: Option<Any<'t>>, wrapped: bool) -> Result<Any<'t>> {
         match payload {
             None => Ok(Self::nothing(token)),
             Some(payload) if wrapped => classes::make(token, classes::Class::Some, payload).map_err(carry),
@@ -324,7 +324,7 @@ impl Port for Python3 {
         }
     }
 
-    fn from_result<'t>(
+    fn from_result<'t: 't>(
         token: Python<'t>,
         result: std::result::Result<Option<Any<'t>>, Option<Any<'t>>>,
     ) -> Result<Any<'t>> {
@@ -335,7 +335,7 @@ impl Port for Python3 {
         classes::make(token, class, payload.unwrap_or_else(|| Self::nothing(token))).map_err(carry)
     }
 
-    fn from_resource<'t>(token: Python<'t>, handle: ResourceAny, home: &Arc<Home>) -> Result<Any<'t>> {
+    fn from_resource<'t: 't>(token: Python<'t>, handle: ResourceAny, home: &Arc<Home>) -> Result<Any<'t>> {
         Bound::new(token, Resource::new(handle, home)).map(Bound::into_any).map_err(carry)
     }
 
@@ -356,7 +356,7 @@ impl Port for Python3 {
         })
     }
 
-    fn nothing(token: Python<'_>) -> Any<'_> {
+    fn nothing<'t: 't>(token: Python<'t>) -> Any<'t> {
         token.None().into_bound(token)
     }
 }

@@ -14,11 +14,10 @@ pub mod shape;
 
 use crate::error::{Error, Kind};
 use std::sync::{Arc, Mutex};
-use wasmtime::component::ResourceType;
 
 pub use bridge::{Lifted, Outcome, Params, Returned};
 pub use shape::{Node, Scalar, Shape, TypeNames, Types};
-pub use wasmtime::component::ResourceAny;
+pub use wasmtime::component::{ResourceAny, ResourceType};
 
 /// The inside of lowering and lifting: our errors, small enough to return by value.
 pub type Result<T> = std::result::Result<T, Error>;

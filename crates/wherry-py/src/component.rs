@@ -1,0 +1,224 @@
+//! A loaded program, as Python holds it: compiled once, instantiated again and again, from any thread.
+
+use crate::configuration::{Limits, Policy, cache_options};
+use crate::door::{self, through};
+use crate::loading;
+use crate::instance::{Cell, Home, Instance};
+use crate::port::Python3;
+use crate::stdio::Streams;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use wherry_engine::error::Kind;
+use wherry_engine::exports::{Export, Import};
+use wherry_engine::guest::Guest;
+use wherry_engine::instance::{Host, Template};
+use wherry_engine::limits::Limits as EngineLimits;
+use wherry_engine::mode::Mode;
+use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
+use wherry_engine::values::{Context, TypeNames};
+use wherry_tools::model::{Model, TypeKind};
+
+/// A program that was loaded. Private: `wherry.Component` wraps it.
+#[pyclass(frozen, module = "wherry._native")]
+pub struct Component {
+    template: Arc<Template<Python3>>,
+    /// The same program in modes that were asked for since, such as with fuel.
+    others: Mutex<HashMap<(Mode, usize), Arc<Template<Python3>>>>,
+    exports: Arc<Vec<Export>>,
+    target: Option<String>,
+}
+
+/// An export or import as Python sees it: interface, name, parameters, whether it returns, whether it may fail.
+type Entry = (Option<String>, String, Vec<String>);
+
+#[pymethods]
+impl Component {
+    /// Loads from a path, or from bytes under a name for messages.
+    #[new]
+    #[pyo3(signature = (source, name, *, precompiled = false, target = None))]
+    fn new(
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        name: String,
+        precompiled: bool,
+        target: Option<String>,
+    ) -> PyResult<Self> {
+        let source = match source.cast::<PyBytes>() {
+            Ok(bytes) => Source::Bytes { bytes: bytes.as_bytes().to_vec(), name },
+            Err(_) => Source::Path(source.extract::<PathBuf>()?),
+        };
+        let stack = EngineLimits::embedded().stack;
+        let template = make(py, source, Mode::Interruptible, stack, precompiled, target.clone())?;
+        let exports = Arc::new(template.linked.surface.exports.clone());
+        Ok(Self { template: Arc::new(template), others: Mutex::default(), exports, target })
+    }
+
+    /// Makes one fresh sandbox. `functions` are the host functions in the order of `imports()`.
+    fn instantiate(
+        &self,
+        py: Python<'_>,
+        policy: &Policy,
+        limits: &Limits,
+        streams: &Streams,
+        functions: Vec<Py<PyAny>>,
+    ) -> PyResult<Instance> {
+        let limits = &limits.inner;
+        let template = self.template(py, limits)?;
+        let stdio = streams.take(py)?;
+        let question = door::question(py)?;
+        let home = Arc::new(Home::new(Arc::clone(&self.exports)));
+        let context = Arc::new(Context::new(Arc::clone(&template.types), Arc::clone(&home)));
+        let instance = through(py, || {
+            let mut guest = Guest::new(&policy.inner, limits, &streams.arguments, stdio)?;
+            guest.watch.question = question;
+            template.instantiate(guest, limits, Host { functions, context })
+        })?;
+        let mut instance = instance;
+        let resources = instance.resources(&template.linked);
+        let cell = Arc::new(Cell::new(instance));
+        home.settle(&cell, resources);
+        Ok(Instance { cell, exports: Arc::clone(&self.exports) })
+    }
+
+    /// What can be called: interface, name in WIT, parameters.
+    fn exports(&self) -> Vec<Entry> {
+        self.exports
+            .iter()
+            .map(|export| (export.interface.clone(), export.name.clone(), export.params.clone()))
+            .collect()
+    }
+
+    /// What has to be provided, WASI left out: interface, name in WIT, parameters.
+    fn imports(&self) -> Vec<Entry> {
+        let imports: &[Import] = self.template.imports();
+        imports
+            .iter()
+            .map(|import| (import.interface.clone(), import.name.clone(), import.params.clone()))
+            .collect()
+    }
+
+    /// The binary that was compiled.
+    fn bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let program = &self.template.linked.program;
+        let bytes = through(py, || program.bytes())?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// SHA-256 of the source.
+    #[getter]
+    fn digest(&self) -> &str {
+        &self.template.linked.program.digest
+    }
+
+    /// What it is called in messages.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.template.linked.program.name
+    }
+
+    /// Whether it is a component; else it is a core module.
+    #[getter]
+    fn is_component(&self) -> bool {
+        matches!(self.template.linked.program.code, Code::Component(_))
+    }
+}
+
+impl Component {
+    /// The program for these limits: fuel and another stack need another engine.
+    fn template(&self, py: Python<'_>, limits: &EngineLimits) -> PyResult<Arc<Template<Python3>>> {
+        let mode = if limits.fuel.is_some() { Mode::Metered } else { Mode::Interruptible };
+        let program = &self.template.linked.program;
+        if mode == program.key.mode && limits.stack == program.key.stack {
+            return Ok(Arc::clone(&self.template));
+        }
+        let key = (mode, limits.stack);
+        let known = |others: &HashMap<_, Arc<Template<Python3>>>| others.get(&key).cloned();
+        if let Some(template) = known(&self.others.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(template);
+        }
+        let bytes = through(py, || program.bytes())?;
+        let source = Source::Bytes { bytes: bytes.to_vec(), name: program.name.clone() };
+        let template = Arc::new(make(py, source, mode, limits.stack, false, self.target.clone())?);
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(others.entry(key).or_insert(template)))
+    }
+}
+
+/// Loads and links.
+fn make(
+    py: Python<'_>,
+    source: Source,
+    mode: Mode,
+    stack: usize,
+    precompiled: bool,
+    target: Option<String>,
+) -> PyResult<Template<Python3>> {
+    let cache = loading::cache(py, &cache_options(py)?)?;
+    let child = loading::compiler_child(py)?;
+    let question = door::question(py)?;
+    let warnings = Mutex::new(Vec::new());
+    let template = through(py, || {
+        let stopped = RefCell::new(None);
+        let options = LoadOptions {
+            mode,
+            stack,
+            target,
+            cache,
+            precompiled,
+            child,
+            interrupted: &|| match question.as_ref().map_or(Ok(()), |question| question()) {
+                Ok(()) => false,
+                Err(error) => {
+                    stopped.replace(Some(error));
+                    true
+                }
+            },
+            warn: &|warning| warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning),
+            ..LoadOptions::default()
+        };
+        let program = load(source, &options).map_err(|error| match error.kind() {
+            Kind::Interrupted => stopped.take().unwrap_or(error),
+            _ => error,
+        })?;
+        let names = type_names(&program);
+        Template::new(program, names)
+    })?;
+    warn(py, warnings.into_inner().unwrap_or_else(PoisonError::into_inner))?;
+    Ok(template)
+}
+
+/// Tells what works, but slower than it should.
+fn warn(py: Python<'_>, warnings: Vec<String>) -> PyResult<()> {
+    if warnings.is_empty() {
+        return Ok(());
+    }
+    let category = py.import("wherry.errors")?.getattr("WherryWarning")?;
+    let warn = py.import("warnings")?.getattr("warn")?;
+    for warning in warnings {
+        warn.call1((warning, &category, 4))?;
+    }
+    Ok(())
+}
+
+/// What the types of a program are called, read from its own description once that is asked.
+fn type_names(program: &Program) -> TypeNames {
+    let program = program.clone();
+    Box::new(move || {
+        let model = program.bytes().ok().and_then(|bytes| wherry_tools::wit::model(&bytes).ok());
+        let Some(Model::Component(world)) = model else { return HashMap::new() };
+        world.types.iter().filter_map(|ty| Some((member_names(&ty.kind)?, ty.name.clone()?))).collect()
+    })
+}
+
+/// The names by which the engine knows a type.
+fn member_names(kind: &TypeKind) -> Option<Vec<String>> {
+    Some(match kind {
+        TypeKind::Record { fields } => fields.iter().map(|field| field.name.clone()).collect(),
+        TypeKind::Variant { cases } => cases.iter().map(|case| case.name.clone()).collect(),
+        _ => return None,
+    })
+}

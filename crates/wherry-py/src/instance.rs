@@ -1,0 +1,294 @@
+//! One sandbox and the functions in it, as Python calls them.
+//!
+//! [`Cell`] holds the engine's instance and lets one call at a time through; [`Function`] is what `instance.add` is. Names,
+//! interfaces and resources as people see them are put together in `wherry/runtime/instance.py`.
+
+use crate::door::{guarded, on_main_thread, question};
+use crate::errors::{raise, result_error};
+use crate::names::attribute;
+use crate::port::Python3;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError, Weak};
+use wherry_engine::error::{Error, Kind, Result};
+use wherry_engine::exports::Export;
+use wherry_engine::instance::{Function as EngineFunction, Instance as EngineInstance};
+use wherry_engine::values::{Outcome, ResourceAny, ResourceType};
+use wherry_engine::watch::{Cancel, Question};
+
+/// An instance that lets one call at a time through.
+pub struct Cell {
+    instance: Mutex<Option<EngineInstance<Python3>>>,
+    /// Resources that were released while a call ran.
+    released: Mutex<Vec<ResourceAny>>,
+    cancel: Cancel,
+}
+
+impl Cell {
+    pub fn new(instance: EngineInstance<Python3>) -> Self {
+        let cancel = instance.sandbox.guest().watch.cancel.clone();
+        Self { instance: Mutex::new(Some(instance)), released: Mutex::default(), cancel }
+    }
+
+    /// Does something with the instance, unless a call is running in it.
+    pub fn with<R>(&self, work: impl FnOnce(&mut EngineInstance<Python3>) -> Result<R>) -> Result<R> {
+        let mut slot = match self.instance.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(Kind::Busy, "the instance is running a call already")
+                    .with_hint("give each thread an instance of its own; they share the compiled component"));
+            }
+        };
+        let instance = slot.as_mut().ok_or_else(|| {
+            Error::new(Kind::Closed, "the instance was closed")
+                .with_hint("make a new one from the same component: `component.instantiate()`")
+        })?;
+        self.drain(instance);
+        work(instance)
+    }
+
+    fn drain(&self, instance: &mut EngineInstance<Python3>) {
+        let released = std::mem::take(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner));
+        for resource in released {
+            // A destructor that traps leaves a dead instance, which the next call reports.
+            let _ = instance.drop_resource(resource);
+        }
+    }
+
+    fn close(&self) -> Result<()> {
+        match self.instance.try_lock() {
+            Ok(mut slot) => drop(slot.take()),
+            Err(TryLockError::Poisoned(slot)) => drop(slot.into_inner().take()),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(Kind::Busy, "the instance is running a call and cannot be closed")
+                    .with_hint("wait for the call, or cancel it"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a resource remembers of the instance it lives in.
+pub struct Home {
+    cell: OnceLock<Weak<Cell>>,
+    resources: OnceLock<Vec<(ResourceType, Option<String>, String)>>,
+    exports: Arc<Vec<Export>>,
+}
+
+impl Home {
+    pub fn new(exports: Arc<Vec<Export>>) -> Self {
+        Self { cell: OnceLock::new(), resources: OnceLock::new(), exports }
+    }
+
+    /// Says where home is, once the instance is there.
+    pub fn settle(&self, cell: &Arc<Cell>, resources: Vec<(ResourceType, Option<String>, String)>) {
+        let _ = self.cell.set(Arc::downgrade(cell));
+        let _ = self.resources.set(resources);
+    }
+
+    /// The interface and name of a resource type.
+    pub fn resource_name(&self, ty: ResourceType) -> Option<(Option<String>, String)> {
+        let known = self.resources.get()?.iter().find(|(known, ..)| *known == ty)?;
+        Some((known.1.clone(), known.2.clone()))
+    }
+
+    /// A method of a resource, by its Python name.
+    pub fn method(&self, resource: ResourceType, name: &str) -> Result<Option<Function>> {
+        let Some(cell) = self.cell.get().and_then(Weak::upgrade) else {
+            return Err(Error::new(Kind::Closed, "the instance of the resource was closed"));
+        };
+        let Some((interface, owner)) = self.resource_name(resource) else { return Ok(None) };
+        let prefix = format!("[method]{owner}.");
+        let found = self.exports.iter().find(|export| {
+            let member = export.name.strip_prefix(&prefix);
+            export.interface == interface && member.is_some_and(|member| attribute(member) == name)
+        });
+        let Some(export) = found.cloned() else { return Ok(None) };
+        let inner = cell.with(|instance| instance.function(&export))?;
+        Ok(Some(Function { cell, inner, export }))
+    }
+
+    /// Ends a resource now, or after the call that is running.
+    pub fn release(&self, resource: ResourceAny) -> Result<()> {
+        let Some(cell) = self.cell.get().and_then(Weak::upgrade) else { return Ok(()) };
+        let outcome = match cell.instance.try_lock() {
+            Ok(mut slot) => slot.as_mut().map_or(Ok(()), |instance| instance.drop_resource(resource)),
+            Err(_) => {
+                cell.released.lock().unwrap_or_else(PoisonError::into_inner).push(resource);
+                Ok(())
+            }
+        };
+        outcome
+    }
+}
+
+/// One fresh sandbox.
+#[pyclass(frozen, module = "wherry._native")]
+pub struct Instance {
+    pub cell: Arc<Cell>,
+    pub exports: Arc<Vec<Export>>,
+}
+
+#[pymethods]
+impl Instance {
+    /// The function at a place in the list of exports.
+    fn function(&self, py: Python<'_>, index: usize) -> PyResult<Function> {
+        let missing = || raise(py, Error::new(Kind::NoExport, "there is no such export"));
+        let export = self.exports.get(index).ok_or_else(missing)?.clone();
+        let inner = self.cell.with(|instance| instance.function(&export)).map_err(|error| raise(py, error))?;
+        Ok(Function { cell: Arc::clone(&self.cell), inner, export })
+    }
+
+    /// Ends the sandbox and gives back all that it holds.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        crate::door::through(py, || self.cell.close())
+    }
+
+    /// Ends the running call from another thread.
+    fn cancel(&self) {
+        self.cell.cancel.cancel();
+    }
+
+    /// Bytes of linear memory and tables in use.
+    fn memory(&self, py: Python<'_>) -> PyResult<usize> {
+        self.cell.with(|instance| Ok(instance.sandbox.guest().meter.used())).map_err(|error| raise(py, error))
+    }
+
+    /// Fuel that is left, where fuel was given.
+    fn fuel(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        self.cell.with(|instance| Ok(instance.sandbox.fuel())).map_err(|error| raise(py, error))
+    }
+
+    /// How many host values the guest holds handles to.
+    fn held(&self, py: Python<'_>) -> PyResult<usize> {
+        self.cell.with(|instance| Ok(instance.context().held())).map_err(|error| raise(py, error))
+    }
+}
+
+/// A function of one instance.
+///
+/// Called with positional or keyword arguments, by the names of the parameters in WIT (in snake case). Where the only
+/// parameter is a record, its fields may be given as keyword arguments.
+#[pyclass(frozen, module = "wherry")]
+pub struct Function {
+    cell: Arc<Cell>,
+    inner: EngineFunction<Python3>,
+    export: Export,
+}
+
+#[pymethods]
+impl Function {
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let arguments = match kwargs {
+            None if args.len() == self.export.params.len() => args.clone(),
+            _ => self.arguments(args, kwargs)?,
+        };
+        let question = call_question(py)?;
+        let arguments = arguments.into_any().unbind();
+        let outcome = py.detach(|| {
+            guarded(|| {
+                self.cell.with(|instance| {
+                    instance.sandbox.watch().question = question;
+                    instance.call(&self.inner, arguments)
+                })
+            })
+        });
+        match outcome {
+            Ok(Outcome { value, failed: false }) => Ok(value),
+            Ok(Outcome { value, .. }) => Err(PyErr::from_value(result_error(py)?.call1((value,))?)),
+            Err(error) => Err(raise(py, self.located(error))),
+        }
+    }
+
+    /// The name in WIT.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.export.name
+    }
+
+    fn __repr__(&self) -> String {
+        let params: Vec<String> = self.export.params.iter().map(|name| attribute(name)).collect();
+        format!("<function {}({})>", self.export.name, params.join(", "))
+    }
+}
+
+/// What asks for Ctrl-C, on the main thread only; made once.
+fn call_question(py: Python<'_>) -> PyResult<Option<Question>> {
+    static QUESTION: OnceLock<Question> = OnceLock::new();
+    if !on_main_thread(py)? {
+        return Ok(None);
+    }
+    if let Some(known) = QUESTION.get() {
+        return Ok(Some(Arc::clone(known)));
+    }
+    let asked = question(py)?;
+    Ok(asked.map(|asked| Arc::clone(QUESTION.get_or_init(|| asked))))
+}
+
+impl Function {
+    /// Puts arguments in the order of the parameters.
+    fn arguments<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let py = args.py();
+        let names: Vec<String> = self.export.params.iter().map(|name| attribute(name)).collect();
+        let mut given: Vec<Option<Bound<'py, PyAny>>> = args.iter().map(Some).collect();
+        let wrong = |what: String| {
+            let error = Error::new(Kind::Value, format!("{}(): {what}", self.export.name));
+            raise(py, error.with_hint(format!("call it as `{}({})`", attribute(&self.export.name), names.join(", "))))
+        };
+        if given.len() > names.len() {
+            return Err(wrong(format!("takes {} arguments, got {}", names.len(), given.len())));
+        }
+        given.resize(names.len(), None);
+        let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
+        if let (Some(kwargs), true, [None]) = (kwargs, self.export.takes_record, given.as_slice()) {
+            if !kwargs.contains(&names[0])? {
+                given[0] = Some(kwargs.clone().into_any());
+                return PyTuple::new(py, given.into_iter().flatten().collect::<Vec<_>>());
+            }
+        }
+        for (name, value) in kwargs.into_iter().flat_map(|kwargs| kwargs.iter()) {
+            let name: String = name.extract()?;
+            let place = names.iter().position(|known| *known == name);
+            match place.map(|place| &mut given[place]) {
+                Some(slot @ None) => *slot = Some(value),
+                Some(_) => return Err(wrong(format!("got `{name}` twice"))),
+                None => return Err(wrong(format!("has no parameter `{name}`"))),
+            }
+        }
+        let missing = names.iter().zip(&given).find(|(_, value)| value.is_none());
+        if let Some((name, _)) = missing {
+            return Err(wrong(format!("`{name}` is missing")));
+        }
+        PyTuple::new(py, given.into_iter().flatten().collect::<Vec<_>>())
+    }
+
+    /// An error about a value with the function and the parameter that it is about.
+    fn located(&self, error: Error) -> Error {
+        if error.kind() != Kind::Value {
+            return error;
+        }
+        // The path begins with the place of the argument: `[0].field`.
+        let path = error.path();
+        let argument = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let named = argument.and_then(|(place, rest)| {
+            let name = self.export.params.get(place.parse::<usize>().ok()?)?;
+            Some(format!("`{}{rest}`", attribute(name)))
+        });
+        let message = match named {
+            Some(named) => format!("{}(): {named}: {}", self.export.name, error.message()),
+            None => format!("{}(): {}", self.export.name, error.message()),
+        };
+        error.with_message(message)
+    }
+}

@@ -1,0 +1,41 @@
+//! What loading a program needs of the Python process: where compiled code is kept, and who compiles what is large.
+
+use crate::errors::raise;
+use pyo3::prelude::*;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use wherry_engine::cache::Cache;
+use wherry_engine::compile::{CompilerChild, worker};
+use wherry_engine::error::Error;
+use wherry_engine::options::CacheOptions;
+
+/// The cache that the settings name; `None` where it is off or there is no place for one.
+pub fn cache(py: Python<'_>, options: &CacheOptions) -> PyResult<Option<Cache>> {
+    let usual = || Cache::default_folder(&|name| std::env::var_os(name));
+    let Some(folder) = options.dir.clone().or_else(usual).filter(|_| !options.off) else { return Ok(None) };
+    match Cache::open(&folder, options.size) {
+        Ok(cache) => Ok(Some(cache)),
+        // Without a cache everything works, only slower.
+        Err(error) => warn(py, &error).map(|()| None),
+    }
+}
+
+fn warn(py: Python<'_>, error: &Error) -> PyResult<()> {
+    let category = py.import("wherry.errors")?.getattr("WherryWarning")?;
+    let message = format!("compiled code is not kept: {error}");
+    py.import("warnings")?.getattr("warn")?.call1((message, category, 4)).map(drop)
+}
+
+/// This interpreter as the compiler of what is large; `None` in a program that embeds Python without an interpreter.
+pub fn compiler_child(py: Python<'_>) -> PyResult<Option<CompilerChild>> {
+    let executable: Option<PathBuf> = py.import("sys")?.getattr("executable")?.extract()?;
+    let command = "from wherry._native import compile_worker; compile_worker()";
+    let args = ["-I", "-c", command].map(OsString::from).to_vec();
+    Ok(executable.filter(|path| path.is_absolute()).map(|program| CompilerChild { program, args }))
+}
+
+/// Compiles one module from standard input to standard output. Run by a process of our own, never by users.
+#[pyfunction]
+pub fn compile_worker(py: Python<'_>) -> PyResult<()> {
+    py.detach(|| worker::work(std::io::stdin().lock(), std::io::stdout().lock())).map_err(|error| raise(py, error))
+}

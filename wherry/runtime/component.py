@@ -1,0 +1,128 @@
+"""Loading: from a path, bytes or an open file to a :class:`Component`, which is compiled once and shared."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from wherry import _native
+from wherry.errors import UsageError
+from wherry.runtime.imports import host_functions
+from wherry.runtime.instance import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wherry._native import Limits, Policy
+
+__all__ = ["Component", "load"]
+
+
+class _Readable(Protocol):
+    """An open binary file."""
+
+    def read(self) -> bytes:
+        """All of its bytes."""
+
+
+class Component:
+    """A program that is compiled and ready: immutable, shared between threads, picklable with its bytes.
+
+    Made by :func:`load`. A core module is one too; its functions take and return numbers.
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _native.Component) -> None:
+        self._native = native
+
+    @property
+    def name(self) -> str:
+        """What messages call it: the path, or the name that was given."""
+        return self._native.name
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was loaded, in hexadecimal."""
+        return self._native.digest
+
+    @property
+    def exports(self) -> tuple[str, ...]:
+        """What can be called, as WIT names it: ``add``, or ``ns:pkg/iface#fn``."""
+        return tuple(_qualified(interface, name) for interface, name, _ in self._native.exports())
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """What :meth:`instantiate` has to be given beyond WASI, named as in :attr:`exports`."""
+        return tuple(_qualified(interface, name) for interface, name, _ in self._native.imports())
+
+    def instantiate(
+        self,
+        *,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        imports: Mapping[str, object] | None = None,
+    ) -> Instance:
+        """One fresh sandbox.
+
+        ``imports`` gives what the component imports: a callable for a function, and for an interface such as
+        ``ns:pkg/iface`` a mapping or object with its functions, in snake case, and with a class for each resource.
+        Coroutine functions are waited for. Without ``policy`` nothing is granted; standard output and error are
+        those of this process, standard input is empty.
+
+        Raises :class:`~wherry.errors.LinkError` when an import is missing (all are listed), and what the guest's
+        start ends in.
+        """
+        native = self._native.instantiate(
+            policy if policy is not None else _native.Policy(),
+            limits if limits is not None else _native.Limits(),
+            _native.Streams([self.name], None, "inherit", "inherit"),
+            host_functions(self._native, imports or {}),
+        )
+        return Instance(self, native)
+
+    def __reduce__(self) -> tuple[object, tuple[bytes, str]]:
+        return _restore, (self._native.bytes(), self.name)
+
+    def __repr__(self) -> str:
+        kind = "component" if self._native.is_component else "core module"
+        return f"<{kind} {self.name} with {len(self.exports)} functions>"
+
+
+def load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable,
+    *,
+    name: str | None = None,
+    precompiled: bool = False,
+) -> Component:
+    """Load a component or core module, in binary or text form, from a path, from bytes or from an open binary file.
+
+    What was compiled once comes out of the cache. ``name`` is what messages call bytes. With ``precompiled`` the source
+    is the output of ``wherry compile``; that is machine code which runs outside any sandbox, so it must come from
+    someone you trust.
+
+    Raises a :class:`~wherry.errors.LoadError`: not found, not WebAssembly, made for another host, not valid, too large.
+    """
+    data: str | bytes
+    if isinstance(source, str | os.PathLike):
+        data = os.fspath(source)
+        if not isinstance(data, str):
+            data = os.fsdecode(data)
+        name = name or data
+    elif isinstance(source, bytes | bytearray | memoryview):
+        data = bytes(source)
+    else:
+        data = source.read()
+        if not isinstance(data, bytes):
+            raise UsageError("the file is open for text", hint='open it with `open(path, "rb")`')
+        name = name or str(getattr(source, "name", "") or "")
+    return Component(_native.Component(data, name or "<bytes>", precompiled=precompiled))
+
+
+def _restore(data: bytes, name: str) -> Component:
+    """A component that was pickled."""
+    return load(data, name=name)
+
+
+def _qualified(interface: str | None, name: str) -> str:
+    return name if interface is None else f"{interface}#{name}"
