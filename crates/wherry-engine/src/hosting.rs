@@ -84,6 +84,7 @@ fn typed<P: Port, const PARAMS: usize, const RESULTS: usize>(
     import: &Import,
 ) -> wasmtime::Result<()> {
     let fallible = import.fallible;
+    let name: Arc<str> = import.name.as_str().into();
     place.func_wrap(
         &import.name,
         move |store: StoreContextMut<'_, Guest>, arguments: Lifted<P, PARAMS>| -> wasmtime::Result<Returned<P, RESULTS>> {
@@ -92,7 +93,7 @@ fn typed<P: Port, const PARAMS: usize, const RESULTS: usize>(
                 .functions
                 .get(index)
                 .ok_or_else(|| Error::new(Kind::Internal, "an import without a host function"))?;
-            Ok(Returned(P::invoke(function, arguments.0, fallible)?))
+            Ok(Returned(P::invoke(function, arguments.0, fallible)?, Arc::clone(&name)))
         },
     )
 }

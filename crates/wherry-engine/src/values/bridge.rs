@@ -291,8 +291,8 @@ unsafe impl<P: Port, const N: usize> Lift for Lifted<P, N> {
     }
 }
 
-/// The result of a call out of a guest; anything where the function returns nothing.
-pub struct Returned<P: Port, const N: usize>(pub P::Owned);
+/// The result of a call out of a guest, and the name of the function; anything where the function returns nothing.
+pub struct Returned<P: Port, const N: usize>(pub P::Owned, pub Arc<str>);
 flat_type!(Returned);
 
 impl<P: Port, const N: usize> Returned<P, N> {
@@ -315,7 +315,16 @@ impl<P: Port, const N: usize> Returned<P, N> {
                 work(&mut lowering, &field.node, &P::bind(token, &self.0))
             })
         })?
-        .map_err(Into::into)
+        .map_err(|error| self.located(error).into())
+    }
+
+    /// An error about a value with the function that returned it and the path to the part that does not fit.
+    fn located(&self, error: Error) -> Error {
+        if error.kind() != Kind::Value {
+            return error;
+        }
+        let message = format!("the host function `{}` returned `result{}`: {}", self.1, error.path(), error.message());
+        error.with_message(message)
     }
 }
 

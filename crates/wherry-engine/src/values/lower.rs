@@ -335,6 +335,9 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         let (name, node) = &cases.cases[index];
         match (node, value) {
             (Some(node), Some(value)) => Ok(Some((node, value))),
+            (None, Some(value)) if P::option(value, false)?.is_some() => {
+                Err(Error::new(Kind::Value, format!("the case `{name}` takes no value and has one")))
+            }
             (None, _) => Ok(None),
             (Some(_), None) => {
                 Err(Error::new(Kind::Value, format!("the case `{name}` needs a value and has none")))
