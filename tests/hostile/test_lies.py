@@ -81,9 +81,9 @@ LIES: dict[str, bytes] = {
 def test_a_lie_is_a_trap(component: bytes) -> None:
     """The call raises, and the instance cannot be called any more."""
     instance = wherry.load(component).instantiate()
-    with pytest.raises(wherry.GuestError) as raised:
+    # What is more than a guest may hand over in one call has an error of its own.
+    with pytest.raises((wherry.Trap, wherry.MemoryLimitError)):
         instance.lie()
-    assert not isinstance(raised.value, wherry.ResultError)
     with pytest.raises(wherry.ClosedError):
         instance.lie()
 
@@ -115,7 +115,7 @@ def test_a_claim_reserves_nothing() -> None:
     gc.collect()
     before = resident()
     for component in components:
-        with pytest.raises(wherry.GuestError):
+        with pytest.raises((wherry.Trap, wherry.MemoryLimitError)):
             component.instantiate().lie()
     assert resident() - before < 64 << 20
 

@@ -35,6 +35,8 @@ from tests.runtime.wit_values import INTEGERS, same, values
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from typing_extensions import Buffer
+
 U8, U32, S64, F32, F64 = Prim("u8"), Prim("u32"), Prim("s64"), Prim("f32"), Prim("f64")
 STRING = Prim("string")
 POINT = Record((Field("x", U8), Field("label", STRING), Field("y", F64)))
@@ -251,12 +253,19 @@ class TestForms:
 
     @pytest.mark.parametrize(
         "buffer",
-        [b"abc", bytearray(b"abc"), memoryview(b"abc"), array.array("B", b"abc"), memoryview(b"a-b-c")[::2]],
-        ids=["bytes", "bytearray", "memoryview", "array", "strided view"],
+        [
+            b"abc",
+            bytearray(b"abc"),
+            memoryview(b"abc"),
+            array.array("B", b"abc"),
+            array.array("h", [0x6261]),
+            memoryview(b"a-b-c")[::2],
+        ],
+        ids=["bytes", "bytearray", "memoryview", "array", "array of wider numbers", "strided view"],
     )
-    def test_list_of_u8_takes_any_buffer(self, buffer: object) -> None:
-        """A byte list is bytes; what has a buffer is taken as it is."""
-        assert echoing(List(U8))(buffer) == b"abc"
+    def test_list_of_u8_takes_any_buffer(self, buffer: Buffer) -> None:
+        """A byte list is bytes; what has a buffer is taken as ``bytes`` takes it."""
+        assert echoing(List(U8))(buffer) == bytes(buffer)
 
     @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1 << 20])
     def test_list_of_u8_of_any_size(self, size: int) -> None:
@@ -305,21 +314,20 @@ WRONG: dict[str, tuple[Wit, object, str, str]] = {
     "char of two": (Prim("char"), "ab", "x", "char"),
     "char of none": (Prim("char"), "", "x", "char"),
     "char surrogate": (Prim("char"), "\ud800", "x", "char"),
-    "string from bytes": (STRING, b"a", "x", "string"),
+    "string from bytes": (STRING, b"a", "x", "str"),
     "string with a lone surrogate": (STRING, "a\ud800", "x", "surrogate"),
     "bytes from string": (List(U8), "abc", "x", "bytes"),
-    "bytes from wider buffer": (List(U8), array.array("I", [1]), "x", "bytes"),
     "list from string": (List(STRING), "abc", "x", "list"),
     "list from number": (List(U32), 1, "x", "list"),
     "list element": (List(U32), [1, "2"], "x[1]", "u32"),
-    "list element deep inside": (List(List(STRING)), [["a"], ["b", 1]], "x[1][1]", "string"),
+    "list element deep inside": (List(List(STRING)), [["a"], ["b", 1]], "x[1][1]", "str"),
     "tuple too short": (Tuple((U8, U8)), (1,), "x", "2"),
-    "tuple element": (Tuple((U8, STRING)), (1, 2), "x[1]", "string"),
+    "tuple element": (Tuple((U8, STRING)), (1, 2), "x[1]", "str"),
     "record field missing": (POINT, {"x": 1, "y": 2.0}, "x", "label"),
-    "record field wrong": (POINT, {"x": 1, "label": 2, "y": 2.0}, "x.label", "string"),
-    "record from number": (POINT, 1, "x", "label"),
+    "record field wrong": (POINT, {"x": 1, "label": 2, "y": 2.0}, "x.label", "str"),
+    "record from number": (POINT, 1, "x", "record"),
     "record inside list": (List(POINT), [{"x": 1, "label": "a", "y": "b"}], "x[0].y", "f64"),
-    "variant from string": (SHAPE, "byte", "x", "Variant"),
+    "variant from string": (SHAPE, "byte", "x", "needs a value"),
     "variant without such case": (SHAPE, wherry.Variant("bite", 1), "x", "byte"),
     "variant payload": (SHAPE, wherry.Variant("byte", "1"), "x(byte)", "u8"),
     "variant payload missing": (SHAPE, wherry.Variant("byte"), "x", "byte"),
@@ -331,10 +339,10 @@ WRONG: dict[str, tuple[Wit, object, str, str]] = {
     "option payload": (Option(U8), "a", "x", "u8"),
     "nested option without Some": (Option(Option(U8)), 1, "x", "Some"),
     "result from plain value": (List(Result(U8, None)), [1], "x[0]", "Ok"),
-    "result payload": (List(Result(U8, STRING)), [wherry.Err(1)], "x[0](err)", "string"),
-    "map from list": (Map(STRING, U32), [("a", 1)], "x", "map"),
+    "result payload": (List(Result(U8, STRING)), [wherry.Err(1)], "x[0](err)", "str"),
+    "map from list": (Map(STRING, U32), [("a", 1)], "x", "dict"),
     "map value": (Map(STRING, U32), {"a": "b"}, "x", "u32"),
-    "map key": (Map(STRING, U32), {1: 1}, "x", "string"),
+    "map key": (Map(STRING, U32), {1: 1}, "x", "str"),
 }
 by_mistake = pytest.mark.parametrize(("wit", "value", "path", "expected"), WRONG.values(), ids=WRONG.keys())
 
@@ -356,21 +364,21 @@ class TestWrong:
     @by_mistake
     def test_a_host_result_that_does_not_fit(self, wit: Wit, value: object, path: str, expected: str) -> None:
         """What a host function returns is held to the same rules; the guest ends, and the caller sees why."""
-        del path  # the path starts at the result
         wanted = _some_value(wit)
         with (
             wherry.load(relay(wit).encode()).instantiate(imports={"host": lambda _: value}) as instance,
             pytest.raises(wherry.WitTypeError) as raised,
         ):
             instance.relay(wanted)
-        assert "host" in raised.value.message
+        assert "the host function `host`" in raised.value.message
+        assert path.replace("x", "result", 1) in raised.value.message
         assert expected in str(raised.value)
 
     def test_too_many_and_too_few_arguments(self) -> None:
-        """The message shows the signature."""
-        with pytest.raises(wherry.WitTypeError, match=r"echo.*x: u8"):
+        """The hint shows the form of the call."""
+        with pytest.raises(wherry.WitTypeError, match=r"(?s)echo.*echo\(x\)"):
             echoing(U8)()
-        with pytest.raises(wherry.WitTypeError, match=r"echo.*x: u8"):
+        with pytest.raises(wherry.WitTypeError, match=r"(?s)echo.*echo\(x\)"):
             echoing(U8)(1, 2)
 
     def test_an_instance_survives_a_wrong_value(self) -> None:
