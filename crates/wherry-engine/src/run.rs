@@ -1,0 +1,331 @@
+//! `wherry run`: one program in a process of its own, from the file to its exit code.
+//!
+//! The guest has a thread to itself and runs in mode `plain`, which nothing interrupts: the calling thread waits beside it,
+//! counts the wall time and asks whether the user pressed Ctrl-C. When either strikes, [`run`] returns the error while the
+//! guest may still compute; the caller ends the process. A guest that waits is ended at the next tick.
+//! Start reading at [`run`].
+
+use crate::cache::Cache;
+use crate::compile::{CompilerChild, Progress};
+use crate::coredump::Coredump;
+use crate::error::{Error, Kind, Result};
+use crate::exports::Export;
+use crate::guest::Guest;
+use crate::instance::{Host, Instance, Template};
+use crate::invoke::{self, Call};
+use crate::limits::Limits;
+use crate::mode::Mode;
+use crate::options::{CacheOptions, Invocation};
+use crate::profile::{self, Sampler};
+use crate::program::{Code, LoadOptions, Program, Source, load};
+use crate::sandbox::Linked;
+use crate::stdio::Stdio;
+use crate::values::{Context, Outcome};
+use crate::watch::Watch;
+use crate::wave::{Value, Wave};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+use wasmtime::Engine;
+
+/// How often the calling thread looks up while the guest runs.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What host functions may use of the thread's stack on top of the guest's share.
+const HOST_STACK: usize = 2 << 20;
+
+/// Who is asked and who is told while a program runs, all on the calling thread.
+pub struct How<'a> {
+    /// Asked about fifty times a second: an error ends the run with it (Ctrl-C).
+    pub question: &'a dyn Fn() -> Result<()>,
+    /// Who compiles what is large; `None` compiles in this process.
+    pub child: Option<CompilerChild>,
+    /// Told while compiling takes over a second, and with `None` when that is over.
+    pub progress: &'a dyn Fn(Option<Progress>),
+    /// Told what works, but slower or with less than was asked for.
+    pub warn: &'a dyn Fn(String),
+}
+
+/// A run that came to its own end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// The guest's exit code; of `--invoke`, 1 when the function returned the error case of its result.
+    pub code: u8,
+    /// The result of `--invoke`, to be printed as a line.
+    pub printed: Option<String>,
+}
+
+/// Runs the program of `invocation` with the standard streams of this process.
+///
+/// # Errors
+/// Those of [`load`]; [`Kind::Link`] and [`Kind::NoExport`] for what cannot be run; whatever ends the guest, its own exit
+/// excepted; [`Kind::Time`] and what [`How::question`] answered, with the guest's thread still running; [`Kind::Io`] when the
+/// profile cannot be written.
+pub fn run(invocation: &Invocation, how: &How<'_>) -> Result<Completed> {
+    let template = Template::<Wave>::new(load_program(invocation, how)?, Box::new(HashMap::new))?;
+    let linked = &template.linked;
+    refuse_imports(linked)?;
+    let errand = Errand::of(linked, invocation)?;
+
+    let guest = guest(&linked.program, invocation)?;
+    let sampler = guest.sampler.clone();
+    let result = beside(template, guest, &invocation.limits, &errand, how);
+    let written = sampler.map_or(Ok(()), |sampler| sampler.finish());
+    match (errand.completed(result, invocation), written) {
+        (Ok(completed), written) => written.map(|()| completed),
+        (Err(error), Ok(())) => Err(error),
+        (Err(error), Err(unwritten)) => {
+            (how.warn)(unwritten.message().to_owned());
+            Err(error)
+        }
+    }
+}
+
+/// Loads the program in the mode that the flags ask for.
+fn load_program(invocation: &Invocation, how: &How<'_>) -> Result<Program> {
+    let Invocation { limits, options, .. } = invocation;
+    let answer = RefCell::new(None);
+    let shown = Cell::new(false);
+    let progress = |now: Progress| {
+        shown.set(true);
+        (how.progress)(Some(now));
+    };
+    let interrupted = || (how.question)().map_err(|error| answer.replace(Some(error))).is_err();
+    let load_options = LoadOptions {
+        mode: mode(invocation)?,
+        stack: limits.stack,
+        target: options.target.clone(),
+        coredump: options.coredump.is_some(),
+        bounds: limits.bounds,
+        cache: cache(&invocation.cache, how),
+        precompiled: options.precompiled,
+        child: how.child.clone(),
+        progress: Some(&progress),
+        interrupted: &interrupted,
+        warn: how.warn,
+        ..LoadOptions::default()
+    };
+    let loaded = load(Source::Path(invocation.file.clone()), &load_options);
+    if shown.get() {
+        (how.progress)(None);
+    }
+    // The loader knows only that it was interrupted, and not by what.
+    loaded.map_err(|error| answer.take().unwrap_or(error))
+}
+
+fn mode(invocation: &Invocation) -> Result<Mode> {
+    match (invocation.limits.fuel, &invocation.options.profile) {
+        (None, None) => Ok(Mode::Plain),
+        (Some(_), None) => Ok(Mode::Metered),
+        (None, Some(_)) => Ok(Mode::Interruptible),
+        (Some(_), Some(_)) => Err(Error::new(Kind::Usage, "`--profile` and `--fuel` exclude each other")
+            .with_hint("limit a run that is profiled by `--timeout`")),
+    }
+}
+
+/// The cache, or none with a warning: it makes starts faster and nothing else.
+fn cache(options: &CacheOptions, how: &How<'_>) -> Option<Cache> {
+    if options.off {
+        return None;
+    }
+    let folder = options.dir.clone().or_else(|| Cache::default_folder(&|name| std::env::var_os(name)))?;
+    match Cache::open(&folder, options.size) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            (how.warn)(format!("nothing is cached: {}", error.message()));
+            None
+        }
+    }
+}
+
+/// The guest's state: what it is granted, and what is watched while it runs.
+fn guest(program: &Program, invocation: &Invocation) -> Result<Guest> {
+    let Invocation { file, args, policy, limits, options, .. } = invocation;
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+    let arguments: Vec<String> = std::iter::once(name).chain(args.iter().cloned()).collect();
+    let mut guest = Guest::new(policy, limits, &arguments, Stdio::inherit())?;
+    guest.sampler = options.profile.as_deref().map(|path| Sampler::start(program, path)).transpose()?;
+    guest.coredump =
+        options.coredump.clone().map(|path| Coredump { path, name: program.name.clone() });
+    Ok(guest)
+}
+
+/// Refuses a component that imports more than WASI; the message lists all of it.
+fn refuse_imports(linked: &Linked) -> Result<()> {
+    let surface = &linked.surface;
+    let functions = surface.imports.iter().map(|import| import.interface.as_deref().unwrap_or(&import.name));
+    let resources = surface.resources.iter().map(|(interface, name)| interface.as_deref().unwrap_or(name));
+    let missing: BTreeSet<String> = functions.chain(resources).map(|name| format!("`{name}`")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<String> = missing.into_iter().collect();
+    Err(Error::new(
+        Kind::Link,
+        format!("`{}` imports what nothing provides: {}", linked.program.name, missing.join(", ")),
+    )
+    .with_hint("in Python, functions of your own can be imported: `component.instantiate(imports=...)`"))
+}
+
+/// What is called in a run.
+enum Errand {
+    /// The entry point of a command.
+    Command(Export),
+    /// A function by name, after the initialiser of a reactor.
+    Invoke(Option<Export>, Box<Call>),
+}
+
+impl Errand {
+    fn of(linked: &Linked, invocation: &Invocation) -> Result<Self> {
+        let Some(typed) = &invocation.options.invoke else {
+            return command(linked).cloned().map(Errand::Command);
+        };
+        let initialise = match linked.program.code {
+            Code::Module(_) => linked.surface.exports.iter().find(|export| export.name == "_initialize"),
+            Code::Component(_) => None,
+        };
+        Ok(Errand::Invoke(initialise.cloned(), Box::new(invoke::read(linked, typed)?)))
+    }
+
+    /// The calls to make, in their order.
+    fn calls(&self) -> Vec<(Export, Value)> {
+        let none = || Value::Tuple(Vec::new());
+        match self {
+            Errand::Command(export) => vec![(export.clone(), none())],
+            Errand::Invoke(initialise, call) => {
+                let initialise = initialise.iter().map(|export| (export.clone(), none()));
+                initialise.chain([(call.export.clone(), call.arguments.clone())]).collect()
+            }
+        }
+    }
+
+    /// What the end of the last call means.
+    fn completed(&self, result: Result<Outcome<Wave, 1>>, invocation: &Invocation) -> Result<Completed> {
+        match (result, self) {
+            (Ok(outcome), Errand::Command(_)) => Ok(Completed { code: outcome.failed.into(), printed: None }),
+            (Ok(Outcome { value, failed }), Errand::Invoke(_, call)) => {
+                Ok(Completed { code: failed.into(), printed: call.print(value, failed, invocation.options.format) })
+            }
+            (Err(error), _) if error.kind() == Kind::Exit => {
+                Ok(Completed { code: error.exit_code().unwrap_or(1), printed: None })
+            }
+            (Err(error), Errand::Command(_)) => Err(error),
+            (Err(error), Errand::Invoke(_, call)) => Err(call.explain(error)),
+        }
+    }
+}
+
+/// The function that a command starts with.
+///
+/// # Errors
+/// [`Kind::NoExport`] for what is no command, with what can be done with it instead.
+pub fn command(linked: &Linked) -> Result<&Export> {
+    entry_point(linked).ok_or_else(|| nothing_to_run(linked))
+}
+
+/// Where a command starts: `_start`, or `run` of `wasi:cli/run` in any version.
+fn entry_point(linked: &Linked) -> Option<&Export> {
+    let exports = &linked.surface.exports;
+    let named = |name: &str| exports.iter().find(|export| export.name == name);
+    match linked.program.code {
+        // Some tool-chains export the start function under the empty name.
+        Code::Module(_) => named("_start").or_else(|| named("")),
+        Code::Component(_) => exports.iter().find(|export| {
+            let interface = export.interface.as_deref().unwrap_or_default();
+            export.name == "run" && interface.starts_with("wasi:cli/run@")
+        }),
+    }
+}
+
+/// Why a program without an entry point cannot be run, and what can be done with it.
+fn nothing_to_run(linked: &Linked) -> Error {
+    let file = &linked.program.name;
+    let exports = &linked.surface.exports;
+    let serves = |export: &&Export| export.interface.as_deref().is_some_and(|name| name.starts_with("wasi:http/"));
+    if let Some(interface) = exports.iter().find(serves).and_then(|export| export.interface.as_deref()) {
+        return Error::new(
+            Kind::NoExport,
+            format!("`{file}` answers HTTP requests (`{interface}`) and has nothing to run"),
+        )
+        .with_hint(format!("`wherry inspect {file}` says which places it fits"));
+    }
+    let what = if exports.iter().any(|export| export.name == "_initialize") { "a reactor" } else { "a library" };
+    let error = Error::new(Kind::NoExport, format!("`{file}` is {what} and has nothing to run"));
+    error.with_hint(invoke::advice(linked).unwrap_or_else(|| format!("`wherry inspect {file}` shows what it is")))
+}
+
+/// Runs the guest on a thread of its own and waits beside it.
+fn beside(
+    template: Template<Wave>,
+    guest: Guest,
+    limits: &Limits,
+    errand: &Errand,
+    how: &How<'_>,
+) -> Result<Outcome<Wave, 1>> {
+    let cancel = guest.watch.cancel.clone();
+    let sampled = guest.sampler.is_some().then(|| template.linked.program.engine.clone());
+    let (sender, receiver) = sync_channel(1);
+    let (calls, own_limits) = (errand.calls(), limits.clone());
+    let watch = Watch { deadline: limits.timeout.map(|time| (Instant::now() + time, time)), ..Watch::default() };
+    std::thread::Builder::new()
+        .name("wherry-guest".into())
+        .stack_size(limits.stack + HOST_STACK)
+        .spawn(move || {
+            let mut instance = None;
+            let result = perform(&template, guest, &own_limits, calls, &mut instance);
+            // Nobody may be there to receive. The instance goes afterwards, while the process ends.
+            let _ = sender.send(result);
+        })
+        .map_err(|error| Error::new(Kind::Internal, format!("no thread for the guest: {error}")))?;
+    wait(&receiver, &watch, sampled.as_ref(), how).inspect_err(|_| cancel.cancel())
+}
+
+/// Makes the calls, on the guest's thread.
+fn perform(
+    template: &Template<Wave>,
+    guest: Guest,
+    limits: &Limits,
+    calls: Vec<(Export, Value)>,
+    instance: &mut Option<Instance<Wave>>,
+) -> Result<Outcome<Wave, 1>> {
+    let context = Arc::new(Context::new(Arc::clone(&template.types), ()));
+    let instance = instance.insert(template.instantiate(guest, limits, Host { functions: Vec::new(), context })?);
+    let mut outcome = Outcome { value: Value::Nothing, failed: false };
+    for (export, arguments) in calls {
+        let function = instance.function(&export)?;
+        outcome = instance.call(&function, arguments)?;
+    }
+    Ok(outcome)
+}
+
+/// Waits for the end of the guest, the time limit or the user, whichever comes first.
+fn wait<T>(
+    receiver: &Receiver<Result<T>>,
+    watch: &Watch,
+    sampled: Option<&Engine>,
+    how: &How<'_>,
+) -> Result<T> {
+    let mut asked = Instant::now();
+    loop {
+        let now = Instant::now();
+        let tick = if sampled.is_some() { profile::INTERVAL } else { TICK };
+        let rest = watch.deadline.map_or(tick, |(deadline, _)| deadline.saturating_duration_since(now).min(tick));
+        match receiver.recv_timeout(rest) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::new(Kind::Internal, "a fault of Wherry's own ended the guest's thread"));
+            }
+        }
+        if let Some(engine) = sampled {
+            engine.increment_epoch();
+        }
+        watch.check()?;
+        if asked.elapsed() >= TICK {
+            (how.question)()?;
+            asked = Instant::now();
+        }
+    }
+}
