@@ -34,12 +34,27 @@ def run(words: list[str]) -> int:
     from wherry import _native
 
     try:
-        return _native.run_command(words)
+        code, printed = _native.run_command(words, _warn, _progress)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last one who can report it
         from wherry.cli import output
 
         debug = _native.run_has_flag(words, "debug") or _native.debug_wanted()
         return output.fail(error, debug=debug, running=True)
+    if printed is not None and sys.stdout is not None:
+        sys.stdout.write(f"{printed}\n")
+    return code
+
+
+def _warn(message: str) -> None:
+    from wherry.cli import output
+
+    output.warn(message)
+
+
+def _progress(seconds: float | None) -> None:
+    from wherry.cli import output
+
+    output.progress("compiling", seconds)
 
 
 def _words_of_run(words: list[str]) -> list[str] | None:
