@@ -44,19 +44,18 @@ def resvg_draws_a_picture(folder: Path) -> None:
 def graphviz_draws_a_graph(folder: Path) -> None:
     """Graphviz, a C library, is called from Python by its own functions, without a C compiler in sight."""
     with wherry.load(folder / "graphviz.wasm").instantiate() as graphviz:
-        memory = graphviz.memory
 
         def placed(text: str) -> int:
             data = text.encode() + b"\0"
             address: int = graphviz.malloc(len(data))
-            memory.write(address, data)
+            graphviz.write_memory(address, data)
             return address
 
         length = graphviz.malloc(4)
         dot = (HERE / "places.dot").read_text()
         drawing = graphviz.graphviz_render(placed(dot), placed("svg"), placed("dot"), length)
-        (size,) = struct.unpack("<I", memory.read(length, 4))
-        (folder / "places.svg").write_bytes(memory.read(drawing, size))
+        (size,) = struct.unpack("<I", graphviz.read_memory(length, 4))
+        (folder / "places.svg").write_bytes(graphviz.read_memory(drawing, size))
     say(f"drawn: {folder}/places.svg")
 
 
@@ -81,7 +80,7 @@ def waits_run_together(folder: Path) -> None:
 def cpython_starts_from_the_cache(folder: Path) -> None:
     """CPython starts again: its 26 MB were compiled above, and are mapped from the cache now."""
     start = time.perf_counter()
-    shell("run", f"{folder}/python.wasm", "-c", "print('hello again')")
+    shell("run", f"{folder}/python.wasm", "-c", 'print("hello again")')
     say(f"whole process: {1000 * (time.perf_counter() - start):.0f} ms")
 
 

@@ -73,6 +73,18 @@ class Instance(_Functions):
         """Bytes of linear memory and tables in use."""
         return self._native.memory()
 
+    def read_memory(self, address: int, length: int) -> bytes:
+        """``length`` bytes at ``address`` of a core module's memory.
+
+        For functions of core modules that take and return addresses; a component needs none of this. Raises
+        ``NoSuchExportError`` where no memory is exported, and ``WitTypeError`` where it is smaller than that.
+        """
+        return self._native.read_memory(address, length)
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Put ``data`` at ``address`` of a core module's memory; raises what :meth:`read_memory` raises."""
+        self._native.write_memory(address, data)
+
     @property
     def fuel(self) -> int | None:
         """Fuel that is left, or ``None`` where none was given."""

@@ -196,6 +196,17 @@ impl Sandbox {
         }
     }
 
+    /// The memory that a core module exports as `memory`, with the store.
+    pub(crate) fn memory(&mut self) -> Option<(wasmtime::Memory, &mut Store<Guest>)> {
+        match self.inner {
+            Inner::Module(instance) => {
+                let memory = instance.get_memory(&mut self.store, "memory")?;
+                Some((memory, &mut self.store))
+            }
+            _ => None,
+        }
+    }
+
     /// The store.
     #[must_use]
     pub fn store(&mut self) -> &mut Store<Guest> {
