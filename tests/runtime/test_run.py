@@ -100,7 +100,7 @@ class TestOutcome:
         with pytest.raises(wherry.Trap, match="unreachable") as raised:
             wherry.run(c_command("trap", "-g"), capture=True)
         functions = [function for function, *_ in raised.value.frames]
-        assert functions[:3] == ["give_up", "work", "main"]
+        assert functions[:2] == ["give_up", "work"]
         file, line = raised.value.frames[0][2:]
         assert file is not None
         assert file.endswith("trap.c")
@@ -181,7 +181,7 @@ class TestLimits:
 
     def test_memory_refused_and_a_trap(self) -> None:
         """A guest that breaks over it ends with the error of that limit."""
-        with pytest.raises(wherry.MemoryLimitError, match=r"64 ?MiB"):
+        with pytest.raises(wherry.MemoryLimitError, match=r"64 ?MiB|67108864"):
             wherry.run(c_command("greedy"), limits=wherry.Limits(memory="64MiB"))
 
     @pytest.mark.parametrize(("size", "fits"), [(999, True), (1_000, True), (1_001, False)])

@@ -40,12 +40,16 @@ def test_calls_run_on_all_cores() -> None:
         pytest.fail("this test needs two cores")
     component = wherry.load(text("spinner"))
     instances = [component.instantiate() for _ in range(8)]
-    with ThreadPoolExecutor(8) as pool:
-        wall, processor = time.perf_counter(), time.process_time()
-        list(pool.map(lambda instance: instance.turns(TURNS), instances))
-        wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    # One core at a time would give a ratio of 1; a loaded machine gives less than the number of cores.
-    assert processor / wall > 1.2
+
+    def cores_used(threads: int) -> float:
+        with ThreadPoolExecutor(threads) as pool:
+            wall, processor = time.perf_counter(), time.process_time()
+            list(pool.map(lambda instance: instance.turns(TURNS), instances))
+            return (time.process_time() - processor) / (time.perf_counter() - wall)
+
+    # Under the GIL eight threads get no more than one does. A machine that is busy with other things takes from
+    # both, so they are compared with each other, and more than once.
+    assert any(cores_used(8) > 1.2 * cores_used(1) for _ in range(10))
 
 
 def test_python_runs_while_a_guest_computes() -> None:
