@@ -47,8 +47,8 @@ def test_calls_run_on_all_cores() -> None:
             list(pool.map(lambda instance: instance.turns(TURNS), instances))
             return (time.process_time() - processor) / (time.perf_counter() - wall)
 
-    # Under the GIL eight threads get no more than one does. A machine that is busy with other things takes from
-    # both, so they are compared with each other, and more than once.
+    # Under the GIL eight threads get no more than one does. A machine that is busy with other things takes
+    # from both, so they are compared with each other, and more than once.
     assert any(cores_used(8) > 1.2 * cores_used(1) for _ in range(10))
 
 
