@@ -21,7 +21,7 @@ pub struct Bounds {
     pub functions: u64,
     /// Bytes of the largest body.
     pub body: u64,
-    /// Levels of blocks inside one body, which [`crate::validate`] counts, and of components inside one another.
+    /// Levels of blocks inside one body; validation counts them.
     pub nesting: u64,
     /// Bytes of the whole file.
     pub size: u64,
@@ -38,6 +38,9 @@ impl Default for Bounds {
         }
     }
 }
+
+/// How deep components may be nested in one another. Tool-chains make three or four levels.
+const DEEPEST_COMPONENT: u64 = 100;
 
 /// A generation of the WASI interfaces that a binary imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +60,7 @@ pub enum Generation {
 pub struct Shape {
     /// Component or core module.
     pub form: Form,
-    /// What was counted, in the terms of the bounds; `nesting` is that of components alone.
+    /// What was counted, in the terms of the bounds; `nesting` is left to validation.
     pub measured: Bounds,
     /// Bytes of all function bodies together: what compiling takes time for.
     pub code: u64,
@@ -234,13 +237,12 @@ impl<'a> Walk<'a> {
 
     fn enter(&mut self, encoding: wasmparser::Encoding) -> Result<()> {
         self.depth += 1;
-        at_most(
-            "levels of nesting",
-            self.depth,
-            self.bounds.nesting,
-            "--max-nesting",
-        )?;
-        self.shape.measured.nesting = self.shape.measured.nesting.max(self.depth);
+        if self.depth > DEEPEST_COMPONENT {
+            let message =
+                format!("too large to compile: components nested over {DEEPEST_COMPONENT} levels deep");
+            return Err(Error::new(Kind::TooLarge, message)
+                .with_hint("no tool-chain nests them like this: the file is damaged, or made to do harm"));
+        }
         if self.outermost() && encoding == wasmparser::Encoding::Component {
             self.shape.form = Form::Component;
         }
@@ -341,64 +343,45 @@ mod tests {
 
     #[test]
     fn each_bound_holds_below_at_and_just_above() {
-        let generous = Bounds::default();
-        let functions = "(module (func) (func) (func))";
-        let size = wat::parse_str(functions).expect("text").len() as u64;
-        let nested = "(component (component (core module)))";
-        for (text, below, at, above) in [
-            (
-                functions,
-                Bounds {
-                    functions: 4,
-                    ..generous
-                },
-                Bounds {
-                    functions: 3,
-                    ..generous
-                },
-                Bounds {
-                    functions: 2,
-                    ..generous
-                },
-            ),
-            (
-                functions,
-                Bounds { body: 3, ..generous },
-                Bounds { body: 2, ..generous },
-                Bounds { body: 1, ..generous },
-            ),
-            (
-                functions,
-                Bounds {
-                    size: size + 1,
-                    ..generous
-                },
-                Bounds { size, ..generous },
-                Bounds {
-                    size: size - 1,
-                    ..generous
-                },
-            ),
-            (
-                nested,
-                Bounds {
-                    nesting: 4,
-                    ..generous
-                },
-                Bounds {
-                    nesting: 3,
-                    ..generous
-                },
-                Bounds {
-                    nesting: 2,
-                    ..generous
-                },
-            ),
-        ] {
-            assert_eq!(checked(text, below), None);
-            assert_eq!(checked(text, at), None);
-            assert_eq!(checked(text, above), Some(Kind::TooLarge));
+        let text = "(module (func) (func) (func))";
+        let size = wat::parse_str(text).expect("text").len() as u64;
+        let bounds: [fn(&mut Bounds) -> &mut u64; 3] = [
+            |bounds| &mut bounds.functions,
+            |bounds| &mut bounds.body,
+            |bounds| &mut bounds.size,
+        ];
+        for (bound, measured) in bounds.into_iter().zip([3, 2, size]) {
+            for (value, refusal) in [
+                (measured + 1, None),
+                (measured, None),
+                (measured - 1, Some(Kind::TooLarge)),
+            ] {
+                let mut bounds = Bounds::default();
+                *bound(&mut bounds) = value;
+                assert_eq!(checked(text, bounds), refusal, "{bounds:?}");
+            }
         }
+    }
+
+    #[test]
+    fn components_nest_a_hundred_deep_and_no_deeper() {
+        let nested = |depth: u64| {
+            let header = *b"\0asm\x0d\0\x01\0";
+            (1..depth).fold(header.to_vec(), |inner, _| {
+                // A section of number 4 holds a component; its length is in LEB128, padded to five bytes.
+                let digit = |at: u32| u8::try_from(inner.len() >> (7 * at) & 0x7f).expect("seven bits");
+                let digits: Vec<u8> = (0..4).map(|at| digit(at) | 0x80).chain([digit(4)]).collect();
+                header.into_iter().chain([4]).chain(digits).chain(inner).collect()
+            })
+        };
+        let refusal = |depth| {
+            check(&nested(depth), &Bounds::default())
+                .err()
+                .map(|error| error.kind())
+        };
+        assert_eq!(refusal(DEEPEST_COMPONENT - 1), None);
+        assert_eq!(refusal(DEEPEST_COMPONENT), None);
+        assert_eq!(refusal(DEEPEST_COMPONENT + 1), Some(Kind::TooLarge));
     }
 
     #[test]

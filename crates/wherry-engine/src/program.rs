@@ -494,7 +494,7 @@ fn image(
 ) -> Result<(Vec<u8>, Bounds)> {
     let nesting = validate(binary, &mode::engine(key)?, &options.bounds)?;
     let measured = Bounds {
-        nesting: nesting.max(shape.measured.nesting),
+        nesting,
         ..shape.measured
     };
     let job = Job {

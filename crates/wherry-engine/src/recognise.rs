@@ -244,6 +244,7 @@ fn looks_like(bytes: &[u8]) -> Looks {
         return looks("a tar archive", UNPACK);
     }
     match std::str::from_utf8(&bytes[..bytes.len().min(TEXT_PROBE)]) {
+        Ok(text) if text.contains('\0') => looks("binary data of a format that Wherry does not know", ""),
         Ok(text) => text_looks_like(text),
         // A character may be cut in two by the end of the probe.
         Err(error) if error.error_len().is_none() => {
@@ -458,7 +459,7 @@ mod tests {
     fn other_formats_are_named() {
         let mut tar = vec![b'x'; 600];
         tar[TAR_MAGIC..TAR_MAGIC + 5].copy_from_slice(b"ustar");
-        let table: [(&[u8], &str); 22] = [
+        let table: [(&[u8], &str); 23] = [
             (b"\x7fELF\x02\x01\x01", "an ELF program"),
             (b"\xcf\xfa\xed\xfe", "a Mach-O program"),
             (b"MZ\x90\0", "a PE program"),
@@ -481,6 +482,7 @@ mod tests {
             (b"#!/bin/sh\n", "a shell script"),
             (b"hello", "text"),
             (b"\xff\xfe\0\x80", "binary data"),
+            (&[0; 600], "binary data"),
         ];
         for (bytes, what) in table {
             let error = refusal(bytes);
