@@ -40,7 +40,7 @@ $(VENV)/.requirements: requirements/dev.txt requirements/programs.txt | $(PY)
 
 $(VENV)/.native: $(NATIVE_SOURCES) $(VENV)/.requirements
 	@echo "Compiling the core (the first time on a machine takes some ten minutes)"
-	@$(BIN)/maturin develop --quiet --release --locked
+	@$(BIN)/maturin develop --quiet --release --locked > /dev/null
 	@touch $@
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.native

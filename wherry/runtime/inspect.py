@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 
     from wherry.wit.model import Item, World
 
+__all__ = [
+    "Entry",
+    "Group",
+    "Inspection",
+    "Need",
+    "Obstacle",
+    "Part",
+    "Place",
+    "Producer",
+    "Section",
+    "TypeEntry",
+    "inspect",
+    "wit_text",
+]
+
 
 class Place(msgspec.Struct, frozen=True):
     """Whether the file fits a place, and why or why not."""
