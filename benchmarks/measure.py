@@ -11,6 +11,7 @@ import platform
 import statistics
 import subprocess
 import time
+import timeit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,30 +44,31 @@ def clean_environment() -> None:
         os.environ.pop(name, None)
 
 
-def calls(ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 9) -> Timing:
-    """Times two functions by turns, each in batches long enough for the clock."""
-    batches = [_batch(function) for function in (ours, theirs)]
+def calls(
+    ours: Callable[..., object], theirs: Callable[..., object], *arguments: object, rounds: int = 9
+) -> Timing:
+    """Times calls of two functions with the same arguments by turns, in batches long enough for the clock."""
+    timers = [_timer(function, arguments) for function in (ours, theirs)]
+    batches = [_batch(timer) for timer in timers]
     times: tuple[list[float], ...] = ([], [])
     for _ in range(rounds):
-        for function, batch, found in zip((ours, theirs), batches, times, strict=True):
-            found.append(_time(function, batch) / batch)
+        for timer, batch, found in zip(timers, batches, times, strict=True):
+            found.append(timer.timeit(batch) / batch)
     return Timing(*map(statistics.median, times))
 
 
-def _batch(function: Callable[[], object]) -> int:
+def _timer(function: Callable[..., object], arguments: tuple[object, ...]) -> timeit.Timer:
+    """The call as it would be written, with nothing around it that takes time of its own."""
+    names = {f"argument{at}": argument for at, argument in enumerate(arguments)}
+    return timeit.Timer(f"function({', '.join(names)})", globals={"function": function, **names})
+
+
+def _batch(timer: timeit.Timer) -> int:
     """How many calls take about as long as a batch should; they warm the function up, too."""
     count = 1
-    while (spent := _time(function, count)) < _BATCH_SECONDS / 4:
+    while (spent := timer.timeit(count)) < _BATCH_SECONDS / 4:
         count *= 4
     return max(1, round(count * _BATCH_SECONDS / spent))
-
-
-def _time(function: Callable[[], object], count: int) -> float:
-    turns = range(count)
-    start = time.perf_counter()
-    for _ in turns:
-        function()
-    return time.perf_counter() - start
 
 
 def processes(ours: Command, theirs: Command, rounds: int = 15) -> Timing:

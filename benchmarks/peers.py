@@ -106,13 +106,8 @@ def peer_function(
     instance = linker.instantiate(store, component.Component(engine, binary(wat).read_bytes()))
     function = instance.get_func(store, name)
     assert function is not None
-
-    def call(*arguments: object) -> object:
-        result = function(store, *arguments)
-        function.post_return(store)
-        return result
-
-    return call
+    # No `post_return`: since the component model made it part of the call, it does nothing here.
+    return functools.partial(function, store)
 
 
 def peer_instantiator(wat: Path) -> Callable[[], object]:

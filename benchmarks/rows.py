@@ -94,7 +94,7 @@ def add() -> Timing:
     ours = wherry.load(text("add")).instantiate().add
     theirs = peers.peer_function(text("add"), "add")
     assert ours(2, 3) == theirs(2, 3)
-    return calls(lambda: ours(2, 3), lambda: theirs(2, 3))
+    return calls(ours, theirs, 2, 3)
 
 
 def short_string() -> Timing:
@@ -123,7 +123,7 @@ def mebibyte_through_host() -> Timing:
     ours = wherry.load(wat.encode()).instantiate(imports={"host": lambda x: x}).relay
     theirs = peers.peer_function(wat, "relay", lambda _store, x: x)
     assert ours(MEBIBYTE) == bytes(theirs(MEBIBYTE)) == MEBIBYTE
-    return calls(lambda: ours(MEBIBYTE), lambda: theirs(MEBIBYTE))
+    return calls(ours, theirs, MEBIBYTE)
 
 
 def many_records() -> Timing:
@@ -190,7 +190,7 @@ def _echoes(wit: Wit, value: object) -> Timing:
     ours = wherry.load(wat.encode()).instantiate().echo
     theirs = peers.peer_function(wat, "echo")
     ours(value)
-    return calls(lambda: ours(value), lambda: theirs(value))
+    return calls(ours, theirs, value)
 
 
 ROWS = {
