@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 use wasmparser::{
-    BinaryReaderError, FuncToValidate, FunctionBody, Parser, ValidPayload, Validator, ValidatorResources,
+    BinaryReaderError, FuncToValidate, FunctionBody, Parser, Payload, ValidPayload, Validator, ValidatorResources,
 };
 use wasmtime::Engine;
 
@@ -28,6 +28,7 @@ pub fn validate(bytes: &[u8], engine: &Engine, bounds: &Bounds) -> Result<u64> {
     let mut bodies = Vec::new();
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(|error| refused(&error))?;
+        whole(&payload, bytes.len())?;
         if let ValidPayload::Func(function, body) =
             validator.payload(&payload).map_err(|error| refused(&error))?
         {
@@ -40,6 +41,20 @@ pub fn validate(bytes: &[u8], engine: &Engine, bounds: &Bounds) -> Result<u64> {
             .map(|(function, body)| nesting(function, &body, bounds.nesting))
             .try_reduce(|| 0, |one, other| Ok(one.max(other)))
     })?
+}
+
+/// Refuses a module or component inside a component that the file breaks off in, which the parser takes for its end.
+fn whole(payload: &Payload<'_>, length: usize) -> Result<()> {
+    match payload {
+        Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+            if unchecked_range.end > length =>
+        {
+            let (start, missing) = (unchecked_range.start, unchecked_range.end - length);
+            let message = format!("not valid WebAssembly: {missing} bytes are missing of what starts at byte {start:#x}");
+            Err(Error::new(Kind::Invalid, message).with_hint("it is cut short, as a download that broke off is"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Validates one body and returns its deepest nesting of blocks.
@@ -131,6 +146,16 @@ mod tests {
         let error = validated(&nested(11), 10).expect_err("above");
         assert_eq!(error.kind(), Kind::TooLarge);
         assert!(error.hint().expect("a hint").contains("--max-nesting"));
+    }
+
+    #[test]
+    fn a_component_cut_short_inside_a_module_is_invalid() {
+        let engine = engine(&EngineKey::default()).expect("an engine");
+        let whole = wat::parse_str("(component (core module (func) (func)))").expect("text");
+        for length in 9..whole.len() {
+            let error = validate(&whole[..length], &engine, &Bounds::default()).expect_err("cut short");
+            assert_eq!(error.kind(), Kind::Invalid, "{length}: {error}");
+        }
     }
 
     #[test]
