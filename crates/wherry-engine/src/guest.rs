@@ -47,7 +47,8 @@ impl Guest {
         if let Some(folder) = &policy.workdir {
             builder.initial_cwd(folder).env("PWD", folder);
         }
-        for dir in &policy.dirs {
+        // WASI 0.1 has no current folder; its C library looks relative paths up in a folder that is called `.`.
+        for dir in policy.dirs.iter().chain(policy.current_dir()?.as_ref()) {
             let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
             builder.preopened_dir(&dir.host, &dir.guest, permissions).map_err(|error| {
                 Error::new(Kind::Grant, format!("`{}` cannot be granted: {error}", dir.host.display()))

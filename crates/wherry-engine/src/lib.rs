@@ -21,6 +21,7 @@ mod hosting;
 pub mod instance;
 mod invoke;
 pub mod limits;
+pub mod linear_memory;
 pub mod machine;
 pub mod mode;
 mod nearest;
@@ -33,6 +34,8 @@ mod registry;
 pub mod run;
 pub mod sandbox;
 pub mod settings;
+#[cfg(unix)]
+mod stdin;
 pub mod stdio;
 pub mod trap;
 mod validate;

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::{Error, Kind, Result};
@@ -141,6 +141,36 @@ impl Policy {
         Ok(())
     }
 
+    /// The folder that the guest starts in, as a grant under the name `.`; `None` where nothing was said.
+    ///
+    /// `None` as well beside a grant of `/`: the C library of WASI 0.1 cannot tell relative paths from absolute ones then.
+    ///
+    /// # Errors
+    /// [`Kind::Grant`] when it is in none of the folders that were granted, or no folder.
+    pub fn current_dir(&self) -> Result<Option<DirGrant>> {
+        let Some(workdir) = &self.workdir else { return Ok(None) };
+        let refused = |why: &str| {
+            Error::new(Kind::Grant, format!("the guest cannot start in `{workdir}`: {why}"))
+                .with_hint("grant the folder with `--dir HOST::GUEST`, and name GUEST or a folder in it")
+        };
+        let within = |dir: &DirGrant| plain(workdir).strip_prefix(plain(&dir.guest)).ok();
+        // Of two grants, one inside the other, the guest sees the inner one there.
+        let granted = self.dirs.iter().filter_map(|dir| Some((dir, within(dir)?)));
+        let Some((dir, rest)) = granted.min_by_key(|(_, rest)| rest.components().count()) else {
+            return Err(refused("it is in no folder that was granted"));
+        };
+        let real = |path: &Path| path.canonicalize().map_err(|_| refused("there is no such folder"));
+        let host = real(&dir.host.join(rest))?;
+        // By a link or by `..` it would be a folder that nobody granted.
+        if !host.starts_with(real(&dir.host)?) {
+            return Err(refused("it leads out of the folder that was granted"));
+        }
+        if self.dirs.iter().any(|dir| plain(&dir.guest) == Path::new("/")) {
+            return Ok(None);
+        }
+        Ok(Some(DirGrant { host, guest: ".".to_owned(), read_only: dir.read_only }))
+    }
+
     /// Grants one line of a file of variables.
     fn grant_line(&mut self, line: &str, environment: &Environment) -> Result<()> {
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
@@ -181,17 +211,15 @@ fn divide(text: &str) -> (&str, &str, bool) {
     }
 }
 
-/// Two spellings of one guest path: guests look paths up without `./` in front or `/` behind.
+/// Two spellings of one guest path.
 fn same_guest(one: &str, other: &str) -> bool {
-    fn plain(path: &str) -> &str {
-        let path = path.strip_prefix("./").unwrap_or(path);
-        if path == "/" {
-            path
-        } else {
-            path.trim_end_matches('/')
-        }
-    }
     plain(one) == plain(other)
+}
+
+/// A guest path as guests look it up: without `./` in front or `/` behind.
+fn plain(path: &str) -> &Path {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    Path::new(if path == "." { "" } else { path })
 }
 
 /// Why a folder cannot be granted, with the likely slip of the pen.

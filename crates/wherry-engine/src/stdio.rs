@@ -79,6 +79,9 @@ impl Stdio {
     pub(crate) fn attach(self, builder: &mut WasiCtxBuilder, limits: &Limits) {
         match self.input {
             Input::Empty => builder.stdin(Closed),
+            #[cfg(unix)]
+            Input::Inherit => builder.stdin(crate::stdin::ProcessInput::default()),
+            #[cfg(not(unix))]
             Input::Inherit => builder.inherit_stdin(),
             Input::Bytes(bytes) => builder.stdin(MemoryInputPipe::new(bytes)),
             Input::File(file) => builder.stdin(InputFile::new(file)),
