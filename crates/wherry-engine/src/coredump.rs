@@ -33,7 +33,10 @@ pub fn write(error: &wasmtime::Error, store: &mut Store<Guest>) -> Dumped {
     let path = wanted.path.display();
     // The engine gives up on globals of some newer reference types by a panic.
     let bytes = catch_unwind(AssertUnwindSafe(|| dump.serialize(&mut *store, &wanted.name))).map_err(|_| {
-        Error::new(Kind::Internal, format!("`{path}`: the engine cannot take a picture of this guest"))
+        Error::new(
+            Kind::Internal,
+            format!("`{path}`: the engine cannot take a picture of this guest"),
+        )
     });
     Some(bytes.and_then(|bytes| {
         std::fs::write(&wanted.path, bytes).map_err(|error| Error::io(&path, &error))?;
@@ -49,6 +52,8 @@ pub fn mention(error: Error, dumped: Dumped) -> Error {
         Some(Ok(path)) => format!("`{}` holds a core dump of the guest", path.display()),
         Some(Err(why)) => format!("no core dump was written: {}", why.message()),
     };
-    let hint = error.hint().map_or_else(|| said.clone(), |hint| format!("{hint}; {said}"));
+    let hint = error
+        .hint()
+        .map_or_else(|| said.clone(), |hint| format!("{hint}; {said}"));
     error.with_hint(hint)
 }

@@ -43,7 +43,10 @@ pub fn read(linked: &Linked, typed: &str) -> Result<Call> {
     if let Some(obstacle) = form.obstacle {
         return Err(Error::new(
             Kind::Unsupported,
-            format!("`{}` cannot be called by `--invoke`: {obstacle} cannot be written as text", form.signature),
+            format!(
+                "`{}` cannot be called by `--invoke`: {obstacle} cannot be written as text",
+                form.signature
+            ),
         )
         .with_hint("call it from Python: `wherry.load(...)`"));
     }
@@ -51,12 +54,19 @@ pub fn read(linked: &Linked, typed: &str) -> Result<Call> {
         Error::new(Kind::Value, format!("`{typed}` cannot be read: {message}")).with_hint(form.hint())
     })?;
     let arguments = form.complete(arguments)?;
-    Ok(Call { export: export.clone(), arguments, form })
+    Ok(Call {
+        export: export.clone(),
+        arguments,
+        form,
+    })
 }
 
 /// Reads what stands in the parentheses, and these.
 fn tuple(source: &str) -> Result<Vec<Value>, String> {
-    let inner = source.trim_end().strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let inner = source
+        .trim_end()
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
     match inner {
         // WAVE has no empty tuple.
         Some(inner) if inner.trim().is_empty() => return Ok(Vec::new()),
@@ -67,7 +77,10 @@ fn tuple(source: &str) -> Result<Vec<Value>, String> {
         Ok(Value::Tuple(values)) => Ok(values),
         Ok(_) => Err("there are no parentheses".to_owned()),
         Err(error) => {
-            let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+            let detail = error
+                .detail()
+                .map(|detail| format!(": {detail}"))
+                .unwrap_or_default();
             let found = source.get(error.span()).filter(|found| !found.is_empty());
             let found = found.map(|found| format!(" at `{found}`")).unwrap_or_default();
             Err(format!("{}{detail}{found}", error.kind()))
@@ -113,18 +126,28 @@ pub fn advice(linked: &Linked) -> Option<String> {
         .filter(|form| form.obstacle.is_none())
         .collect();
     let first = forms.first()?;
-    let mut listed: Vec<String> = forms.iter().take(LISTED).map(|form| format!("`{}`", form.signature)).collect();
+    let mut listed: Vec<String> = forms
+        .iter()
+        .take(LISTED)
+        .map(|form| format!("`{}`", form.signature))
+        .collect();
     if forms.len() > LISTED {
         listed.push(format!("{} more", forms.len() - LISTED));
     }
     let file = &linked.program.name;
-    Some(format!("it exports {}; call one with `wherry run --invoke '{}' {file}`", listed.join(", "), first.example))
+    Some(format!(
+        "it exports {}; call one with `wherry run --invoke '{}' {file}`",
+        listed.join(", "),
+        first.example
+    ))
 }
 
 /// The functions that one would want to call: no entry points, and no methods, which need a handle.
 fn callable(linked: &Linked) -> impl Iterator<Item = &Export> {
     linked.surface.exports.iter().filter(|export| match export.place {
-        Place::Module => !matches!(export.name.as_str(), "" | "_start" | "_initialize") && !export.name.starts_with("__"),
+        Place::Module => {
+            !matches!(export.name.as_str(), "" | "_start" | "_initialize") && !export.name.starts_with("__")
+        }
         Place::Component(_) => !export.name.starts_with('['),
     })
 }
@@ -151,7 +174,12 @@ fn find<'t>(linked: &'t Linked, name: &str) -> Result<&'t Export> {
         Some((interface, function)) => exports
             .iter()
             .filter(|export| export.name == function)
-            .filter(|export| export.interface.as_deref().is_some_and(|known| same_interface(known, interface)))
+            .filter(|export| {
+                export
+                    .interface
+                    .as_deref()
+                    .is_some_and(|known| same_interface(known, interface))
+            })
             .collect(),
         None => exports.iter().filter(|export| export.name == name).collect(),
     };
@@ -162,24 +190,40 @@ fn find<'t>(linked: &'t Linked, name: &str) -> Result<&'t Export> {
         (None, [export]) => Ok(*export),
         (None, []) => Err(unknown(linked, name)),
         (None, several) => {
-            let names: Vec<String> = several.iter().map(|export| callable_name(linked, export)).collect();
-            Err(Error::new(Kind::NoExport, format!("`{}` exports more than one function `{name}`", linked.program.name))
-                .with_hint(format!("say which: `{}`", names.join("` or `"))))
+            let names: Vec<String> = several
+                .iter()
+                .map(|export| callable_name(linked, export))
+                .collect();
+            Err(Error::new(
+                Kind::NoExport,
+                format!(
+                    "`{}` exports more than one function `{name}`",
+                    linked.program.name
+                ),
+            )
+            .with_hint(format!("say which: `{}`", names.join("` or `"))))
         }
     }
 }
 
 fn unknown(linked: &Linked, name: &str) -> Error {
-    let error =
-        Error::new(Kind::NoExport, format!("`{}` exports no function `{name}`", linked.program.name));
+    let error = Error::new(
+        Kind::NoExport,
+        format!("`{}` exports no function `{name}`", linked.program.name),
+    );
     let meant = nearest(name, callable(linked).map(|export| export.name.as_str()));
     let meant = meant.and_then(|meant| callable(linked).find(|export| export.name == meant));
     match meant {
         Some(export) => {
             let form = Form::of(&callable_name(linked, export), &types(&linked.program, export));
-            error.with_hint(format!("did you mean `{}`? {}", form.signature, form.hint()))
+            error.with_hint(format!(
+                "did you mean `{}`, such as `{}`?",
+                form.signature, form.example
+            ))
         }
-        None => error.with_hint(advice(linked).unwrap_or_else(|| "it exports no function to call".to_owned())),
+        None => {
+            error.with_hint(advice(linked).unwrap_or_else(|| "it exports no function to call".to_owned()))
+        }
     }
 }
 
@@ -205,14 +249,19 @@ fn types(program: &Program, export: &Export) -> Types {
             let item = match &export.interface {
                 None => outer(&export.name),
                 Some(interface) => match outer(interface) {
-                    Some(ComponentItem::ComponentInstance(instance)) => {
-                        instance.get_export(&program.engine, &export.name).map(|item| item.ty)
-                    }
+                    Some(ComponentItem::ComponentInstance(instance)) => instance
+                        .get_export(&program.engine, &export.name)
+                        .map(|item| item.ty),
                     _ => None,
                 },
             };
-            let Some(ComponentItem::ComponentFunc(function)) = item else { return Types::Unknown };
-            let params = function.params().map(|(name, ty)| (name.to_owned(), ty)).collect();
+            let Some(ComponentItem::ComponentFunc(function)) = item else {
+                return Types::Unknown;
+            };
+            let params = function
+                .params()
+                .map(|(name, ty)| (name.to_owned(), ty))
+                .collect();
             Types::Component(params, function.results().next())
         }
     }

@@ -44,7 +44,12 @@ impl Sampler {
         };
         let profiler = profiler
             .map_err(|error| Error::new(Kind::Internal, format!("`{name}` cannot be profiled: {error:#}")))?;
-        let samples = Samples { profiler, last: Instant::now(), file, path: path.to_owned() };
+        let samples = Samples {
+            profiler,
+            last: Instant::now(),
+            file,
+            path: path.to_owned(),
+        };
         Ok(Self(Arc::new(Mutex::new(Some(samples)))))
     }
 
@@ -63,10 +68,18 @@ impl Sampler {
     /// [`Kind::Io`] when the file cannot be written.
     pub fn finish(&self) -> Result<()> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Samples { profiler, file, path, .. }) = taken else { return Ok(()) };
+        let Some(Samples {
+            profiler, file, path, ..
+        }) = taken
+        else {
+            return Ok(());
+        };
         let mut writer = BufWriter::new(file);
         let failed = |error: &dyn std::fmt::Display| {
-            Error::new(Kind::Io, format!("the profile `{}` cannot be written: {error}", path.display()))
+            Error::new(
+                Kind::Io,
+                format!("the profile `{}` cannot be written: {error}", path.display()),
+            )
         };
         profiler.finish(&mut writer).map_err(|error| failed(&error))?;
         writer.flush().map_err(|error| failed(&error))
@@ -75,6 +88,9 @@ impl Sampler {
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Error {
     let why = Error::io(path.display(), error);
-    Error::new(Kind::Io, format!("the profile cannot be written: {}", why.message()))
-        .with_hint("`--profile` wants the path of a file in a folder that exists")
+    Error::new(
+        Kind::Io,
+        format!("the profile cannot be written: {}", why.message()),
+    )
+    .with_hint("`--profile` wants the path of a file in a folder that exists")
 }

@@ -92,7 +92,11 @@ fn load_program(invocation: &Invocation, how: &How<'_>) -> Result<Program> {
         shown.set(true);
         (how.progress)(Some(now));
     };
-    let interrupted = || (how.question)().map_err(|error| answer.replace(Some(error))).is_err();
+    let interrupted = || {
+        (how.question)()
+            .map_err(|error| answer.replace(Some(error)))
+            .is_err()
+    };
     let load_options = LoadOptions {
         mode: mode(invocation)?,
         stack: limits.stack,
@@ -120,8 +124,10 @@ fn mode(invocation: &Invocation) -> Result<Mode> {
         (None, None) => Ok(Mode::Plain),
         (Some(_), None) => Ok(Mode::Metered),
         (None, Some(_)) => Ok(Mode::Interruptible),
-        (Some(_), Some(_)) => Err(Error::new(Kind::Usage, "`--profile` and `--fuel` exclude each other")
-            .with_hint("limit a run that is profiled by `--timeout`")),
+        (Some(_), Some(_)) => Err(
+            Error::new(Kind::Usage, "`--profile` and `--fuel` exclude each other")
+                .with_hint("limit a run that is profiled by `--timeout`"),
+        ),
     }
 }
 
@@ -130,7 +136,10 @@ fn cache(options: &CacheOptions, how: &How<'_>) -> Option<Cache> {
     if options.off {
         return None;
     }
-    let folder = options.dir.clone().or_else(|| Cache::default_folder(&|name| std::env::var_os(name)))?;
+    let folder = options
+        .dir
+        .clone()
+        .or_else(|| Cache::default_folder(&|name| std::env::var_os(name)))?;
     match Cache::open(&folder, options.size) {
         Ok(cache) => Some(cache),
         Err(error) => {
@@ -142,29 +151,59 @@ fn cache(options: &CacheOptions, how: &How<'_>) -> Option<Cache> {
 
 /// The guest's state: what it is granted, and what is watched while it runs.
 fn guest(program: &Program, invocation: &Invocation) -> Result<Guest> {
-    let Invocation { file, args, policy, limits, options, .. } = invocation;
-    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+    let Invocation {
+        file,
+        args,
+        policy,
+        limits,
+        options,
+        ..
+    } = invocation;
+    let name = file
+        .file_name()
+        .unwrap_or(file.as_os_str())
+        .to_string_lossy()
+        .into_owned();
     let arguments: Vec<String> = std::iter::once(name).chain(args.iter().cloned()).collect();
     let mut guest = Guest::new(policy, limits, &arguments, Stdio::inherit())?;
-    guest.sampler = options.profile.as_deref().map(|path| Sampler::start(program, path)).transpose()?;
-    guest.coredump =
-        options.coredump.clone().map(|path| Coredump { path, name: program.name.clone() });
+    guest.sampler = options
+        .profile
+        .as_deref()
+        .map(|path| Sampler::start(program, path))
+        .transpose()?;
+    guest.coredump = options.coredump.clone().map(|path| Coredump {
+        path,
+        name: program.name.clone(),
+    });
     Ok(guest)
 }
 
 /// Refuses a component that imports more than WASI; the message lists all of it.
 fn refuse_imports(linked: &Linked) -> Result<()> {
     let surface = &linked.surface;
-    let functions = surface.imports.iter().map(|import| import.interface.as_deref().unwrap_or(&import.name));
-    let resources = surface.resources.iter().map(|(interface, name)| interface.as_deref().unwrap_or(name));
-    let missing: BTreeSet<String> = functions.chain(resources).map(|name| format!("`{name}`")).collect();
+    let functions = surface
+        .imports
+        .iter()
+        .map(|import| import.interface.as_deref().unwrap_or(&import.name));
+    let resources = surface
+        .resources
+        .iter()
+        .map(|(interface, name)| interface.as_deref().unwrap_or(name));
+    let missing: BTreeSet<String> = functions
+        .chain(resources)
+        .map(|name| format!("`{name}`"))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
     let missing: Vec<String> = missing.into_iter().collect();
     Err(Error::new(
         Kind::Link,
-        format!("`{}` imports what nothing provides: {}", linked.program.name, missing.join(", ")),
+        format!(
+            "`{}` imports what nothing provides: {}",
+            linked.program.name,
+            missing.join(", ")
+        ),
     )
     .with_hint("in Python, functions of your own can be imported: `component.instantiate(imports=...)`"))
 }
@@ -183,10 +222,17 @@ impl Errand {
             return command(linked).cloned().map(Errand::Command);
         };
         let initialise = match linked.program.code {
-            Code::Module(_) => linked.surface.exports.iter().find(|export| export.name == "_initialize"),
+            Code::Module(_) => linked
+                .surface
+                .exports
+                .iter()
+                .find(|export| export.name == "_initialize"),
             Code::Component(_) => None,
         };
-        Ok(Errand::Invoke(initialise.cloned(), Box::new(invoke::read(linked, typed)?)))
+        Ok(Errand::Invoke(
+            initialise.cloned(),
+            Box::new(invoke::read(linked, typed)?),
+        ))
     }
 
     /// The calls to make, in their order.
@@ -196,7 +242,9 @@ impl Errand {
             Errand::Command(export) => vec![(export.clone(), none())],
             Errand::Invoke(initialise, call) => {
                 let initialise = initialise.iter().map(|export| (export.clone(), none()));
-                initialise.chain([(call.export.clone(), call.arguments.clone())]).collect()
+                initialise
+                    .chain([(call.export.clone(), call.arguments.clone())])
+                    .collect()
             }
         }
     }
@@ -204,13 +252,18 @@ impl Errand {
     /// What the end of the last call means.
     fn completed(&self, result: Result<Outcome<Wave, 1>>, invocation: &Invocation) -> Result<Completed> {
         match (result, self) {
-            (Ok(outcome), Errand::Command(_)) => Ok(Completed { code: outcome.failed.into(), printed: None }),
-            (Ok(Outcome { value, failed }), Errand::Invoke(_, call)) => {
-                Ok(Completed { code: failed.into(), printed: call.print(value, failed, invocation.options.format) })
-            }
-            (Err(error), _) if error.kind() == Kind::Exit => {
-                Ok(Completed { code: error.exit_code().unwrap_or(1), printed: None })
-            }
+            (Ok(outcome), Errand::Command(_)) => Ok(Completed {
+                code: outcome.failed.into(),
+                printed: None,
+            }),
+            (Ok(Outcome { value, failed }), Errand::Invoke(_, call)) => Ok(Completed {
+                code: failed.into(),
+                printed: call.print(value, failed, invocation.options.format),
+            }),
+            (Err(error), _) if error.kind() == Kind::Exit => Ok(Completed {
+                code: error.exit_code().unwrap_or(1),
+                printed: None,
+            }),
             (Err(error), Errand::Command(_)) => Err(error),
             (Err(error), Errand::Invoke(_, call)) => Err(call.explain(error)),
         }
@@ -243,17 +296,35 @@ fn entry_point(linked: &Linked) -> Option<&Export> {
 fn nothing_to_run(linked: &Linked) -> Error {
     let file = &linked.program.name;
     let exports = &linked.surface.exports;
-    let serves = |export: &&Export| export.interface.as_deref().is_some_and(|name| name.starts_with("wasi:http/"));
-    if let Some(interface) = exports.iter().find(serves).and_then(|export| export.interface.as_deref()) {
+    let serves = |export: &&Export| {
+        export
+            .interface
+            .as_deref()
+            .is_some_and(|name| name.starts_with("wasi:http/"))
+    };
+    if let Some(interface) = exports
+        .iter()
+        .find(serves)
+        .and_then(|export| export.interface.as_deref())
+    {
         return Error::new(
             Kind::NoExport,
             format!("`{file}` answers HTTP requests (`{interface}`) and has nothing to run"),
         )
         .with_hint(format!("`wherry inspect {file}` says which places it fits"));
     }
-    let what = if exports.iter().any(|export| export.name == "_initialize") { "a reactor" } else { "a library" };
-    let error = Error::new(Kind::NoExport, format!("`{file}` is {what} and has nothing to run"));
-    error.with_hint(invoke::advice(linked).unwrap_or_else(|| format!("`wherry inspect {file}` shows what it is")))
+    let what = if exports.iter().any(|export| export.name == "_initialize") {
+        "a reactor"
+    } else {
+        "a library"
+    };
+    let error = Error::new(
+        Kind::NoExport,
+        format!("`{file}` is {what} and has nothing to run"),
+    );
+    error.with_hint(
+        invoke::advice(linked).unwrap_or_else(|| format!("`wherry inspect {file}` shows what it is")),
+    )
 }
 
 /// Runs the guest on a thread of its own and waits beside it.
@@ -265,10 +336,16 @@ fn beside(
     how: &How<'_>,
 ) -> Result<Outcome<Wave, 1>> {
     let cancel = guest.watch.cancel.clone();
-    let sampled = guest.sampler.is_some().then(|| template.linked.program.engine.clone());
+    let sampled = guest
+        .sampler
+        .is_some()
+        .then(|| template.linked.program.engine.clone());
     let (sender, receiver) = sync_channel(1);
     let (calls, own_limits) = (errand.calls(), limits.clone());
-    let watch = Watch { deadline: limits.timeout.map(|time| (Instant::now() + time, time)), ..Watch::default() };
+    let watch = Watch {
+        deadline: limits.timeout.map(|time| (Instant::now() + time, time)),
+        ..Watch::default()
+    };
     std::thread::Builder::new()
         .name("wherry-guest".into())
         .stack_size(limits.stack + HOST_STACK)
@@ -291,8 +368,18 @@ fn perform(
     instance: &mut Option<Instance<Wave>>,
 ) -> Result<Outcome<Wave, 1>> {
     let context = Arc::new(Context::new(Arc::clone(&template.types), ()));
-    let instance = instance.insert(template.instantiate(guest, limits, Host { functions: Vec::new(), context })?);
-    let mut outcome = Outcome { value: Value::Nothing, failed: false };
+    let instance = instance.insert(template.instantiate(
+        guest,
+        limits,
+        Host {
+            functions: Vec::new(),
+            context,
+        },
+    )?);
+    let mut outcome = Outcome {
+        value: Value::Nothing,
+        failed: false,
+    };
     for (export, arguments) in calls {
         let function = instance.function(&export)?;
         outcome = instance.call(&function, arguments)?;
@@ -310,13 +397,22 @@ fn wait<T>(
     let mut asked = Instant::now();
     loop {
         let now = Instant::now();
-        let tick = if sampled.is_some() { profile::INTERVAL } else { TICK };
-        let rest = watch.deadline.map_or(tick, |(deadline, _)| deadline.saturating_duration_since(now).min(tick));
+        let tick = if sampled.is_some() {
+            profile::INTERVAL
+        } else {
+            TICK
+        };
+        let rest = watch.deadline.map_or(tick, |(deadline, _)| {
+            deadline.saturating_duration_since(now).min(tick)
+        });
         match receiver.recv_timeout(rest) {
             Ok(result) => return result,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Error::new(Kind::Internal, "a fault of Wherry's own ended the guest's thread"));
+                return Err(Error::new(
+                    Kind::Internal,
+                    "a fault of Wherry's own ended the guest's thread",
+                ));
             }
         }
         if let Some(engine) = sampled {

@@ -78,9 +78,10 @@ fn value(node: &Node, source: &str) -> Result<Value, ParserError> {
             let (label, payload) = node.as_variant(source)?;
             Value::Case(label.to_owned(), payload.map(boxed).transpose()?)
         }
-        NodeType::OptionSome | NodeType::OptionNone => {
-            Value::Option { payload: node.as_option()?.map(boxed).transpose()?, wrapped: false }
-        }
+        NodeType::OptionSome | NodeType::OptionNone => Value::Option {
+            payload: node.as_option()?.map(boxed).transpose()?,
+            wrapped: false,
+        },
         NodeType::ResultOk | NodeType::ResultErr => {
             let payload = |node: Option<&Node>| node.map_or_else(|| Ok(Box::new(Value::Nothing)), boxed);
             Value::Result(match node.as_result()? {

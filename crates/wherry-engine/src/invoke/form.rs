@@ -44,7 +44,10 @@ impl Form {
                     example.comma(index);
                     example.sample(ty, index);
                     obstacle = obstacle.or_else(|| unwritable(ty));
-                    params.push(Param { name: Some(param.clone()), optional: matches!(ty, Type::Option(_)) });
+                    params.push(Param {
+                        name: Some(param.clone()),
+                        optional: matches!(ty, Type::Option(_)),
+                    });
                 }
                 signature.put(")");
                 if let Some(ty) = result {
@@ -60,10 +63,16 @@ impl Form {
                     example.comma(index);
                     example.put(&(index + 1).to_string());
                     obstacle = obstacle.or_else(|| unwritable_core(&ty));
-                    params.push(Param { name: None, optional: false });
+                    params.push(Param {
+                        name: None,
+                        optional: false,
+                    });
                 }
                 let results: Vec<String> = function.results().map(|ty| ty.to_string()).collect();
-                obstacle = function.results().find_map(|ty| unwritable_core(&ty)).or(obstacle);
+                obstacle = function
+                    .results()
+                    .find_map(|ty| unwritable_core(&ty))
+                    .or(obstacle);
                 signature.put(")");
                 match results.as_slice() {
                     [] => {}
@@ -74,7 +83,13 @@ impl Form {
             Types::Unknown => signature.put(")"),
         }
         example.put(")");
-        Self { name: name.to_owned(), signature: signature.0, example: example.0, obstacle, params }
+        Self {
+            name: name.to_owned(),
+            signature: signature.0,
+            example: example.0,
+            obstacle,
+            params,
+        }
     }
 
     /// What to type.
@@ -131,7 +146,12 @@ impl Text {
     }
 
     /// Writes items between brackets.
-    fn list<T>(&mut self, (open, close): (&str, &str), items: impl Iterator<Item = T>, item: impl Fn(&mut Self, T)) {
+    fn list<T>(
+        &mut self,
+        (open, close): (&str, &str),
+        items: impl Iterator<Item = T>,
+        item: impl Fn(&mut Self, T),
+    ) {
         self.put(open);
         for (index, each) in items.enumerate() {
             if self.full() {
@@ -201,19 +221,25 @@ impl Text {
             Type::List(list) => self.list(("[", "]"), [list.ty()].iter(), |text, ty| text.sample(ty, index)),
             Type::FixedLengthList(list) => {
                 let element = list.ty();
-                self.list(("[", "]"), 0..list.len(), |text, at| text.sample(&element, at as usize));
+                self.list(("[", "]"), 0..list.len(), |text, at| {
+                    text.sample(&element, at as usize);
+                });
             }
             Type::Map(map) => {
                 let pair = [map.key(), map.value()];
                 self.list(("[(", ")]"), pair.iter(), |text, ty| text.sample(ty, index));
             }
             Type::Tuple(tuple) => {
-                self.list(("(", ")"), tuple.types().enumerate(), |text, (at, ty)| text.sample(&ty, at));
+                self.list(("(", ")"), tuple.types().enumerate(), |text, (at, ty)| {
+                    text.sample(&ty, at);
+                });
             }
-            Type::Record(record) => self.list(("{", "}"), record.fields().enumerate(), |text, (at, field)| {
-                text.put(&format!("{}: ", field.name));
-                text.sample(&field.ty, at);
-            }),
+            Type::Record(record) => {
+                self.list(("{", "}"), record.fields().enumerate(), |text, (at, field)| {
+                    text.put(&format!("{}: ", field.name));
+                    text.sample(&field.ty, at);
+                });
+            }
             Type::Variant(variant) => {
                 if let Some(case) = variant.cases().next() {
                     self.put(case.name);
@@ -223,7 +249,9 @@ impl Text {
                 }
             }
             Type::Enum(ty) => self.put(ty.names().next().unwrap_or_default()),
-            Type::Option(option) => self.list(("some(", ")"), [option.ty()].iter(), |text, ty| text.sample(ty, index)),
+            Type::Option(option) => self.list(("some(", ")"), [option.ty()].iter(), |text, ty| {
+                text.sample(ty, index);
+            }),
             Type::Result(result) => match result.ok() {
                 Some(ty) => self.list(("ok(", ")"), [ty].iter(), |text, ty| text.sample(ty, index)),
                 None => self.put("ok"),

@@ -51,12 +51,17 @@ impl Port for Wave {
     }
 
     fn bytes<R>(value: &Self::Ref<'_>, take: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        let Value::List(items) = value else { return Err(unlike("list<u8>", value)) };
+        let Value::List(items) = value else {
+            return Err(unlike("list<u8>", value));
+        };
         let byte = |(index, item): (usize, &Value)| {
-            let bits = Self::scalar(item, Scalar::U8).map_err(|error| error.in_path(&format!("[{index}]")))?;
+            let bits =
+                Self::scalar(item, Scalar::U8).map_err(|error| error.in_path(&format!("[{index}]")))?;
             Ok(bits.to_le_bytes()[0])
         };
-        Ok(take(&items.iter().enumerate().map(byte).collect::<Result<Vec<u8>>>()?))
+        Ok(take(
+            &items.iter().enumerate().map(byte).collect::<Result<Vec<u8>>>()?,
+        ))
     }
 
     fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Vec<Self::Ref<'t>>> {
@@ -67,7 +72,9 @@ impl Port for Wave {
     }
 
     fn entries<'t>(value: &Self::Ref<'t>) -> Result<Vec<(Self::Ref<'t>, Self::Ref<'t>)>> {
-        let Value::List(items) = value else { return Err(unlike("list of pairs", value)) };
+        let Value::List(items) = value else {
+            return Err(unlike("list of pairs", value));
+        };
         items
             .iter()
             .map(|item| match item {
@@ -78,7 +85,9 @@ impl Port for Wave {
     }
 
     fn field<'t>(value: &Self::Ref<'t>, names: &Vec<String>, index: usize) -> Result<Self::Ref<'t>> {
-        let Value::Record(fields) = value else { return Err(unlike("record", value)) };
+        let Value::Record(fields) = value else {
+            return Err(unlike("record", value));
+        };
         if let Some((unknown, _)) = fields.iter().find(|(name, _)| !names.contains(name)) {
             return Err(not_one_of("field", unknown, names));
         }
@@ -88,17 +97,23 @@ impl Port for Wave {
     }
 
     fn case<'t>(value: &Self::Ref<'t>, names: &Vec<String>) -> Result<(usize, Option<Self::Ref<'t>>)> {
-        let Value::Case(label, payload) = value else { return Err(unlike(&one_of(names), value)) };
+        let Value::Case(label, payload) = value else {
+            return Err(unlike(&one_of(names), value));
+        };
         let index = names.iter().position(|name| name == label);
         let index = index.ok_or_else(|| not_one_of("case", label, names))?;
         Ok((index, payload.as_deref().cloned()))
     }
 
     fn flags(value: &Self::Ref<'_>, names: &Vec<String>) -> Result<u32> {
-        let Value::Flags(set) = value else { return Err(unlike("flags such as `{a, b}`", value)) };
+        let Value::Flags(set) = value else {
+            return Err(unlike("flags such as `{a, b}`", value));
+        };
         set.iter().try_fold(0, |bits, label| {
             let index = names.iter().position(|name| name == label);
-            index.map(|index| bits | 1 << index).ok_or_else(|| not_one_of("flag", label, names))
+            index
+                .map(|index| bits | 1 << index)
+                .ok_or_else(|| not_one_of("flag", label, names))
         })
     }
 
@@ -156,15 +171,27 @@ impl Port for Wave {
         Ok(Value::Tuple(items))
     }
 
-    fn from_entries<'t>((): Self::Token<'t>, entries: Vec<(Self::Ref<'t>, Self::Ref<'t>)>) -> Result<Self::Ref<'t>> {
+    fn from_entries<'t>(
+        (): Self::Token<'t>,
+        entries: Vec<(Self::Ref<'t>, Self::Ref<'t>)>,
+    ) -> Result<Self::Ref<'t>> {
         Ok(Value::Map(entries))
     }
 
-    fn from_record<'t>((): Self::Token<'t>, names: &Vec<String>, fields: Vec<Self::Ref<'t>>) -> Result<Self::Ref<'t>> {
+    fn from_record<'t>(
+        (): Self::Token<'t>,
+        names: &Vec<String>,
+        fields: Vec<Self::Ref<'t>>,
+    ) -> Result<Self::Ref<'t>> {
         Ok(Value::Record(names.iter().cloned().zip(fields).collect()))
     }
 
-    fn from_case<'t>((): Self::Token<'t>, names: &Vec<String>, index: usize, payload: Option<Self::Ref<'t>>) -> Result<Self::Ref<'t>> {
+    fn from_case<'t>(
+        (): Self::Token<'t>,
+        names: &Vec<String>,
+        index: usize,
+        payload: Option<Self::Ref<'t>>,
+    ) -> Result<Self::Ref<'t>> {
         Ok(Value::Case(names[index].clone(), payload.map(Box::new)))
     }
 
@@ -173,15 +200,28 @@ impl Port for Wave {
     }
 
     fn from_flags<'t>((): Self::Token<'t>, names: &Vec<String>, bits: u32) -> Result<Self::Ref<'t>> {
-        let set = names.iter().enumerate().filter(|(index, _)| bits >> index & 1 == 1);
+        let set = names
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| bits >> index & 1 == 1);
         Ok(Value::Flags(set.map(|(_, name)| name.clone()).collect()))
     }
 
-    fn from_option<'t>((): Self::Token<'t>, payload: Option<Self::Ref<'t>>, wrapped: bool) -> Result<Self::Ref<'t>> {
-        Ok(Value::Option { payload: payload.map(Box::new), wrapped })
+    fn from_option<'t>(
+        (): Self::Token<'t>,
+        payload: Option<Self::Ref<'t>>,
+        wrapped: bool,
+    ) -> Result<Self::Ref<'t>> {
+        Ok(Value::Option {
+            payload: payload.map(Box::new),
+            wrapped,
+        })
     }
 
-    fn from_result<'t>((): Self::Token<'t>, result: std::result::Result<Option<Self::Ref<'t>>, Option<Self::Ref<'t>>>) -> Result<Self::Ref<'t>> {
+    fn from_result<'t>(
+        (): Self::Token<'t>,
+        result: std::result::Result<Option<Self::Ref<'t>>, Option<Self::Ref<'t>>>,
+    ) -> Result<Self::Ref<'t>> {
         let boxed = |payload: Option<Value>| Box::new(payload.unwrap_or(Value::Nothing));
         Ok(Value::Result(result.map(boxed).map_err(boxed)))
     }
@@ -191,7 +231,10 @@ impl Port for Wave {
     }
 
     fn invoke(_: &Value, _: Value, _: bool) -> Result<Value> {
-        Err(Error::new(Kind::Internal, "a written value was taken for a host function"))
+        Err(Error::new(
+            Kind::Internal,
+            "a written value was taken for a host function",
+        ))
     }
 
     fn nothing((): Self::Token<'_>) -> Self::Ref<'_> {
@@ -215,7 +258,10 @@ fn number(digits: &str, scalar: Scalar) -> Result<u64> {
         return Ok(if wide { bits } else { bits & u64::from(u32::MAX) });
     }
     match scalar {
-        Scalar::F32 => digits.parse().map(|value: f32| u64::from(value.to_bits())).map_err(|_| wrong()),
+        Scalar::F32 => digits
+            .parse()
+            .map(|value: f32| u64::from(value.to_bits()))
+            .map_err(|_| wrong()),
         Scalar::F64 => digits.parse().map(f64::to_bits).map_err(|_| wrong()),
         _ => Err(wrong()),
     }
@@ -232,7 +278,10 @@ fn float(digits: &str) -> String {
 /// A value of another type than the function wants.
 fn unlike(expected: &str, found: &Value) -> Error {
     if *found == Value::Nothing {
-        return Error::new(Kind::Value, format!("expected a value of type {expected}, and there is none"));
+        return Error::new(
+            Kind::Value,
+            format!("expected a value of type {expected}, and there is none"),
+        );
     }
     let mut shown = text(found);
     if shown.chars().count() > SHOWN {
@@ -242,7 +291,10 @@ fn unlike(expected: &str, found: &Value) -> Error {
 }
 
 fn not_one_of(what: &str, found: &str, names: &[String]) -> Error {
-    Error::new(Kind::Value, format!("there is no {what} `{found}`, but {}", one_of(names)))
+    Error::new(
+        Kind::Value,
+        format!("there is no {what} `{found}`, but {}", one_of(names)),
+    )
 }
 
 /// A list of names for a sentence.
@@ -256,6 +308,9 @@ fn one_of(names: &[String]) -> String {
 }
 
 fn no_handles() -> Error {
-    Error::new(Kind::Unsupported, "a handle to a resource cannot be written as text")
-        .with_hint("call it from Python: `wherry.load(...)`")
+    Error::new(
+        Kind::Unsupported,
+        "a handle to a resource cannot be written as text",
+    )
+    .with_hint("call it from Python: `wherry.load(...)`")
 }

@@ -129,12 +129,20 @@ fn put_json(out: &mut String, value: &Value) {
         Value::Char(value) => quoted(out, &value.to_string()),
         Value::String(text) => quoted(out, text),
         Value::List(items) | Value::Tuple(items) => enclosed(out, ('[', ']'), items, put_json),
-        Value::Record(fields) => enclosed(out, ('{', '}'), fields, |out, (name, value)| entry(out, name, value)),
+        Value::Record(fields) => enclosed(out, ('{', '}'), fields, |out, (name, value)| {
+            entry(out, name, value);
+        }),
         Value::Case(name, None) => quoted(out, name),
         Value::Case(name, Some(payload)) => object(out, name, payload),
         Value::Flags(names) => enclosed(out, ('[', ']'), names, |out, name| quoted(out, name)),
-        Value::Option { payload: Some(payload), wrapped: false } => put_json(out, payload),
-        Value::Option { payload: Some(payload), wrapped: true } => object(out, "some", payload),
+        Value::Option {
+            payload: Some(payload),
+            wrapped: false,
+        } => put_json(out, payload),
+        Value::Option {
+            payload: Some(payload),
+            wrapped: true,
+        } => object(out, "some", payload),
         Value::Result(Ok(payload)) => object(out, "ok", payload),
         Value::Result(Err(payload)) => object(out, "err", payload),
         Value::Map(entries) if entries.iter().all(|(key, _)| matches!(key, Value::String(_))) => {
@@ -205,7 +213,10 @@ mod tests {
     fn json_follows_its_table() {
         for (source, expected) in [
             ("18446744073709551615", "18446744073709551615"),
-            ("[nan, inf, -inf, 1e300]", r#"["NaN", "Infinity", "-Infinity", 1e300]"#),
+            (
+                "[nan, inf, -inf, 1e300]",
+                r#"["NaN", "Infinity", "-Infinity", 1e300]"#,
+            ),
             (r#"("a\n", 'b')"#, r#"["a\n", "b"]"#),
             ("{a: some(1), b: none}", r#"{"a": 1, "b": null}"#),
             ("[red, blue(2)]", r#"["red", {"blue": 2}]"#),
@@ -215,10 +226,19 @@ mod tests {
             assert_eq!(json(&parse(source).expect(source)), expected);
         }
         let one = || Box::new(Value::Number("1".into()));
-        let nested = Value::Option { payload: Some(one()), wrapped: true };
+        let nested = Value::Option {
+            payload: Some(one()),
+            wrapped: true,
+        };
         assert_eq!(json(&nested), r#"{"some": 1}"#);
-        assert_eq!(json(&Value::Map(vec![(Value::String("k".into()), *one())])), r#"{"k": 1}"#);
-        assert_eq!(json(&Value::Map(vec![(*one(), Value::Bool(true))])), "[[1, true]]");
+        assert_eq!(
+            json(&Value::Map(vec![(Value::String("k".into()), *one())])),
+            r#"{"k": 1}"#
+        );
+        assert_eq!(
+            json(&Value::Map(vec![(*one(), Value::Bool(true))])),
+            "[[1, true]]"
+        );
     }
 
     #[test]
@@ -242,8 +262,16 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        for (digits, scalar) in [("256", Scalar::U8), ("-1", Scalar::U32), ("1.5", Scalar::S32), ("nan", Scalar::U8)] {
-            assert!(Wave::scalar(&Value::Number(digits.into()), scalar).is_err(), "{digits}");
+        for (digits, scalar) in [
+            ("256", Scalar::U8),
+            ("-1", Scalar::U32),
+            ("1.5", Scalar::S32),
+            ("nan", Scalar::U8),
+        ] {
+            assert!(
+                Wave::scalar(&Value::Number(digits.into()), scalar).is_err(),
+                "{digits}"
+            );
         }
     }
 }
