@@ -3,6 +3,7 @@
 //! Private: people see `wherry` and `wherry.runtime`. Everything that compiles, runs or waits goes through `door`; every
 //! error of the engine becomes a class of `wherry.errors` in `errors`; values cross in `port`.
 
+mod cache;
 mod classes;
 mod component;
 mod configuration;
@@ -24,6 +25,10 @@ use pyo3::prelude::*;
 /// The compiled core of Wherry.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use crate::cache::{
+        cache_clear, cache_ls, cache_path, cache_prune, cache_verify, modes, precompile_file, targets,
+    };
     #[pymodule_export]
     use crate::component::Component;
     #[pymodule_export]

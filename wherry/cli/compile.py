@@ -1,0 +1,58 @@
+"""``wherry compile``: compile ahead of time, for this machine or another."""
+
+from __future__ import annotations
+
+import click
+
+from wherry import _native
+from wherry.cli import output as talk
+from wherry.cli.command import Command, option
+from wherry.runtime.compile import precompile
+
+__all__ = ["compile_"]
+
+
+@click.command(
+    "compile",
+    cls=Command,
+    examples=[
+        "wherry compile tool.wasm",
+        "wherry compile tool.wasm -o tool-arm.cwasm --target aarch64-unknown-linux-gnu",
+        "wherry compile tool.wasm -o tool.cwasm --target pulley64 && wherry run tool.cwasm",
+    ],
+)
+@click.argument("file", metavar="FILE", type=click.Path())
+@option(
+    "-o", "--output", metavar="OUT", type=click.Path(), help="Where to write", default_text="FILE with .cwasm"
+)
+@option(
+    "--target",
+    type=click.Choice(_native.targets()),
+    metavar="TRIPLE",
+    help="What to compile for; `pulley64` is the portable interpreter",
+    default_text="this machine",
+)
+@option(
+    "--mode",
+    type=click.Choice(_native.modes()),
+    default="plain",
+    metavar="MODE",
+    help="The engine mode: " + ", ".join(_native.modes()),
+    default_text="plain, that of `wherry run`",
+)
+def compile_(file: str, output: str | None, target: str | None, mode: str) -> None:
+    """Compile a program ahead of time, for this machine or another.
+
+    The result is machine code: run it only if you, or someone you trust, compiled it.
+    """
+    try:
+        written = precompile(
+            file,
+            output,
+            target=target,
+            mode=mode,
+            progress=lambda seconds: talk.progress(f"compiling {file}", seconds),
+        )
+    finally:
+        talk.progress("", None)
+    click.echo(written)
