@@ -14,7 +14,11 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn run(bytes: &mut Unstructured<'_>) -> Result<()> {
-    let module = if bytes.arbitrary()? { hostile_modules::module(bytes)? } else { liar::component(bytes)? };
+    let module = if bytes.arbitrary()? {
+        hostile_modules::module(bytes)?
+    } else {
+        liar::component(bytes)?
+    };
     if let Some(program) = expect_typed(load(module)) {
         call_all(program, bytes)?;
     }

@@ -75,5 +75,9 @@ pub fn component(bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 
 /// Mostly inside the one page of memory, where a lie goes furthest.
 fn address(bytes: &mut Unstructured<'_>) -> Result<i32> {
-    if bytes.ratio(7, 8)? { bytes.int_in_range(0..=65_536) } else { bytes.arbitrary() }
+    if bytes.ratio(7, 8)? {
+        bytes.int_in_range(0..=65_536)
+    } else {
+        bytes.arbitrary()
+    }
 }

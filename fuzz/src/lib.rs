@@ -32,8 +32,17 @@ const MEMORY: u64 = 16 << 20;
 /// # Errors
 /// Whatever the engine says.
 pub fn load(bytes: Vec<u8>) -> wherry_engine::Result<Program> {
-    let options = LoadOptions { mode: Mode::Interruptible, ..LoadOptions::default() };
-    program::load(Source::Bytes { bytes, name: "input".to_owned() }, &options)
+    let options = LoadOptions {
+        mode: Mode::Interruptible,
+        ..LoadOptions::default()
+    };
+    program::load(
+        Source::Bytes {
+            bytes,
+            name: "input".to_owned(),
+        },
+        &options,
+    )
 }
 
 /// The value, or nothing for an error that a guest may cause.
@@ -53,9 +62,13 @@ pub fn expect_typed<T>(result: wherry_engine::Result<T>) -> Option<T> {
 /// # Errors
 /// When the input is too short to make arguments from.
 pub fn call_all(program: Program, bytes: &mut Unstructured<'_>) -> Result<()> {
-    let Some(template) = expect_typed(Template::<Value>::new(program, HashMap::new())) else { return Ok(()) };
-    for export in &template.surface.exports {
-        let arguments = (0..export.params.len()).map(|_| bytes.arbitrary()).collect::<Result<_>>()?;
+    let Some(template) = expect_typed(Template::<Value>::new(program, Box::new(HashMap::new))) else {
+        return Ok(());
+    };
+    for export in &template.linked.surface.exports {
+        let arguments = (0..export.params.len())
+            .map(|_| bytes.arbitrary())
+            .collect::<Result<_>>()?;
         if let Some(mut instance) = expect_typed(instantiate(&template)) {
             expect_typed(call(&mut instance, export, arguments));
         }
@@ -64,7 +77,11 @@ pub fn call_all(program: Program, bytes: &mut Unstructured<'_>) -> Result<()> {
 }
 
 fn instantiate(template: &Template<Value>) -> wherry_engine::Result<Instance<Value>> {
-    let limits = Limits { memory: MEMORY, timeout: Some(TIMEOUT), ..Limits::embedded() };
+    let limits = Limits {
+        memory: MEMORY,
+        timeout: Some(TIMEOUT),
+        ..Limits::embedded()
+    };
     let guest = Guest::new(&Policy::default(), &limits, &[], Stdio::default())?;
     let host = Host {
         functions: vec![Value::Nothing; template.imports().len()],

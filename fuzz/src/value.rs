@@ -41,7 +41,7 @@ impl Port for Value {
         work(())
     }
 
-    fn bind<'t>((): (), value: &Value) -> Value {
+    fn bind<'t>((): Self::Token<'t>, value: &Value) -> Self::Ref<'t> {
         value.clone()
     }
 
@@ -52,7 +52,9 @@ impl Port for Value {
     fn names((): (), _: Named, _: Option<&str>, _: &[&str]) {}
 
     fn scalar(value: &Value, scalar: Scalar) -> Result<u64> {
-        let Value::Bits(bits) = value else { return Err(unfit(scalar.name())) };
+        let Value::Bits(bits) = value else {
+            return Err(unfit(scalar.name()));
+        };
         Ok(match scalar {
             Scalar::Bool => bits & 1,
             Scalar::Char => return code_point(*bits),
@@ -67,42 +69,56 @@ impl Port for Value {
     }
 
     fn string<R>(value: &Value, take: impl FnOnce(&str) -> R) -> Result<R> {
-        let Value::Text(text) = value else { return Err(unfit("string")) };
+        let Value::Text(text) = value else {
+            return Err(unfit("string"));
+        };
         Ok(take(text))
     }
 
     fn bytes<R>(value: &Value, take: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        let Value::Bytes(bytes) = value else { return Err(unfit("bytes")) };
+        let Value::Bytes(bytes) = value else {
+            return Err(unfit("bytes"));
+        };
         Ok(take(bytes))
     }
 
-    fn sequence<'t>(value: &Value, expected: &str) -> Result<Vec<Value>> {
-        let Value::List(items) = value else { return Err(unfit(expected)) };
+    fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Vec<Self::Ref<'t>>> {
+        let Value::List(items) = value else {
+            return Err(unfit(expected));
+        };
         Ok(items.clone())
     }
 
-    fn entries<'t>(value: &Value) -> Result<Vec<(Value, Value)>> {
-        let Value::Entries(entries) = value else { return Err(unfit("map")) };
+    fn entries<'t>(value: &Self::Ref<'t>) -> Result<Vec<(Self::Ref<'t>, Self::Ref<'t>)>> {
+        let Value::Entries(entries) = value else {
+            return Err(unfit("map"));
+        };
         Ok(entries.clone())
     }
 
-    fn field<'t>(value: &Value, (): &(), index: usize) -> Result<Value> {
-        let Value::List(fields) = value else { return Err(unfit("record")) };
+    fn field<'t>(value: &Self::Ref<'t>, (): &(), index: usize) -> Result<Self::Ref<'t>> {
+        let Value::List(fields) = value else {
+            return Err(unfit("record"));
+        };
         fields.get(index).cloned().ok_or_else(|| unfit("field"))
     }
 
     /// Hands any number on: a port that names a case which is not there must not hurt.
-    fn case<'t>(value: &Value, (): &()) -> Result<(usize, Option<Value>)> {
-        let Value::Case(index, payload) = value else { return Err(unfit("case")) };
+    fn case<'t>(value: &Self::Ref<'t>, (): &()) -> Result<(usize, Option<Self::Ref<'t>>)> {
+        let Value::Case(index, payload) = value else {
+            return Err(unfit("case"));
+        };
         Ok((usize::from(index % 3), payload.as_deref().cloned()))
     }
 
     fn flags(value: &Value, (): &()) -> Result<u32> {
-        let Value::Bits(bits) = value else { return Err(unfit("flags")) };
+        let Value::Bits(bits) = value else {
+            return Err(unfit("flags"));
+        };
         Ok((*bits & 0b111) as u32)
     }
 
-    fn option<'t>(value: &Value, wrapped: bool) -> Result<Option<Value>> {
+    fn option<'t>(value: &Self::Ref<'t>, wrapped: bool) -> Result<Option<Self::Ref<'t>>> {
         match value {
             Value::Nothing => Ok(None),
             Value::Some(payload) => Ok(Some(Value::clone(payload))),
@@ -111,7 +127,7 @@ impl Port for Value {
         }
     }
 
-    fn result<'t>(value: &Value) -> Result<std::result::Result<Value, Value>> {
+    fn result<'t>(value: &Self::Ref<'t>) -> Result<std::result::Result<Self::Ref<'t>, Self::Ref<'t>>> {
         match value {
             Value::Ok(payload) => Ok(Ok(Value::clone(payload))),
             Value::Err(payload) => Ok(Err(Value::clone(payload))),
@@ -123,51 +139,69 @@ impl Port for Value {
         Err(unfit("resource"))
     }
 
-    fn from_scalar((): (), _: Scalar, bits: u64) -> Value {
+    fn from_scalar((): Self::Token<'_>, _: Scalar, bits: u64) -> Self::Ref<'_> {
         Value::Bits(bits)
     }
 
-    fn from_str<'t>((): (), text: &str) -> Value {
+    fn from_str<'t>((): Self::Token<'t>, text: &str) -> Self::Ref<'t> {
         Value::Text(text.to_owned())
     }
 
-    fn from_bytes<'t>((): (), bytes: &[u8]) -> Value {
+    fn from_bytes<'t>((): Self::Token<'t>, bytes: &[u8]) -> Self::Ref<'t> {
         Value::Bytes(bytes.to_vec())
     }
 
-    fn from_list<'t>((): (), items: Vec<Value>) -> Result<Value> {
+    fn from_list<'t>((): Self::Token<'t>, items: Vec<Self::Ref<'t>>) -> Result<Self::Ref<'t>> {
         Ok(Value::List(items))
     }
 
-    fn from_tuple<'t>((): (), items: Vec<Value>) -> Result<Value> {
+    fn from_tuple<'t>((): Self::Token<'t>, items: Vec<Self::Ref<'t>>) -> Result<Self::Ref<'t>> {
         Ok(Value::List(items))
     }
 
-    fn from_entries<'t>((): (), entries: Vec<(Value, Value)>) -> Result<Value> {
+    fn from_entries<'t>(
+        (): Self::Token<'t>,
+        entries: Vec<(Self::Ref<'t>, Self::Ref<'t>)>,
+    ) -> Result<Self::Ref<'t>> {
         Ok(Value::Entries(entries))
     }
 
-    fn from_record<'t>((): (), (): &(), fields: Vec<Value>) -> Result<Value> {
+    fn from_record<'t>((): Self::Token<'t>, (): &(), fields: Vec<Self::Ref<'t>>) -> Result<Self::Ref<'t>> {
         Ok(Value::List(fields))
     }
 
-    fn from_case<'t>((): (), (): &(), index: usize, payload: Option<Value>) -> Result<Value> {
-        Ok(Value::Case(u8::try_from(index).unwrap_or(u8::MAX), payload.map(Box::new)))
+    fn from_case<'t>(
+        (): Self::Token<'t>,
+        (): &(),
+        index: usize,
+        payload: Option<Self::Ref<'t>>,
+    ) -> Result<Self::Ref<'t>> {
+        Ok(Value::Case(
+            u8::try_from(index).unwrap_or(u8::MAX),
+            payload.map(Box::new),
+        ))
     }
 
-    fn from_enum<'t>((): (), (): &(), index: usize) -> Value {
+    fn from_enum<'t>((): Self::Token<'t>, (): &(), index: usize) -> Self::Ref<'t> {
         Value::Case(u8::try_from(index).unwrap_or(u8::MAX), None)
     }
 
-    fn from_flags<'t>((): (), (): &(), bits: u32) -> Result<Value> {
+    fn from_flags<'t>((): Self::Token<'t>, (): &(), bits: u32) -> Result<Self::Ref<'t>> {
         Ok(Value::Bits(bits.into()))
     }
 
-    fn from_option<'t>((): (), payload: Option<Value>, _: bool) -> Result<Value> {
+    fn from_option<'t>(
+        (): Self::Token<'t>,
+        payload: Option<Self::Ref<'t>>,
+        _: bool,
+    ) -> Result<Self::Ref<'t>> {
         Ok(payload.map_or(Value::Nothing, |payload| Value::Some(Box::new(payload))))
     }
 
-    fn from_result<'t>((): (), result: std::result::Result<Option<Value>, Option<Value>>) -> Result<Value> {
+    fn from_result<'t>(
+        (): Self::Token<'t>,
+        result: std::result::Result<Option<Self::Ref<'t>>, Option<Self::Ref<'t>>>,
+    ) -> Result<Self::Ref<'t>> {
         let boxed = |payload: Option<Value>| Box::new(payload.unwrap_or(Value::Nothing));
         Ok(match result {
             Ok(payload) => Value::Ok(boxed(payload)),
@@ -175,7 +209,7 @@ impl Port for Value {
         })
     }
 
-    fn from_resource<'t>((): (), _: ResourceAny, (): &()) -> Result<Value> {
+    fn from_resource<'t>((): Self::Token<'t>, _: ResourceAny, (): &()) -> Result<Self::Ref<'t>> {
         Err(unfit("resource"))
     }
 
@@ -183,7 +217,7 @@ impl Port for Value {
         Ok(arguments)
     }
 
-    fn nothing((): ()) -> Value {
+    fn nothing((): Self::Token<'_>) -> Self::Ref<'_> {
         Value::Nothing
     }
 }
@@ -194,7 +228,9 @@ fn unfit(expected: &str) -> Error {
 
 fn code_point(bits: u64) -> Result<u64> {
     let point = u32::try_from(bits % 0x11_0000).ok().and_then(char::from_u32);
-    point.map(|point| u32::from(point).into()).ok_or_else(|| unfit("char"))
+    point
+        .map(|point| u32::from(point).into())
+        .ok_or_else(|| unfit("char"))
 }
 
 fn sign_extended(number: i32) -> u64 {

@@ -23,7 +23,9 @@ const EXPORTS: &str = r#"
 /// When `bytes` are too few to decide it.
 pub fn module(bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let mut module = Module::new(config(bytes)?, bytes)?;
-    module.ensure_termination(TURNS).map_err(|_| arbitrary::Error::IncorrectFormat)?;
+    module
+        .ensure_termination(TURNS)
+        .map_err(|_| arbitrary::Error::IncorrectFormat)?;
     Ok(module.to_bytes())
 }
 

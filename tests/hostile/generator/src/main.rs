@@ -9,7 +9,9 @@ use std::process::ExitCode;
 const ENTROPY: usize = 8 << 10;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).map_while(|argument| argument.parse().ok());
+    let mut arguments = std::env::args()
+        .skip(1)
+        .map_while(|argument| argument.parse().ok());
     let (Some(seed), Some(count), None) = (arguments.next(), arguments.next(), arguments.next()) else {
         eprintln!("usage: hostile-modules SEED COUNT");
         return ExitCode::from(2);
@@ -30,7 +32,9 @@ fn write(seed: u64, count: u64) -> std::io::Result<()> {
     let mut written = 0;
     while written < count {
         random.fill(&mut entropy);
-        let Ok(module) = hostile_modules::module(&mut arbitrary::Unstructured::new(&entropy)) else { continue };
+        let Ok(module) = hostile_modules::module(&mut arbitrary::Unstructured::new(&entropy)) else {
+            continue;
+        };
         let length = u32::try_from(module.len()).map_err(std::io::Error::other)?;
         output.write_all(&length.to_le_bytes())?;
         output.write_all(&module)?;
