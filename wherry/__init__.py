@@ -13,11 +13,49 @@ if TYPE_CHECKING:
     from wherry import errors
     from wherry.errors import *  # noqa: F403 - the tree of errors is public whole
 
+    from wherry._native import Function as Function
+    from wherry._native import Limits as Limits
+    from wherry._native import Policy as Policy
+    from wherry.runtime import aio as aio
+    from wherry.runtime.component import Component as Component
+    from wherry.runtime.component import load as load
+    from wherry.runtime.inspect import inspect as inspect
+    from wherry.runtime.instance import Instance as Instance
+    from wherry.runtime.program import Completed as Completed
+    from wherry.runtime.program import Running as Running
+    from wherry.runtime.program import run as run
+    from wherry.runtime.program import start as start
+    from wherry.runtime.values import Err as Err
+    from wherry.runtime.values import Ok as Ok
+    from wherry.runtime.values import Record as Record
+    from wherry.runtime.values import Resource as Resource
+    from wherry.runtime.values import Some as Some
+    from wherry.runtime.values import Variant as Variant
+
     __version__: str
     __all__ = ["__version__"]
     __all__ += errors.__all__
 
-_SOURCES: dict[str, str] = {}
+_SOURCES: dict[str, str] = {
+    "Completed": "wherry.runtime.program",
+    "Component": "wherry.runtime.component",
+    "Err": "wherry.runtime.values",
+    "Function": "wherry._native",
+    "Instance": "wherry.runtime.instance",
+    "Limits": "wherry._native",
+    "Ok": "wherry.runtime.values",
+    "Policy": "wherry._native",
+    "Record": "wherry.runtime.values",
+    "Resource": "wherry.runtime.values",
+    "Running": "wherry.runtime.program",
+    "Some": "wherry.runtime.values",
+    "Variant": "wherry.runtime.values",
+    "aio": "wherry.runtime",
+    "inspect": "wherry.runtime.inspect",
+    "load": "wherry.runtime.component",
+    "run": "wherry.runtime.program",
+    "start": "wherry.runtime.program",
+}
 """The module that each public name but the errors comes from."""
 
 
@@ -26,7 +64,9 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     value: object
-    if name in _SOURCES:
+    if name == "aio":
+        value = import_module("wherry.runtime.aio")
+    elif name in _SOURCES:
         value = getattr(import_module(_SOURCES[name]), name)
     elif name == "__version__":
         value = import_module("wherry._native").about()[0]

@@ -17,6 +17,7 @@ def precompile_file(
     *,
     target: str | None = None,
     mode: str = "plain",
+    limits: Limits | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> bytes: ...
 def targets() -> list[str]: ...

@@ -26,6 +26,7 @@ exit code of the command line for it. This module imports nothing of Wherry; the
     ├── GuestError                the guest failed
     │   ├── Trap                      it trapped; ``frames`` holds its stack
     │   ├── GuestExit                 it exited with a code other than 0
+    │   ├── InterruptedCallError      it was cancelled
     │   └── ResultError               it returned the error case of a ``result``; ``value`` holds it
     ├── LimitError                a limit struck
     │   ├── TimeLimitError            (also TimeoutError)
@@ -52,6 +53,7 @@ __all__ = [
     "GuestError",
     "GuestExit",
     "HostIOError",
+    "InterruptedCallError",
     "InternalError",
     "InvalidModuleError",
     "LimitError",
@@ -195,9 +197,11 @@ class Trap(GuestError):  # noqa: N818 - the field's own word
 
 
 class GuestExit(GuestError):  # noqa: N818 - not an error by itself: a program may end so on purpose
-    """The guest ended itself with ``code``, which is not zero."""
+    """The guest ended itself with ``code``, which is not zero; ``stdout`` and ``stderr`` are what was captured."""
 
     code: int = 1
+    stdout: bytes | None = None
+    stderr: bytes | None = None
 
 
 class ResultError(GuestError):
@@ -209,6 +213,12 @@ class ResultError(GuestError):
     def __init__(self, value: object = None, *, message: str | None = None) -> None:
         super().__init__(message if message is not None else f"the function returned an error: {value!r}")
         self.value = value
+
+
+class InterruptedCallError(GuestError):
+    """The call was cancelled from another thread or task."""
+
+    exit_code = 130
 
 
 class LimitError(WherryError):

@@ -26,6 +26,7 @@ __all__ = [
     "Group",
     "Help",
     "Option",
+    "bound_options",
     "debug_option",
     "format_option",
     "guest_options",
@@ -35,6 +36,8 @@ __all__ = [
 
 OUTPUT = "Output"
 """The group of the options that every command has."""
+
+_BOUNDS = frozenset({"max-functions", "max-body", "max-nesting", "max-size"})
 
 
 class Option(click.Option):
@@ -170,6 +173,14 @@ def guest_options(command: Decorated) -> Decorated:
     """Add the options of every command that runs guests, from the flag table of the engine."""
     for flag in reversed(_native.flags()):
         if flag.name != "help":
+            command = option(*_names(flag), **_attributes(flag))(command)
+    return command
+
+
+def bound_options(command: Decorated) -> Decorated:
+    """Add the options that bound what may be compiled, from the same table."""
+    for flag in reversed(_native.flags()):
+        if flag.name in _BOUNDS:
             command = option(*_names(flag), **_attributes(flag))(command)
     return command
 

@@ -6,7 +6,7 @@ import click
 
 from wherry import _native
 from wherry.cli import output as talk
-from wherry.cli.command import Command, option
+from wherry.cli.command import Command, bound_options, option
 from wherry.runtime.compile import precompile
 
 __all__ = ["compile_"]
@@ -40,19 +40,19 @@ __all__ = ["compile_"]
     help="The engine mode: " + ", ".join(_native.modes()),
     default_text="plain, that of `wherry run`",
 )
-def compile_(file: str, output: str | None, target: str | None, mode: str) -> None:
+@bound_options
+def compile_(file: str, output: str | None, target: str | None, mode: str, **bounds: str | None) -> None:
     """Compile a program ahead of time, for this machine or another.
 
     The result is machine code: run it only if you, or someone you trust, compiled it.
     """
+
+    def show(seconds: float | None) -> None:
+        talk.progress(f"compiling {file}", seconds)
+
+    limits = _native.Limits(**{name: text for name, text in bounds.items() if text is not None})
     try:
-        written = precompile(
-            file,
-            output,
-            target=target,
-            mode=mode,
-            progress=lambda seconds: talk.progress(f"compiling {file}", seconds),
-        )
+        written = precompile(file, output, target=target, mode=mode, limits=limits, progress=show)
     finally:
-        talk.progress("", None)
+        show(None)
     click.echo(written)

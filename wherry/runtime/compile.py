@@ -38,14 +38,16 @@ def precompile(
     *,
     target: str | None = None,
     mode: str = "plain",
+    limits: _native.Limits | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> Path:
     """Compile the file ``source`` into the file ``output``, and return the path of that.
 
     Without ``output`` it lies beside the source, with the suffix ``.cwasm``. Without ``target`` the code is
     for this machine, with all that its processor can do; with a triple it is for any processor of that kind.
-    While compiling takes over a second, ``progress`` is called with the seconds so far. ``output`` appears
-    whole or not at all.
+    What is larger than ``limits`` allow (``functions``, ``body``, ``nesting``, ``size``) is refused before it
+    is compiled. While compiling takes over a second, ``progress`` is called with the seconds so far.
+    ``output`` appears whole or not at all.
 
     Raises:
         LoadError: ``source`` is not there, no WebAssembly, damaged or too large.
@@ -55,7 +57,7 @@ def precompile(
     """
     path = Path(source)
     result = path.with_suffix(SUFFIX) if output is None else Path(output)
-    code = _native.precompile_file(path, target=target, mode=mode, progress=progress)
+    code = _native.precompile_file(path, target=target, mode=mode, limits=limits, progress=progress)
     _write(result, code)
     return result
 

@@ -31,7 +31,7 @@ impl Default for Bounds {
     /// Generous: programs of 50 MB with 100,000 functions pass.
     fn default() -> Self {
         Self {
-            functions: 200_000,
+            functions: 250_000,
             body: 4 << 20,
             nesting: 10_000,
             size: 256 << 20,

@@ -154,7 +154,7 @@ impl Header {
     ///
     /// # Errors
     /// [`Kind::Precompiled`].
-    pub fn key_for(&self, mode: Mode, stack: usize, coredump: bool) -> Result<EngineKey> {
+    pub fn key_for(&self, mode: Mode, stack: usize, coredump: bool, pooled: bool) -> Result<EngineKey> {
         if self.wherry != env!("CARGO_PKG_VERSION") {
             let ours = env!("CARGO_PKG_VERSION");
             return Err(unfit(&format!("by Wherry {}, and this is {ours}", self.wherry)));
@@ -173,6 +173,7 @@ impl Header {
             stack,
             target,
             coredump,
+            pooled,
         })
     }
 }
@@ -532,11 +533,11 @@ mod tests {
             (header.clone(), Mode::Metered, "this run needs `metered`"),
         ];
         for (header, mode, words) in table {
-            let error = header.key_for(mode, 1 << 20, false).expect_err("unfit");
+            let error = header.key_for(mode, 1 << 20, false, false).expect_err("unfit");
             assert_eq!(error.kind(), Kind::Precompiled);
             assert!(error.message().contains(words), "{error}");
         }
-        assert!(header.key_for(Mode::Plain, 1 << 20, false).is_ok());
+        assert!(header.key_for(Mode::Plain, 1 << 20, false, false).is_ok());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Export {
     pub takes_record: bool,
     /// Whether it is `async` in WIT.
     pub asynchronous: bool,
+    /// How many flat values its result is; `None` past all that fits.
+    pub(crate) flat_results: Option<usize>,
     /// Where it is in compiled code.
     pub place: Place,
 }
@@ -182,6 +184,7 @@ fn component_export(
         fallible: fallible(function),
         takes_record: function.params().len() == 1 && matches!(function.params().next(), Some((_, Type::Record(_)))),
         asynchronous: function.async_(),
+        flat_results: sum(function.results().map(|ty| flat_count(&ty))),
         place: Place::Component(place),
     }
 }
@@ -196,6 +199,7 @@ fn core_export(name: &str, ty: &ExternType) -> Option<Export> {
         fallible: false,
         takes_record: false,
         asynchronous: false,
+        flat_results: None,
         place: Place::Module,
     })
 }

@@ -262,7 +262,7 @@ pub static FLAGS: &[Flag] = &[
         value: Some("COUNT"),
         help: "Deepest nesting of blocks in a file to compile",
         variable: Some("WHERRY_MAX_NESTING"),
-        default: Some("1000"),
+        default: Some("10000"),
         set: |run, text, _| limits::count(text).map(|most| run.limits.bounds.nesting = most),
         ..LIMIT
     },

@@ -55,13 +55,13 @@ impl Guest {
                     .with_hint("grant a folder that exists and that you may read")
             })?;
         }
-        stdio.attach(&mut builder, limits);
+        let room = stdio.attach(&mut builder, limits);
         let mut wasi = builder.build_p1();
         wasi.ctx().table.set_max_capacity(limits.handles as usize);
         Ok(Self {
             wasi,
             meter: Meter::new(limits),
-            watch: Watch::default(),
+            watch: Watch { room, ..Watch::default() },
             host: None,
             sampler: None,
             coredump: None,

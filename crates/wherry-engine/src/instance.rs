@@ -3,17 +3,17 @@
 //! A [`Template`] is made once per program; an [`Instance`] is one sandbox of it with its host functions. Start reading at
 //! [`Instance::call`].
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::exports::{Export, Import};
 use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::program::Program;
 use crate::sandbox::{Callee, Linked, Sandbox};
-use crate::values::bridge::{MAX_FLAT, Signature, enter};
-use crate::values::{Context, Outcome, Params, Port, TypeNames, Types};
+use crate::values::bridge::{MAX_FLAT, ScalarResult, Scalars, Signature, enter};
+use crate::values::{Context, Outcome, Params, Port, Scalar, TypeNames, Types};
 use crate::{core_values, hosting};
 use std::sync::Arc;
-use wasmtime::component::{ResourceAny, ResourceType, TypedFunc};
+use wasmtime::component::{Func, ResourceAny, ResourceType, TypedFunc};
 
 /// A program that is linked for one host language.
 pub struct Template<P: Port> {
@@ -52,9 +52,10 @@ impl<P: Port> Template<P> {
     ///
     /// # Errors
     /// As [`Sandbox::start`].
-    pub fn instantiate(&self, mut guest: Guest, limits: &Limits, host: Host<P>) -> Result<Instance<P>> {
+    pub fn instantiate(&self, mut guest: Guest, limits: &Limits, host: impl Into<Arc<Host<P>>>) -> Result<Instance<P>> {
+        let host: Arc<Host<P>> = host.into();
         let context = Arc::clone(&host.context);
-        guest.host = Some(Arc::new(host));
+        guest.host = Some(host);
         let mut sandbox = Sandbox::new(&self.linked, guest, limits)?;
         enter(&context, &Signature::default(), || sandbox.start(&self.linked))?;
         Ok(Instance { sandbox, context })
@@ -71,7 +72,22 @@ pub struct Instance<P: Port> {
 /// A function of one instance, with its shapes.
 pub struct Function<P: Port> {
     callee: Callee,
+    /// For a function that is `async` in WIT, how many flat values it returns.
+    asynchronous: Option<Option<usize>>,
     signature: Signature<P>,
+}
+
+impl<P: Port> Function<P> {
+    /// Arguments as numbers for [`Instance::call_scalars`], and what it returns; `None` where the function takes or returns
+    /// anything else, and before its first call.
+    ///
+    /// # Errors
+    /// [`Kind::Value`] when an argument does not fit.
+    pub fn scalars(&self, arguments: &P::Ref<'_>) -> Result<Option<(Scalars, Option<Scalar>)>> {
+        let (None, Callee::Component(_)) = (self.asynchronous, self.callee) else { return Ok(None) };
+        let Some(result) = self.signature.scalar_result() else { return Ok(None) };
+        Ok(self.signature.scalars(arguments)?.map(|scalars| (scalars, result)))
+    }
 }
 
 impl<P: Port> Instance<P> {
@@ -80,27 +96,41 @@ impl<P: Port> Instance<P> {
     /// # Errors
     /// As [`Sandbox::callee`].
     pub fn function(&mut self, export: &Export) -> Result<Function<P>> {
-        Ok(Function { callee: self.sandbox.callee(export)?, signature: Signature::default() })
+        Ok(Function {
+            callee: self.sandbox.callee(export)?,
+            asynchronous: export.asynchronous.then_some(export.flat_results),
+            signature: Signature::default(),
+        })
     }
 
     /// Calls a function with a sequence of arguments and waits for its result.
     ///
     /// # Errors
-    /// [`crate::Kind::Value`] when an argument does not fit, after which the instance can still be used; else as
+    /// [`Kind::Value`] when an argument does not fit, after which the instance can still be used; else as
     /// [`Sandbox::run`].
     pub fn call(&mut self, function: &Function<P>, arguments: P::Owned) -> Result<Outcome<P, 1>> {
         let sandbox = &mut self.sandbox;
-        enter(&self.context, &function.signature, || match function.callee {
-            Callee::Component(callee) => {
-                // SAFETY: both types follow the run-time type of the function, whatever it is.
-                let typed: TypedFunc<Params<P, MAX_FLAT>, Outcome<P, 1>> = unsafe { TypedFunc::new_unchecked(callee) };
-                sandbox.run(
-                    Params(arguments),
-                    |store, arguments| typed.call(store, arguments),
-                    async |store, arguments| typed.call_async(store, arguments).await,
-                )
+        enter(&self.context, &function.signature, || match (function.callee, function.asynchronous) {
+            (Callee::Component(callee), None) => call_as::<P, 1>(sandbox, callee, arguments),
+            (Callee::Component(callee), Some(flat)) => call_async(sandbox, callee, arguments, flat),
+            (Callee::Module(callee), _) => core_values::call(sandbox, callee, &arguments),
+        })
+    }
+
+    /// Calls a function with numbers that [`Function::scalars`] made; its result is a number too, or nothing.
+    ///
+    /// # Errors
+    /// As [`Instance::call`].
+    pub fn call_scalars(&mut self, function: &Function<P>, arguments: Scalars) -> Result<Option<u64>> {
+        let Callee::Component(callee) = function.callee else {
+            return Err(Error::new(Kind::Internal, "functions of core modules take values"));
+        };
+        let sandbox = &mut self.sandbox;
+        enter(&self.context, &function.signature, || {
+            if function.signature.scalar_result() == Some(None) {
+                return call_numbers::<0>(sandbox, callee, arguments).map(|_| None);
             }
-            Callee::Module(callee) => core_values::call(sandbox, callee, &arguments),
+            call_numbers::<1>(sandbox, callee, arguments).map(|[bits]| Some(bits))
         })
     }
 
@@ -136,4 +166,57 @@ impl<P: Port> Instance<P> {
     pub fn context(&self) -> &Arc<Context<P>> {
         &self.context
     }
+}
+
+/// Calls a function of a component whose result is `RESULTS` flat values.
+///
+/// Functions that are not `async` return one, or the address of more.
+fn call_as<P: Port, const RESULTS: usize>(
+    sandbox: &mut Sandbox,
+    callee: Func,
+    arguments: P::Owned,
+) -> Result<Outcome<P, 1>> {
+    // SAFETY: both types follow the run-time type of the function, whatever it is.
+    let typed: TypedFunc<Params<P, MAX_FLAT>, Outcome<P, RESULTS>> = unsafe { TypedFunc::new_unchecked(callee) };
+    let Outcome { value, failed } = sandbox.run(
+        Params(arguments),
+        |store, arguments| typed.call(store, arguments),
+        async |store, arguments| typed.call_async(store, arguments).await,
+    )?;
+    Ok(Outcome { value, failed })
+}
+
+/// Calls a function that is `async` in WIT. Such a one hands over up to 16 flat values, and the engine wants to know their
+/// number at compile time; past that it is the address in memory.
+fn call_async<P: Port>(
+    sandbox: &mut Sandbox,
+    callee: Func,
+    arguments: P::Owned,
+    flat: Option<usize>,
+) -> Result<Outcome<P, 1>> {
+    macro_rules! by_count {
+        ($($count:literal)*) => {
+            match flat {
+                $(Some($count) => call_as::<P, $count>(sandbox, callee, arguments),)*
+                _ => call_as::<P, { MAX_FLAT + 1 }>(sandbox, callee, arguments),
+            }
+        };
+    }
+    by_count!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+}
+
+/// Calls a function of numbers with `RESULTS` results, 0 or 1.
+fn call_numbers<const RESULTS: usize>(
+    sandbox: &mut Sandbox,
+    callee: Func,
+    arguments: Scalars,
+) -> Result<[u64; RESULTS]> {
+    // SAFETY: the function takes as many numbers as `Scalars` holds, and returns as many as `RESULTS`, as its shapes say.
+    let typed: TypedFunc<Scalars, ScalarResult<RESULTS>> = unsafe { TypedFunc::new_unchecked(callee) };
+    let result = sandbox.run(
+        arguments,
+        |store, arguments| typed.call(store, arguments),
+        async |store, arguments| typed.call_async(store, arguments).await,
+    );
+    result.map(|ScalarResult(bits)| bits)
 }

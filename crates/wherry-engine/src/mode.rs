@@ -8,7 +8,7 @@
 use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
-use wasmtime::{Config, Engine, WasmBacktraceDetails};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::error::{Error, Kind, Result};
 use crate::registry::Registry;
@@ -147,6 +147,8 @@ pub struct EngineKey {
     pub target: Option<String>,
     /// Whether a trap takes a picture of the guest. Not part of compiled code.
     pub coredump: bool,
+    /// Whether memory for guests comes out of a pool, for processes that make many of them. Not part of compiled code.
+    pub pooled: bool,
 }
 
 impl Default for EngineKey {
@@ -157,6 +159,7 @@ impl Default for EngineKey {
             stack: DEFAULT_STACK,
             target: None,
             coredump: false,
+            pooled: false,
         }
     }
 }
@@ -193,8 +196,11 @@ fn entry(key: &EngineKey) -> Result<&'static Made> {
         return Ok(found);
     }
     ENGINES.get_or_try_insert(key.clone(), || {
-        let config = config(key)?;
-        let engine = Engine::new(&config).map_err(|error| {
+        let mut config = config(key)?;
+        let pooled = key.pooled.then(|| Engine::new(config.allocation_strategy(pool()))).and_then(Result::ok);
+        // Where address space is short there is no pool, and everything works without one.
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        let engine = pooled.map_or_else(|| Engine::new(&config), Ok).map_err(|error| {
             Error::new(
                 Kind::Internal,
                 format!("the engine refused its settings: {error:#}"),
@@ -203,6 +209,32 @@ fn entry(key: &EngineKey) -> Result<&'static Made> {
         let fingerprint = fingerprint(key, &engine);
         Ok(Made { engine, fingerprint })
     })
+}
+
+/// How many guests the pool is for at once. They may have several memories and instances each, so there is room for more.
+pub const POOL: u32 = 500;
+
+/// Memory for guests that is reserved once and used again: making a guest then needs no new mappings.
+fn pool() -> InstanceAllocationStrategy {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_memories(4 * POOL)
+        .total_tables(8 * POOL)
+        .total_core_instances(20 * POOL)
+        .total_component_instances(POOL)
+        .total_stacks(POOL)
+        .total_gc_heaps(POOL)
+        .max_memories_per_module(8)
+        .max_memories_per_component(20)
+        .max_tables_per_module(8)
+        .max_tables_per_component(40)
+        .table_elements(100_000)
+        .max_core_instance_size(16 << 20)
+        .max_component_instance_size(16 << 20)
+        // What is cleared by hand is not given back to the kernel and faulted in again.
+        .linear_memory_keep_resident(128 << 10)
+        .table_keep_resident(16 << 10)
+        .async_stack_keep_resident(16 << 10);
+    InstanceAllocationStrategy::Pooling(pool)
 }
 
 /// The settings of wasmtime for `key`.

@@ -57,6 +57,8 @@ pub struct LoadOptions<'a> {
     pub target: Option<String>,
     /// Whether a trap takes a picture of the guest.
     pub coredump: bool,
+    /// Whether memory for guests comes out of a pool.
+    pub pooled: bool,
     /// What may be compiled.
     pub bounds: Bounds,
     /// Where compiled code is kept; `None` compiles each time.
@@ -85,6 +87,7 @@ impl Default for LoadOptions<'_> {
             stack: mode::DEFAULT_STACK,
             target: None,
             coredump: false,
+            pooled: false,
             bounds: Bounds::default(),
             cache: None,
             precompiled: false,
@@ -108,6 +111,7 @@ impl LoadOptions<'_> {
             stack: self.stack,
             target: self.target.clone(),
             coredump: self.coredump,
+            pooled: self.pooled,
         }
     }
 }
@@ -206,14 +210,7 @@ pub fn load(source: Source, options: &LoadOptions<'_>) -> Result<Program> {
 /// Loads a file: known ones from the cache without reading them.
 fn load_path(path: &Path, options: &LoadOptions<'_>) -> Result<Program> {
     let io = |error: &std::io::Error| Error::io(path.display(), error);
-    let found = std::fs::metadata(path).map_err(|error| io(&error))?;
-    if found.is_dir() {
-        return Err(Error::new(
-            Kind::Io,
-            format!("`{}` is a folder, not a program", path.display()),
-        )
-        .with_hint("give the `.wasm` file inside"));
-    }
+    let found = program_file(path)?;
     let identity = found.is_file().then(|| Identity::of(&found));
     let loading = Loading {
         options,
@@ -238,6 +235,19 @@ fn load_path(path: &Path, options: &LoadOptions<'_>) -> Result<Program> {
         ..loading
     }
     .bytes(bytes)
+}
+
+/// What the system says of the file at `path`, which is no folder.
+fn program_file(path: &Path) -> Result<Metadata> {
+    let found = std::fs::metadata(path).map_err(|error| Error::io(path.display(), &error))?;
+    if found.is_dir() {
+        return Err(Error::new(
+            Kind::Io,
+            format!("`{}` is a folder, not a program", path.display()),
+        )
+        .with_hint("give the `.wasm` file inside"));
+    }
+    Ok(found)
 }
 
 /// Reads a file, but no more than shows that it is over the bound: what is read may be a pipe without an end.
@@ -273,6 +283,14 @@ fn binary(bytes: Vec<u8>, form: Form, name: &str) -> Result<Vec<u8>> {
     }
 }
 
+/// A source that may be compiled.
+struct Prepared {
+    digest: String,
+    binary: Arc<[u8]>,
+    shape: bounds::Shape,
+    key: EngineKey,
+}
+
 /// One program on its way in.
 struct Loading<'a, 'b> {
     options: &'a LoadOptions<'b>,
@@ -302,32 +320,24 @@ impl Loading<'_, '_> {
             .map(Some)
     }
 
-    /// A source in memory.
+    /// What was read of a file, or given as bytes.
     fn bytes(&self, bytes: Vec<u8>) -> Result<Program> {
-        let bounds = &self.options.bounds;
-        let read = Bounds {
-            functions: 0,
-            body: 0,
-            nesting: 0,
-            size: bytes.len() as u64,
-        };
-        bounds::within(&read, bounds)?;
-        let form = recognise(&bytes, &self.name).map_err(|error| self.explained(error))?;
-        if form == Form::Precompiled {
+        if compiled::is_compiled(&bytes) && compiled::is_image(&bytes) {
             return self.compiled_bytes(&bytes);
         }
-        let digest = digest(&bytes);
-        let binary: Arc<[u8]> = binary(bytes, form, &self.name)?.into();
-        let shape = bounds::check(&binary, bounds).map_err(|error| self.explained(error))?;
-        foreign(&shape, &self.name)?;
-        let key = self.options.key(shape.concurrency);
+        let Prepared {
+            digest,
+            binary,
+            shape,
+            key,
+        } = self.prepare(bytes)?;
         let cached = self.cached(&digest, &key)?;
         let code = match cached {
             Some(code) => code,
             None => self.compile(&binary, &shape, &digest, &key)?,
         };
         if let (Some(cache), Some((path, identity))) = (&self.options.cache, &self.file) {
-            // A path that is not remembered is hashed at the next start: slower, and the entry says so if it is missing.
+            // A path that is not remembered is hashed at the next start: slower, and no more than that.
             let _ = cache.remember(path, identity, &digest, shape.concurrency);
         }
         let origin = match &self.file {
@@ -335,6 +345,36 @@ impl Loading<'_, '_> {
             None => Origin::Memory(binary),
         };
         self.program(code, digest, key, origin)
+    }
+
+    /// Recognises a source, and checks all that can be told without validating its code.
+    fn prepare(&self, bytes: Vec<u8>) -> Result<Prepared> {
+        let bounds = &self.options.bounds;
+        let size = Bounds {
+            functions: 0,
+            body: 0,
+            nesting: 0,
+            size: bytes.len() as u64,
+        };
+        bounds::within(&size, bounds).map_err(|error| self.explained(error))?;
+        let form = recognise(&bytes, &self.name)?;
+        if form == Form::Precompiled {
+            return Err(Error::new(
+                Kind::Precompiled,
+                format!("`{}` is compiled already", self.name),
+            ));
+        }
+        let digest = digest(&bytes);
+        let binary: Arc<[u8]> = binary(bytes, form, &self.name)?.into();
+        let shape = bounds::check(&binary, bounds).map_err(|error| self.explained(error))?;
+        foreign(&shape, &self.name)?;
+        let key = self.options.key(shape.concurrency);
+        Ok(Prepared {
+            digest,
+            binary,
+            shape,
+            key,
+        })
     }
 
     /// The same error, saying what was loaded.
@@ -478,7 +518,7 @@ impl Loading<'_, '_> {
             ..
         } = self.options;
         let key = header
-            .key_for(*mode, *stack, *coredump)
+            .key_for(*mode, *stack, *coredump, self.options.pooled)
             .map_err(|error| self.explained(error))?;
         bounds::within(&header.measured.into(), bounds).map_err(|error| self.explained(error))?;
         Ok(key)
@@ -520,29 +560,29 @@ fn image(
 pub fn precompile(source: Source, options: &LoadOptions<'_>) -> Result<Vec<u8>> {
     let (bytes, name) = match source {
         Source::Bytes { bytes, name } => (bytes, name),
-        Source::Path(path) => (
-            std::fs::read(&path).map_err(|error| Error::io(path.display(), &error))?,
-            path.display().to_string(),
-        ),
+        Source::Path(path) => {
+            let found = program_file(&path)?;
+            let read = compiled::open_for_mapping(&path)
+                .and_then(|mut file| read(&mut file, &found, &options.bounds));
+            (
+                read.map_err(|error| Error::io(path.display(), &error))?,
+                path.display().to_string(),
+            )
+        }
     };
-    let form = recognise(&bytes, &name)?;
-    if form == Form::Precompiled {
-        return Err(Error::new(
-            Kind::Precompiled,
-            format!("`{name}` is compiled already"),
-        ));
-    }
-    let digest = digest(&bytes);
-    let binary: Arc<[u8]> = binary(bytes, form, &name)?.into();
-    let shape = bounds::check(&binary, &options.bounds)?;
-    foreign(&shape, &name)?;
-    let key = options.key(shape.concurrency);
-    let (image, measured) = image(options, &binary, &shape, &key)?;
+    let loading = Loading {
+        options,
+        name,
+        file: None,
+    };
+    let prepared = loading.prepare(bytes)?;
+    let (image, measured) = image(options, &prepared.binary, &prepared.shape, &prepared.key)
+        .map_err(|error| loading.explained(error))?;
     let made = Made {
-        form: shape.form,
-        key: &key,
-        source: &digest,
-        name: &name,
+        form: prepared.shape.form,
+        key: &prepared.key,
+        source: &prepared.digest,
+        name: &loading.name,
         measured,
     };
     let mut file = Vec::with_capacity(image.len() + 4096);

@@ -75,7 +75,7 @@ impl Linked {
         }
         store.set_hostcall_fuel(usize::try_from(limits.memory).unwrap_or(usize::MAX).max(HOSTCALL_LEAST));
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(move |store| {
+        store.epoch_deadline_callback(move |mut store| {
             if let Some(sampler) = store.data().sampler.clone() {
                 sampler.sample(&store);
             }
@@ -83,7 +83,7 @@ impl Linked {
                 // Asked between polls, on the thread's own stack: see `drive`.
                 return Ok(UpdateDeadline::Yield(1));
             }
-            store.data().watch.check()?;
+            store.data_mut().watch.check_at_tick()?;
             Ok(UpdateDeadline::Continue(1))
         });
         Ok(store)
@@ -258,7 +258,10 @@ impl Sandbox {
     ) -> Result<R> {
         self.usable()?;
         let watch = &mut self.store.data_mut().watch;
-        watch.deadline = self.timeout.map(|timeout| (Instant::now() + timeout, timeout));
+        (watch.deadline, watch.allowance) = match self.timeout {
+            Some(timeout) if self.waits => (Some((Instant::now() + timeout, timeout)), None),
+            timeout => (None, timeout),
+        };
         let _ticking = Ticking::start();
         let result = if self.waits {
             let watch = self.store.data().watch.clone();
@@ -276,7 +279,7 @@ impl Sandbox {
         };
         // A value that does not fit never reached the guest; after all else it is in no known state. The asynchronous
         // machinery has entered the guest by then.
-        self.alive = matches!(error.kind(), Kind::Value | Kind::Unsupported) && !self.concurrent;
+        self.alive = matches!(error.kind(), Kind::Value | Kind::Unsupported | Kind::Closed) && !self.concurrent;
         Err(error)
     }
 }

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use std::fs::File;
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
@@ -75,8 +75,8 @@ impl Stdio {
         Self { input: Input::Inherit, output: Output::Inherit(Standard::Out), error: Output::Inherit(Standard::Err) }
     }
 
-    /// Hands the streams to a guest.
-    pub(crate) fn attach(self, builder: &mut WasiCtxBuilder, limits: &Limits) {
+    /// Hands the streams to a guest; gives what it may write, where that is limited.
+    pub(crate) fn attach(self, builder: &mut WasiCtxBuilder, limits: &Limits) -> Option<Arc<Room>> {
         match self.input {
             Input::Empty => builder.stdin(Closed),
             #[cfg(unix)]
@@ -86,13 +86,14 @@ impl Stdio {
             Input::Bytes(bytes) => builder.stdin(MemoryInputPipe::new(bytes)),
             Input::File(file) => builder.stdin(InputFile::new(file)),
         };
-        let room = limits.output.map(|limit| Arc::new(Room { limit, left: AtomicU64::new(limit) }));
+        let room = limits.output.map(|limit| Arc::new(Room::new(limit)));
         if let Some(writer) = Writer::new(self.output, room.clone()) {
             builder.stdout(writer);
         }
-        if let Some(writer) = Writer::new(self.error, room) {
+        if let Some(writer) = Writer::new(self.error, room.clone()) {
             builder.stderr(writer);
         }
+        room
     }
 }
 
@@ -113,12 +114,26 @@ impl Buffer {
 }
 
 /// What may still be written.
-struct Room {
+pub struct Room {
     limit: u64,
     left: AtomicU64,
+    struck: AtomicBool,
 }
 
 impl Room {
+    fn new(limit: u64) -> Self {
+        Self { limit, left: AtomicU64::new(limit), struck: AtomicBool::new(false) }
+    }
+
+    /// Whether all that was written had room. The streams of WASI 0.3 tell a guest that a write failed, and not why: who
+    /// drives it has to ask.
+    ///
+    /// # Errors
+    /// [`Kind::Output`] when the limit struck.
+    pub fn check(&self) -> crate::Result<()> {
+        if self.struck.load(Ordering::Relaxed) { Err(self.error()) } else { Ok(()) }
+    }
+
     /// Takes room for `wanted` bytes and says how many there was room for.
     fn take(&self, wanted: usize) -> usize {
         let wanted = wanted as u64;
@@ -129,7 +144,12 @@ impl Room {
         usize::try_from(before.min(wanted)).unwrap_or(usize::MAX)
     }
 
-    fn struck(&self) -> Error {
+    fn strike(&self) -> Error {
+        self.struck.store(true, Ordering::Relaxed);
+        self.error()
+    }
+
+    fn error(&self) -> Error {
         Error::new(Kind::Output, format!("the guest wrote more than the limit of {} bytes of output", self.limit))
             .with_hint("raise it with `--max-output`")
     }
@@ -165,7 +185,7 @@ impl Writer {
         let room = self.room.as_ref().map_or(bytes.len(), |room| room.take(bytes.len()));
         self.write_all(&bytes[..room]).map_err(Err)?;
         match &self.room {
-            Some(limit) if room < bytes.len() => Err(Ok(limit.struck())),
+            Some(limit) if room < bytes.len() => Err(Ok(limit.strike())),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@
 use crate::error::{Error, Frame, Kind};
 use crate::guest::Guest;
 use wasmtime::component::__internal::wasmtime_environ::demangle_function_name;
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 /// Says what ended a call.
@@ -14,6 +14,10 @@ pub fn classify(error: wasmtime::Error, guest: &Guest) -> Error {
     let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return exited(exit.0);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Error::new(Kind::Busy, "too many guests with too many memories are alive at once")
+            .with_hint("close instances that are not used any more");
     }
     match error.downcast::<Error>() {
         Ok(mut ours) if ours.kind() == Kind::Trap => match ours.take_payload().map(|inner| inner.downcast()) {

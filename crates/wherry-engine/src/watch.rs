@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::fork;
+use crate::stdio::Room;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -27,10 +28,14 @@ pub type Question = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 pub struct Watch {
     /// When the running call has to end, and how long it had.
     pub deadline: Option<(Instant, Duration)>,
+    /// How long a call has that sets its deadline at its first tick, which is sooner than the clock is worth reading.
+    pub allowance: Option<Duration>,
     /// Set from another thread to end the running call.
     pub cancel: Cancel,
     /// Asked at each tick, on the thread of the call.
     pub question: Option<Question>,
+    /// What the guest may write, where that is limited.
+    pub room: Option<Arc<Room>>,
 }
 
 /// Ends a running call from another thread.
@@ -50,10 +55,22 @@ impl Cancel {
 }
 
 impl Watch {
+    /// As [`Watch::check`], at a tick of a call that did not read the clock at its start.
+    ///
+    /// # Errors
+    /// As [`Watch::check`].
+    pub fn check_at_tick(&mut self) -> Result<()> {
+        if let Some(time) = self.allowance.take() {
+            // Up to one tick has passed; counting it would end a guest early, so it is given.
+            self.deadline = Some((Instant::now() + time, time));
+        }
+        self.check()
+    }
+
     /// Whether the guest may go on.
     ///
     /// # Errors
-    /// [`Kind::Time`], [`Kind::Interrupted`], or what the embedding program answered.
+    /// [`Kind::Time`], [`Kind::Interrupted`], [`Kind::Output`], or what the embedding program answered.
     pub fn check(&self) -> Result<()> {
         if let Some((deadline, time)) = self.deadline
             && Instant::now() >= deadline
@@ -64,7 +81,12 @@ impl Watch {
         if self.cancel.0.load(Ordering::Acquire) {
             return Err(Error::new(Kind::Interrupted, "the call was cancelled"));
         }
+        self.check_output()?;
         self.question.as_ref().map_or(Ok(()), |question| question())
+    }
+
+    fn check_output(&self) -> Result<()> {
+        self.room.as_ref().map_or(Ok(()), |room| room.check())
     }
 }
 
@@ -85,6 +107,7 @@ pub fn drive<T>(watch: &Watch, call: impl Future<Output = T>) -> Result<T> {
     let mut call = pin!(call);
     loop {
         if let Poll::Ready(done) = call.as_mut().poll(&mut context) {
+            watch.check_output()?;
             return Ok(done);
         }
         watch.check()?;

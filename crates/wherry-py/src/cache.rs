@@ -16,7 +16,7 @@ use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::mode::{Mode, TARGETS};
 use wherry_engine::program::{LoadOptions, Source, precompile};
 
-use crate::configuration::{ambient, cache_options};
+use crate::configuration::{Limits, ambient, cache_options};
 use crate::door::{self, through};
 use crate::errors::raise;
 use crate::loading;
@@ -142,18 +142,22 @@ pub fn modes() -> Vec<&'static str> {
 
 /// Compiles the file at `path` for `target`, or for this machine; gives the bytes of a `.cwasm` file.
 ///
-/// While it takes over a second `progress` is called with the seconds so far. Bounds are those of the settings.
+/// While it takes over a second `progress` is called with the seconds so far. Bounds are those of `limits`, or of the settings.
 #[pyfunction]
-#[pyo3(signature = (path, *, target = None, mode = "plain", progress = None))]
+#[pyo3(signature = (path, *, target = None, mode = "plain", limits = None, progress = None))]
 pub fn precompile_file<'py>(
     py: Python<'py>,
     path: PathBuf,
     target: Option<String>,
     mode: &str,
+    limits: Option<&Limits>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mode = Mode::from_name(mode).ok_or_else(|| raise(py, no_mode(mode)))?;
-    let bounds = ambient(py)?.0.limits.bounds;
+    let bounds = match limits {
+        Some(limits) => limits.inner.bounds,
+        None => ambient(py)?.0.limits.bounds,
+    };
     let child = loading::compiler_child(py)?;
     let question = door::question(py)?;
     let file = through(py, || {

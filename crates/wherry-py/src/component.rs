@@ -2,6 +2,7 @@
 
 use crate::configuration::{Limits, Policy, cache_options};
 use crate::door::{self, through};
+use crate::errors::raise;
 use crate::loading;
 use crate::instance::{Cell, Home, Instance};
 use crate::port::Python3;
@@ -17,7 +18,8 @@ use wherry_engine::exports::{Export, Import};
 use wherry_engine::guest::Guest;
 use wherry_engine::instance::{Host, Template};
 use wherry_engine::limits::Limits as EngineLimits;
-use wherry_engine::mode::Mode;
+use wherry_engine::mode::{Mode, POOL};
+use wherry_engine::run::command;
 use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
 use wherry_engine::values::{Context, TypeNames};
 use wherry_tools::model::{Model, TypeKind};
@@ -27,10 +29,13 @@ use wherry_tools::model::{Model, TypeKind};
 pub struct Component {
     template: Arc<Template<Python3>>,
     /// The same program in modes that were asked for since, such as with fuel.
-    others: Mutex<HashMap<(Mode, usize), Arc<Template<Python3>>>>,
+    others: Mutex<HashMap<Key, Arc<Template<Python3>>>>,
     exports: Arc<Vec<Export>>,
     target: Option<String>,
 }
+
+/// What engine a template is for: mode, stack, and whether its guests come out of the pool.
+type Key = (Mode, usize, bool);
 
 /// An export or import as Python sees it: interface, name, parameters, whether it returns, whether it may fail.
 type Entry = (Option<String>, String, Vec<String>);
@@ -51,8 +56,8 @@ impl Component {
             Ok(bytes) => Source::Bytes { bytes: bytes.as_bytes().to_vec(), name },
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
-        let stack = EngineLimits::embedded().stack;
-        let template = make(py, source, Mode::Interruptible, stack, precompiled, target.clone())?;
+        let key = (Mode::Interruptible, EngineLimits::embedded().stack, true);
+        let template = make(py, source, key, precompiled, target.clone())?;
         let exports = Arc::new(template.linked.surface.exports.clone());
         Ok(Self { template: Arc::new(template), others: Mutex::default(), exports, target })
     }
@@ -72,16 +77,16 @@ impl Component {
         let question = door::question(py)?;
         let home = Arc::new(Home::new(Arc::clone(&self.exports)));
         let context = Arc::new(Context::new(Arc::clone(&template.types), Arc::clone(&home)));
-        let instance = through(py, || {
+        let host = Arc::new(Host { functions, context });
+        let mut instance = through(py, || {
             let mut guest = Guest::new(&policy.inner, limits, &streams.arguments, stdio)?;
             guest.watch.question = question;
-            template.instantiate(guest, limits, Host { functions, context })
+            template.instantiate(guest, limits, Arc::clone(&host))
         })?;
-        let mut instance = instance;
         let resources = instance.resources(&template.linked);
         let cell = Arc::new(Cell::new(instance));
         home.settle(&cell, resources);
-        Ok(Instance { cell, exports: Arc::clone(&self.exports) })
+        Ok(Instance { cell, exports: Arc::clone(&self.exports), host })
     }
 
     /// What can be called: interface, name in WIT, parameters.
@@ -99,6 +104,16 @@ impl Component {
             .iter()
             .map(|import| (import.interface.clone(), import.name.clone(), import.params.clone()))
             .collect()
+    }
+
+    /// The place in `exports()` of the function that a command starts with.
+    fn entry_point(&self, py: Python<'_>) -> PyResult<usize> {
+        let entry = command(&self.template.linked).map_err(|error| raise(py, error))?;
+        let place = self
+            .exports
+            .iter()
+            .position(|export| export.interface == entry.interface && export.name == entry.name);
+        Ok(place.unwrap_or_default())
     }
 
     /// The binary that was compiled.
@@ -132,17 +147,18 @@ impl Component {
     fn template(&self, py: Python<'_>, limits: &EngineLimits) -> PyResult<Arc<Template<Python3>>> {
         let mode = if limits.fuel.is_some() { Mode::Metered } else { Mode::Interruptible };
         let program = &self.template.linked.program;
-        if mode == program.key.mode && limits.stack == program.key.stack {
+        let pooled = Cell::alive() < POOL as usize;
+        if mode == program.key.mode && limits.stack == program.key.stack && pooled == program.key.pooled {
             return Ok(Arc::clone(&self.template));
         }
-        let key = (mode, limits.stack);
+        let key = (mode, limits.stack, pooled);
         let known = |others: &HashMap<_, Arc<Template<Python3>>>| others.get(&key).cloned();
         if let Some(template) = known(&self.others.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(template);
         }
         let bytes = through(py, || program.bytes())?;
         let source = Source::Bytes { bytes: bytes.to_vec(), name: program.name.clone() };
-        let template = Arc::new(make(py, source, mode, limits.stack, false, self.target.clone())?);
+        let template = Arc::new(make(py, source, key, false, self.target.clone())?);
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(others.entry(key).or_insert(template)))
     }
@@ -152,8 +168,7 @@ impl Component {
 fn make(
     py: Python<'_>,
     source: Source,
-    mode: Mode,
-    stack: usize,
+    (mode, stack, pooled): Key,
     precompiled: bool,
     target: Option<String>,
 ) -> PyResult<Template<Python3>> {
@@ -166,6 +181,7 @@ fn make(
         let options = LoadOptions {
             mode,
             stack,
+            pooled,
             target,
             cache,
             precompiled,

@@ -7,12 +7,16 @@ use crate::door::{guarded, on_main_thread, question};
 use crate::errors::{raise, result_error};
 use crate::names::attribute;
 use crate::port::Python3;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError, Weak};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::exports::Export;
-use wherry_engine::instance::{Function as EngineFunction, Instance as EngineInstance};
+use wherry_engine::instance::{Function as EngineFunction, Host, Instance as EngineInstance};
+use wherry_engine::linear_memory;
+use wherry_engine::values::lift::scalar_value;
 use wherry_engine::values::{Outcome, ResourceAny, ResourceType};
 use wherry_engine::watch::{Cancel, Question};
 
@@ -24,8 +28,23 @@ pub struct Cell {
     cancel: Cancel,
 }
 
+/// How many instances are alive in this process.
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Cell {
+    /// How many instances are alive in this process.
+    pub fn alive() -> usize {
+        ALIVE.load(Ordering::Relaxed)
+    }
+
     pub fn new(instance: EngineInstance<Python3>) -> Self {
+        ALIVE.fetch_add(1, Ordering::Relaxed);
         let cancel = instance.sandbox.guest().watch.cancel.clone();
         Self { instance: Mutex::new(Some(instance)), released: Mutex::default(), cancel }
     }
@@ -106,7 +125,7 @@ impl Home {
         });
         let Some(export) = found.cloned() else { return Ok(None) };
         let inner = cell.with(|instance| instance.function(&export))?;
-        Ok(Some(Function { cell, inner, export }))
+        Ok(Some(Function { owner: None, cell, inner, export }))
     }
 
     /// Ends a resource now, or after the call that is running.
@@ -128,16 +147,37 @@ impl Home {
 pub struct Instance {
     pub cell: Arc<Cell>,
     pub exports: Arc<Vec<Export>>,
+    /// Only so that the garbage collector sees the host functions: they may refer to the instance.
+    pub host: Arc<Host<Python3>>,
 }
 
 #[pymethods]
 impl Instance {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        self.host.functions.iter().try_for_each(|function| visit.call(function))
+    }
+
+    fn __clear__(&self) {
+        // A running call keeps the instance alive by itself, so this one is at rest.
+        let _ = self.cell.close();
+    }
+
     /// The function at a place in the list of exports.
-    fn function(&self, py: Python<'_>, index: usize) -> PyResult<Function> {
+    fn function(slf: &Bound<'_, Self>, index: usize) -> PyResult<Function> {
+        let (py, this) = (slf.py(), slf.get());
         let missing = || raise(py, Error::new(Kind::NoExport, "there is no such export"));
-        let export = self.exports.get(index).ok_or_else(missing)?.clone();
-        let inner = self.cell.with(|instance| instance.function(&export)).map_err(|error| raise(py, error))?;
-        Ok(Function { cell: Arc::clone(&self.cell), inner, export })
+        let export = this.exports.get(index).ok_or_else(missing)?.clone();
+        let inner = this.cell.with(|instance| instance.function(&export)).map_err(|error| raise(py, error))?;
+        Ok(Function { owner: Some(slf.clone().unbind()), cell: Arc::clone(&this.cell), inner, export })
+    }
+
+    /// Runs a command from the function at this place, and returns its exit code as far as the function tells: a guest that
+    /// calls `exit` raises `GuestExit`.
+    fn run(slf: &Bound<'_, Self>, index: usize) -> PyResult<u8> {
+        let py = slf.py();
+        let function = Self::function(slf, index)?;
+        let outcome = function.call(py, PyTuple::empty(py))?;
+        Ok(outcome.failed.into())
     }
 
     /// Ends the sandbox and gives back all that it holds.
@@ -153,6 +193,18 @@ impl Instance {
     /// Bytes of linear memory and tables in use.
     fn memory(&self, py: Python<'_>) -> PyResult<usize> {
         self.cell.with(|instance| Ok(instance.sandbox.guest().meter.used())).map_err(|error| raise(py, error))
+    }
+
+    /// Bytes of a core module's memory.
+    fn read_memory<'py>(&self, py: Python<'py>, address: u64, length: u64) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = self.cell.with(|instance| linear_memory::read(&mut instance.sandbox, address, length));
+        Ok(PyBytes::new(py, &bytes.map_err(|error| raise(py, error))?))
+    }
+
+    /// Puts bytes into a core module's memory.
+    fn write_memory(&self, py: Python<'_>, address: u64, data: &[u8]) -> PyResult<()> {
+        let written = self.cell.with(|instance| linear_memory::write(&mut instance.sandbox, address, data));
+        written.map_err(|error| raise(py, error))
     }
 
     /// Fuel that is left, where fuel was given.
@@ -172,6 +224,8 @@ impl Instance {
 /// parameter is a record, its fields may be given as keyword arguments.
 #[pyclass(frozen, module = "wherry")]
 pub struct Function {
+    /// The Python object of the instance, for the garbage collector; methods of resources have none.
+    owner: Option<Py<Instance>>,
     cell: Arc<Cell>,
     inner: EngineFunction<Python3>,
     export: Export,
@@ -179,6 +233,10 @@ pub struct Function {
 
 #[pymethods]
 impl Function {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        visit.call(&self.owner)
+    }
+
     #[pyo3(signature = (*args, **kwargs))]
     fn __call__(
         &self,
@@ -190,21 +248,14 @@ impl Function {
             None if args.len() == self.export.params.len() => args.clone(),
             _ => self.arguments(args, kwargs)?,
         };
-        let question = call_question(py)?;
-        let arguments = arguments.into_any().unbind();
-        let outcome = py.detach(|| {
-            guarded(|| {
-                self.cell.with(|instance| {
-                    instance.sandbox.watch().question = question;
-                    instance.call(&self.inner, arguments)
-                })
-            })
-        });
-        match outcome {
-            Ok(Outcome { value, failed: false }) => Ok(value),
-            Ok(Outcome { value, .. }) => Err(PyErr::from_value(result_error(py)?.call1((value,))?)),
-            Err(error) => Err(raise(py, self.located(error))),
+        if let Some(number) = self.call_scalars(py, &arguments)? {
+            return Ok(number);
         }
+        let Outcome { value, failed } = self.call(py, arguments)?;
+        if failed {
+            return Err(PyErr::from_value(result_error(py)?.call1((value,))?));
+        }
+        Ok(value)
     }
 
     /// The name in WIT.
@@ -233,6 +284,41 @@ fn call_question(py: Python<'_>) -> PyResult<Option<Question>> {
 }
 
 impl Function {
+    /// Calls a function of numbers: they cross before and after, so that the GIL is released once and not three times.
+    fn call_scalars(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyAny>>> {
+        let made = self.inner.scalars(arguments.as_any()).map_err(|error| raise(py, self.located(error)))?;
+        let Some((scalars, result)) = made else { return Ok(None) };
+        let question = call_question(py)?;
+        let work = || {
+            self.cell.with(|instance| {
+                instance.sandbox.watch().question = question;
+                instance.call_scalars(&self.inner, scalars)
+            })
+        };
+        let bits = py.detach(|| guarded(work));
+        let bits = bits.map_err(|error| raise(py, self.located(error)))?;
+        match (result, bits) {
+            (Some(scalar), Some(bits)) => {
+                let value = scalar_value::<Python3>(py, scalar, bits).map_err(|error| raise(py, error))?;
+                Ok(Some(value.unbind()))
+            }
+            _ => Ok(Some(py.None())),
+        }
+    }
+
+    /// Calls it without the GIL.
+    fn call(&self, py: Python<'_>, arguments: Bound<'_, PyTuple>) -> PyResult<Outcome<Python3, 1>> {
+        let question = call_question(py)?;
+        let arguments = arguments.into_any().unbind();
+        let work = || {
+            self.cell.with(|instance| {
+                instance.sandbox.watch().question = question;
+                instance.call(&self.inner, arguments)
+            })
+        };
+        py.detach(|| guarded(work)).map_err(|error| raise(py, self.located(error)))
+    }
+
     /// Puts arguments in the order of the parameters.
     fn arguments<'py>(
         &self,

@@ -154,6 +154,13 @@ impl Port for Python3 {
         items.ok_or_else(|| wrong(expected, value))?.collect::<PyResult<_>>().map_err(carry)
     }
 
+    fn item<'t: 't>(value: &Any<'t>, index: usize) -> Result<Any<'t>> {
+        match value.cast::<PyTuple>() {
+            Ok(tuple) => tuple.get_item(index).map_err(carry),
+            Err(_) => value.get_item(index).map_err(carry),
+        }
+    }
+
     fn entries<'t: 't>(value: &Any<'t>) -> Result<Vec<(Any<'t>, Any<'t>)>> {
         if let Ok(dict) = value.cast::<PyDict>() {
             return Ok(dict.iter().collect());

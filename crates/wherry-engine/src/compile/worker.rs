@@ -40,6 +40,7 @@ impl Request {
             stack: DEFAULT_STACK,
             target: self.target.clone(),
             coredump: false,
+            pooled: false,
         })
     }
 }

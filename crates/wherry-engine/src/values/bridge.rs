@@ -9,7 +9,7 @@
 
 use super::lift::{From, Lifting, Slots as LiftSlots};
 use super::lower::{Lowering, Slots as LowerSlots};
-use super::{Context, Node, Port, Shape};
+use super::{Context, Node, Port, Scalar, Shape};
 use crate::error::{Error, Kind};
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
@@ -348,5 +348,114 @@ unsafe impl<P: Port, const N: usize> Lower for Returned<P, N> {
         offset: usize,
     ) -> wasmtime::Result<()> {
         self.lower(cx, ty, |lowering, node, value| lowering.store(node, value, offset))
+    }
+}
+
+/// The arguments of a call whose parameters are all numbers, turned to bits before the call: no value is touched inside.
+#[derive(Debug, Clone, Copy)]
+pub struct Scalars {
+    bits: [u64; MAX_FLAT],
+    count: usize,
+}
+
+/// The result of such a call: the bits of one number, or none.
+#[derive(Debug, Clone, Copy)]
+pub struct ScalarResult<const N: usize>(pub [u64; N]);
+
+impl<P: Port> Signature<P> {
+    /// The one number that a function returns, or that it returns nothing; `None` for all else, and before the first call.
+    #[must_use]
+    pub fn scalar_result(&self) -> Option<Option<Scalar>> {
+        let Shape::Tuple(fields) = &self.results.get()?.shape else { return None };
+        match fields.first().map(|field| &field.node.shape) {
+            None => Some(None),
+            Some(Shape::Scalar(scalar)) => Some(Some(*scalar)),
+            Some(_) => None,
+        }
+    }
+
+    /// Arguments as bits, where every parameter is a number; `None` for all else, and before the first call.
+    ///
+    /// # Errors
+    /// [`Kind::Value`] when an argument does not fit.
+    pub fn scalars(&self, arguments: &P::Ref<'_>) -> super::Result<Option<Scalars>> {
+        let Some(Shape::Tuple(fields)) = self.params.get().map(|node| &node.shape) else { return Ok(None) };
+        let all = |field: &super::shape::Field<P>| matches!(field.node.shape, Shape::Scalar(_));
+        if fields.len() > MAX_FLAT || !fields.iter().all(all) {
+            return Ok(None);
+        }
+        let mut scalars = Scalars { bits: [0; MAX_FLAT], count: fields.len() };
+        for (index, field) in fields.iter().enumerate() {
+            let Shape::Scalar(scalar) = field.node.shape else { return Ok(None) };
+            let item = P::item(arguments, index)?;
+            scalars.bits[index] =
+                P::scalar(&item, scalar).map_err(|error| error.in_path(&format!("[{index}]")))?;
+        }
+        Ok(Some(scalars))
+    }
+}
+
+// SAFETY: as many slots as the function has parameters are filled, each with its bits.
+unsafe impl ComponentType for Scalars {
+    type Lower = [ValRaw; MAX_FLAT];
+    const ABI: CanonicalAbiInfo = flat_abi(MAX_FLAT);
+
+    fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+// SAFETY: as above.
+unsafe impl ComponentNamedList for Scalars {}
+
+// SAFETY: as above.
+unsafe impl Lower for Scalars {
+    fn linear_lower_to_flat<T>(
+        &self,
+        _: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        dst: &mut MaybeUninit<[ValRaw; MAX_FLAT]>,
+    ) -> wasmtime::Result<()> {
+        for (slot, bits) in slots(dst).iter_mut().zip(&self.bits[..self.count]) {
+            slot.write(ValRaw::u64(*bits));
+        }
+        Ok(())
+    }
+
+    fn linear_lower_to_memory<T>(
+        &self,
+        _: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        _: usize,
+    ) -> wasmtime::Result<()> {
+        Err(Error::new(Kind::Internal, "numbers were to be passed through memory").into())
+    }
+}
+
+// SAFETY: as many slots are read as the function has results, 0 or 1.
+unsafe impl<const N: usize> ComponentType for ScalarResult<N> {
+    type Lower = [ValRaw; N];
+    const ABI: CanonicalAbiInfo = flat_abi(N);
+
+    fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<const N: usize> ComponentNamedList for ScalarResult<N> {}
+
+// SAFETY: as above.
+unsafe impl<const N: usize> Lift for ScalarResult<N> {
+    fn linear_lift_from_flat(
+        _: &mut LiftContext<'_>,
+        _: InterfaceType,
+        src: &[ValRaw; N],
+    ) -> wasmtime::Result<Self> {
+        Ok(Self(src.map(|slot| slot.get_u64())))
+    }
+
+    fn linear_lift_from_memory(_: &mut LiftContext<'_>, _: InterfaceType, _: &[u8]) -> wasmtime::Result<Self> {
+        Err(Error::new(Kind::Internal, "a number came back through memory").into())
     }
 }

@@ -373,8 +373,11 @@ fn little_endian(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(wide)
 }
 
-/// A scalar after the checks and wraps of the canonical ABI: only a `char` can be wrong.
-fn scalar_value<P: Port>(token: P::Token<'_>, scalar: Scalar, bits: u64) -> Result<P::Ref<'_>> {
+/// A scalar after the checks and wraps of the canonical ABI.
+///
+/// # Errors
+/// [`Kind::Trap`] for a `char` that is none; nothing else can be wrong.
+pub fn scalar_value<P: Port>(token: P::Token<'_>, scalar: Scalar, bits: u64) -> Result<P::Ref<'_>> {
     let bits = match scalar {
         Scalar::Bool => u64::from(bits & 0xffff_ffff != 0),
         Scalar::U8 | Scalar::S8 => bits & 0xff,

@@ -91,6 +91,15 @@ pub trait Port: Sized + Send + Sync + 'static {
     /// # Errors
     /// [`Kind::Value`] when it is not one; `expected` is its WIT form.
     fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Vec<Self::Ref<'t>>>;
+    /// One element of a sequence that has it, such as the tuple of arguments.
+    ///
+    /// # Errors
+    /// As [`Port::sequence`].
+    fn item<'t>(value: &Self::Ref<'t>, index: usize) -> Result<Self::Ref<'t>> {
+        let items = Self::sequence(value, "tuple")?;
+        let missing = || Error::new(Kind::Value, format!("there is no argument {index}"));
+        items.into_iter().nth(index).ok_or_else(missing)
+    }
     /// The entries of a mapping.
     ///
     /// # Errors

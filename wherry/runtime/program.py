@@ -1,0 +1,294 @@
+"""Running commands: the shape and habits of :mod:`subprocess`, with a guest in place of a process.
+
+:func:`run` waits for the end; :class:`Running` is a guest that runs meanwhile, whose output can be read line by line.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import IO, TYPE_CHECKING, Any
+
+from wherry import _native
+from wherry.errors import GuestExit, NoSuchExportError, UsageError
+from wherry.runtime.component import Component, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import TracebackType
+
+    from wherry._native import Limits, Policy
+
+    Path = str | os.PathLike[str]
+    Dirs = Iterable[Path | tuple[Path, str] | tuple[Path, str, str]]
+    Input = bytes | bytearray | memoryview | IO[bytes] | int | None
+    Output = IO[bytes] | int | None
+    Streams = tuple[bytes | int | None, int | str, int | str]
+
+__all__ = ["Command", "Completed", "Running", "prepare", "run", "start"]
+
+
+class Completed:
+    """A command that ended by itself: its exit code, and what was captured."""
+
+    __slots__ = ("args", "returncode", "stderr", "stdout")
+
+    def __init__(self, args: tuple[str, ...], returncode: int, stdout: bytes | None, stderr: bytes | None) -> None:
+        self.args = args
+        self.returncode = returncode
+        self.stdout = stdout
+        self.stderr = stderr
+
+    def check_returncode(self) -> None:
+        """Raise :class:`~wherry.errors.GuestExit` if the exit code is not zero."""
+        if self.returncode:
+            raise _exit(self)
+
+    def __repr__(self) -> str:
+        return f"Completed(args={self.args!r}, returncode={self.returncode})"
+
+
+def run(  # noqa: PLR0913 - the parameters of subprocess.run, by the same names
+    program: Path | bytes | Component,
+    *args: str,
+    stdin: Input = None,
+    stdout: Output = None,
+    stderr: Output = None,
+    capture: bool = False,
+    check: bool = False,
+    env: Mapping[str, str] | Iterable[str] | None = None,
+    dirs: Dirs | None = None,
+    workdir: str | None = None,
+    timeout: float | str | None = None,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+) -> Completed:
+    """Run a command and wait for its end.
+
+    ``program`` is a path, bytes or a loaded component. ``stdin`` is empty unless given as bytes, an open file or a
+    descriptor; ``stdout`` and ``stderr`` are those of this process unless given, and with ``capture`` they come back as
+    bytes. ``env`` and ``dirs`` are grants as in :class:`wherry.Policy`, ``timeout`` is in seconds (30 unless given).
+    With ``check`` an exit code other than zero raises :class:`~wherry.errors.GuestExit`.
+
+    Raises what loading raises, :class:`~wherry.errors.Trap` when the guest breaks, and a
+    :class:`~wherry.errors.LimitError` when a limit strikes.
+    """
+    command, streams = prepare(
+        program,
+        args,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        capture=capture,
+        env=env,
+        dirs=dirs,
+        workdir=workdir,
+        timeout=timeout,
+        policy=policy,
+        limits=limits,
+    )
+    completed = command.run(*streams)
+    if check:
+        completed.check_returncode()
+    return completed
+
+
+def prepare(  # noqa: PLR0913 - as run
+    program: Path | bytes | Component,
+    args: tuple[str, ...],
+    *,
+    stdin: Input = None,
+    stdout: Output = None,
+    stderr: Output = None,
+    capture: bool = False,
+    env: Mapping[str, str] | Iterable[str] | None = None,
+    dirs: Dirs | None = None,
+    workdir: str | None = None,
+    timeout: float | str | None = None,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+) -> tuple[Command, Streams]:
+    """What :func:`run` does before anything runs: read the arguments, load the program."""
+    if capture and (stdout is not None or stderr is not None):
+        raise UsageError("`capture` and `stdout` or `stderr` exclude each other", hint="leave one of them out")
+    command = Command(program, args, _granted(policy, env, dirs, workdir), _limited(limits, timeout))
+    if capture:
+        return command, (_input(stdin), "capture", "capture")
+    return command, (_input(stdin), _output(stdout), _output(stderr))
+
+
+def start(  # noqa: PLR0913 - as run
+    program: Path | bytes | Component,
+    *args: str,
+    stdin: Input = None,
+    stderr: Output = None,
+    env: Mapping[str, str] | Iterable[str] | None = None,
+    dirs: Dirs | None = None,
+    workdir: str | None = None,
+    timeout: float | str | None = None,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+) -> Running:
+    """Start a command and return while it runs; iterate over the result for the lines that it writes.
+
+    The arguments are those of :func:`run`. The guest waits when its output is not read.
+    """
+    command = Command(program, args, _granted(policy, env, dirs, workdir), _limited(limits, timeout))
+    return Running(command, _input(stdin), _output(stderr))
+
+
+class Running:
+    """A command that runs in a thread of its own, with its standard output as a pipe.
+
+    A context manager: leaving it ends the guest if it still runs.
+    """
+
+    def __init__(self, command: Command, stdin: bytes | int | str | None, stderr: int | str | None) -> None:
+        reading, writing = os.pipe()
+        self.stdout: IO[bytes] = os.fdopen(reading, "rb")
+        self._command = command
+        self._completed: Completed | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(
+            target=self._work, args=(stdin, writing, stderr), name="wherry-guest", daemon=True
+        )
+        self._thread.start()
+
+    def _work(self, stdin: bytes | int | str | None, writing: int, stderr: int | str | None) -> None:
+        try:
+            self._completed = self._command.run(stdin, writing, stderr)
+        except BaseException as error:  # noqa: BLE001 - raised again by wait(), in the thread that asks
+            self._error = error
+        finally:
+            os.close(writing)
+
+    def __iter__(self) -> Iterator[bytes]:
+        # Not a generator: one that is left early would close the pipe.
+        return iter(self.stdout)
+
+    def wait(self, timeout: float | None = None) -> Completed:
+        """Wait for the end, at most ``timeout`` seconds (``TimeoutError``). Raises what :func:`run` would have raised."""
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the guest still runs after {timeout} seconds")
+        if self._error is not None:
+            raise self._error
+        if self._completed is None:
+            raise RuntimeError("the guest ended without a result")
+        return self._completed
+
+    def cancel(self) -> None:
+        """End the guest; :meth:`wait` then raises ``InterruptedCallError``."""
+        self._command.cancel()
+
+    def close(self) -> None:
+        """End the guest if it still runs, and give back its pipe and its thread."""
+        self.cancel()
+        self.stdout.close()
+        self._thread.join()
+
+    def __enter__(self) -> Running:  # noqa: PYI034 - as Instance
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Command:
+    """A program with its arguments and grants, to be run once."""
+
+    def __init__(
+        self, program: Path | bytes | Component, args: tuple[str, ...], policy: Policy, limits: Limits
+    ) -> None:
+        self._component = program if isinstance(program, Component) else load(program)
+        self._args = args
+        self._policy = policy
+        self._limits = limits
+        self._cancelled = False
+        self._native: _native.Instance | None = None
+
+    def run(self, stdin: bytes | int | str | None, stdout: int | str | None, stderr: int | str | None) -> Completed:
+        """Run it on this thread."""
+        component = self._component._native  # noqa: SLF001 - one package
+        entry = component.entry_point()
+        name = os.path.basename(self._component.name)  # noqa: PTH119 - pathlib costs 5 ms at start-up
+        streams = _native.Streams([name, *self._args], stdin, stdout, stderr)
+        functions: list[Any] = []
+        if component.imports():
+            raise NoSuchExportError(
+                f"`{self._component.name}` imports functions of its host and cannot be run by itself",
+                hint="give them: `wherry.load(...).instantiate(imports=...)`",
+            )
+        instance = component.instantiate(self._policy, self._limits, streams, functions)
+        self._native = instance
+        if self._cancelled:
+            instance.cancel()
+        code = 0
+        try:
+            code = instance.run(entry)
+        except GuestExit as ended:
+            code = ended.code
+        finally:
+            # A guest that runs on a thread whose reader went away must not outlive it.
+            instance.close()
+        captured = streams.captured()
+        return Completed((name, *self._args), code, *captured)
+
+    def cancel(self) -> None:
+        """End it, now or as soon as it starts."""
+        self._cancelled = True
+        if self._native is not None:
+            self._native.cancel()
+
+
+def _exit(completed: Completed) -> GuestExit:
+    error = GuestExit(f"`{completed.args[0]}` exited with code {completed.returncode}")
+    error.code = completed.returncode
+    error.stdout = completed.stdout
+    error.stderr = completed.stderr
+    return error
+
+
+def _granted(
+    policy: Policy | None, env: Mapping[str, str] | Iterable[str] | None, dirs: Dirs | None, workdir: str | None
+) -> Policy:
+    if policy is None:
+        return _native.Policy(dirs=dirs, env=env, workdir=workdir)
+    if env is not None or dirs is not None or workdir is not None:
+        raise UsageError("`policy` and `env`, `dirs` or `workdir` exclude each other", hint="put them into the policy")
+    return policy
+
+
+def _limited(limits: Limits | None, timeout: float | str | None) -> Limits:
+    if limits is None:
+        return _native.Limits() if timeout is None else _native.Limits(timeout=timeout)
+    if timeout is not None:
+        raise UsageError("`limits` and `timeout` exclude each other", hint="put the timeout into the limits")
+    return limits
+
+
+def _input(stdin: Input) -> bytes | int | None:
+    if stdin is None or isinstance(stdin, int):
+        return stdin
+    if isinstance(stdin, bytes | bytearray | memoryview):
+        return bytes(stdin)
+    try:
+        return stdin.fileno()
+    except (AttributeError, OSError):
+        return stdin.read()
+
+
+def _output(stream: Output) -> int | str:
+    if stream is None:
+        return "inherit"
+    if isinstance(stream, int):
+        return stream
+    stream.flush()
+    try:
+        return stream.fileno()
+    except (AttributeError, OSError):
+        raise UsageError(
+            "the output is not a file with a descriptor", hint="use `capture=True` and write what comes back"
+        ) from None
