@@ -184,6 +184,13 @@ class TestLimits:
         """Exactly as many bytes as the limit says, and not one more."""
         assert len(wherry("run", "--max-output", "100", c_command("flood"), "0").stdout) == 100
 
+    @pytest.mark.parametrize("name", ["command_02", "command_03"])
+    def test_output_of_components(self, wherry: Terminal, name: str) -> None:
+        """The limit strikes in both generations of WASI, whatever the guest makes of the failed write."""
+        typed = wherry("run", "--max-output", "5", python_command(name), "a")
+        assert (typed.code, typed.stdout) == (153, "argum"), typed
+        assert "wrote more than the limit of 5 bytes" in typed.stderr
+
     def test_a_deeper_stack_can_be_given(self, wherry: Terminal) -> None:
         """A recursion that needs more than the usual stack runs with ``--stack``."""
         deep = """
