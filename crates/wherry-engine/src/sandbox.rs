@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exports::{Export, Place, Surface};
 use crate::guest::Guest;
 use crate::limits::Limits;
+use crate::mode::Mode;
 use crate::program::{Code, Program};
 use crate::trap::classify;
 use crate::watch::{Ticking, Watch, drive};
@@ -102,6 +103,7 @@ pub struct Sandbox {
     timeout: Option<Duration>,
     waits: bool,
     concurrent: bool,
+    mode: Mode,
     alive: bool,
     generation: u32,
 }
@@ -136,6 +138,7 @@ impl Sandbox {
             timeout: limits.timeout,
             waits,
             concurrent: key.concurrency,
+            mode: key.mode,
             alive: true,
             generation: fork::generation(),
         })
@@ -262,7 +265,7 @@ impl Sandbox {
             Some(timeout) if self.waits => (Some((Instant::now() + timeout, timeout)), None),
             timeout => (None, timeout),
         };
-        let _ticking = Ticking::start();
+        let _ticking = self.mode.epochs().then(Ticking::start);
         let result = if self.waits {
             let watch = self.store.data().watch.clone();
             drive(&watch, later(&mut self.store, arguments))
