@@ -49,6 +49,10 @@ pub fn run_command(
 }
 
 /// Whether Ctrl-C was pressed; on threads other than the main one Python never says so.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method's path is not general in its lifetime"
+)]
 fn hear() -> Result<()> {
     Python::attach(|py| py.check_signals()).map_err(carry)
 }
