@@ -41,9 +41,28 @@ impl Guest {
     /// # Errors
     /// [`Kind::Grant`] when a folder cannot be opened.
     pub fn new(policy: &Policy, limits: &Limits, arguments: &[String], stdio: Stdio) -> Result<Self> {
+        Self::build(WasiCtxBuilder::new(), policy, limits, arguments, stdio)
+    }
+
+    /// The same in a process that ends with it: it may hold its thread up, so that reading a file takes no detour over
+    /// another thread. No time limit ends it while the kernel holds it.
+    ///
+    /// # Errors
+    /// As [`Guest::new`].
+    pub fn alone(policy: &Policy, limits: &Limits, arguments: &[String], stdio: Stdio) -> Result<Self> {
         let mut builder = WasiCtxBuilder::new();
-        // A guest has a thread of its own, which may block: no detour over a pool of threads for each read.
-        builder.allow_blocking_current_thread(true).args(arguments).envs(&policy.env);
+        builder.allow_blocking_current_thread(true);
+        Self::build(builder, policy, limits, arguments, stdio)
+    }
+
+    fn build(
+        mut builder: WasiCtxBuilder,
+        policy: &Policy,
+        limits: &Limits,
+        arguments: &[String],
+        stdio: Stdio,
+    ) -> Result<Self> {
+        builder.args(arguments).envs(&policy.env);
         if let Some(folder) = &policy.workdir {
             builder.initial_cwd(folder).env("PWD", folder);
         }

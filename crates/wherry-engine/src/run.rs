@@ -165,7 +165,7 @@ fn guest(program: &Program, invocation: &Invocation) -> Result<Guest> {
         .to_string_lossy()
         .into_owned();
     let arguments: Vec<String> = std::iter::once(name).chain(args.iter().cloned()).collect();
-    let mut guest = Guest::new(policy, limits, &arguments, Stdio::inherit())?;
+    let mut guest = Guest::alone(policy, limits, &arguments, Stdio::inherit())?;
     guest.sampler = options
         .profile
         .as_deref()

@@ -117,6 +117,7 @@ fn bound(_command: &mut Command, _memory: Option<u64>) {}
 
 /// Sends the request and the binary. A child that died early closes the pipe; its answer says why.
 fn send(job: &Job, mut input: ChildStdin) {
+    block_sigpipe();
     let Ok(mut line) = serde_json::to_vec(&Request::new(job)) else {
         return;
     };
@@ -125,6 +126,22 @@ fn send(job: &Job, mut input: ChildStdin) {
         let _ = input.write_all(&job.bytes);
     }
 }
+
+/// Has writing to a closed pipe fail in this thread, in programs where it would end the process.
+#[cfg(unix)]
+fn block_sigpipe() {
+    // SAFETY: plain calls on a signal set that is initialised before it is used; a null pointer asks for no old mask.
+    unsafe {
+        let mut signals = std::mem::zeroed();
+        libc::sigemptyset(&raw mut signals);
+        libc::sigaddset(&raw mut signals, libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut());
+    }
+}
+
+/// Elsewhere it fails anyway.
+#[cfg(not(unix))]
+fn block_sigpipe() {}
 
 /// The image or the child's own error, or `None` when it died before it could answer.
 fn receive(output: ChildStdout) -> Option<Result<Vec<u8>>> {
@@ -277,6 +294,25 @@ mod tests {
         );
         assert_eq!(error.err().map(|error| error.kind()), Some(Kind::Time));
         assert!(begin.elapsed() < Duration::from_secs(500));
+    }
+
+    #[test]
+    fn a_closed_pipe_does_not_end_this_process() {
+        // More than a pipe holds, so that writing goes on after the child is gone.
+        let job = Job {
+            bytes: vec![0; 1 << 20].into(),
+            ..job("(module)")
+        };
+        // SAFETY: sets the disposition that `wherry run` sets.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let error = super::super::compile(
+            &job,
+            &Patience {
+                child: Some(&shell("exit 3")),
+                ..patient()
+            },
+        );
+        assert_eq!(error.err().map(|error| error.kind()), Some(Kind::Compile));
     }
 
     #[test]

@@ -121,20 +121,30 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     /// # Errors
     /// As [`Lowering::flat`].
     pub fn store(&mut self, node: &Node<P>, value: &P::Ref<'_>, offset: usize) -> Result<()> {
+        let mut image = vec![0; node.size];
+        self.draw(node, value, &mut image)?;
+        self.write(offset, &image)
+    }
+
+    /// Draws the image of a value, as long as its type is. What it points to goes into the guest at once; the image itself is
+    /// written by the caller, in one piece with its neighbours.
+    fn draw(&mut self, node: &Node<P>, value: &P::Ref<'_>, image: &mut [u8]) -> Result<()> {
         match &node.shape {
             Shape::Scalar(_) | Shape::Enum(..) | Shape::Flags(..) | Shape::Own(_) | Shape::Borrow(_) => {
                 let bits = self.number(&node.shape, value)?;
-                self.write(offset, &bits.to_le_bytes()[..node.size])
+                image[..node.size].copy_from_slice(&bits.to_le_bytes()[..node.size]);
+                Ok(())
             }
             Shape::String | Shape::Bytes | Shape::List(_) | Shape::Map(_) => {
                 let (pointer, length) = self.heap(&node.shape, value)?;
                 let pair = (length as u64) << 32 | pointer as u64;
-                self.write(offset, &pair.to_le_bytes())
+                image[..8].copy_from_slice(&pair.to_le_bytes());
+                Ok(())
             }
             Shape::Record(fields, names) => {
                 for (index, field) in fields.iter().enumerate() {
                     let item = P::field(value, names, index)?;
-                    self.store(&field.node, &item, offset + field.offset)
+                    self.draw(&field.node, &item, &mut image[field.offset..])
                         .map_err(at(format_args!(".{}", field.name)))?;
                 }
                 Ok(())
@@ -142,21 +152,22 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
             Shape::Tuple(fields) => {
                 let items = Self::tuple_items(fields, value)?;
                 for (index, (field, item)) in fields.iter().zip(&items).enumerate() {
-                    self.store(&field.node, item, offset + field.offset)
+                    self.draw(&field.node, item, &mut image[field.offset..])
                         .map_err(at(format_args!("[{index}]")))?;
                 }
                 Ok(())
             }
             Shape::Array(element, count) => {
                 let items = Self::array_items(*count, value)?;
-                self.store_all(element, &items, offset)
+                self.draw_all(element, &items, image)
             }
             Shape::Variant(cases, _) | Shape::Option(cases, _) | Shape::Result(cases) => {
                 let (index, payload) = Self::case(&node.shape, value)?;
-                self.write(offset, &(index as u64).to_le_bytes()[..cases.discriminant])?;
+                let discriminant = (index as u64).to_le_bytes();
+                image[..cases.discriminant].copy_from_slice(&discriminant[..cases.discriminant]);
                 match Self::payload(cases, index, payload.as_ref())? {
                     Some((node, payload)) => self
-                        .store(node, payload, offset + cases.payload)
+                        .draw(node, payload, &mut image[cases.payload..])
                         .map_err(at(Self::step(cases, index))),
                     None => Ok(()),
                 }
@@ -189,7 +200,9 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
             Shape::List(element) => {
                 let items = P::sequence(value, "list")?;
                 let pointer = self.allocate(element.align, element.size, items.len())?;
-                self.store_all(element, &items, pointer)?;
+                let mut image = vec![0; element.size * items.len()];
+                self.draw_all(element, &items, &mut image)?;
+                self.write(pointer, &image)?;
                 Ok((pointer, items.len()))
             }
             Shape::Map(pair) => self.map(pair, value),
@@ -200,29 +213,22 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     fn map(&mut self, pair: &Pair<P>, value: &P::Ref<'_>) -> Result<(usize, usize)> {
         let entries = P::entries(value)?;
         let pointer = self.allocate(pair.align, pair.size, entries.len())?;
-        for (index, (key, value)) in entries.iter().enumerate() {
-            let offset = pointer + index * pair.size;
-            self.store(&pair.key, key, offset).map_err(at(format_args!(" key {index}")))?;
-            self.store(&pair.value, value, offset + pair.value_offset)
+        let mut image = vec![0; pair.size * entries.len()];
+        for (index, ((key, value), image)) in entries.iter().zip(image.chunks_exact_mut(pair.size.max(1))).enumerate() {
+            self.draw(&pair.key, key, image).map_err(at(format_args!(" key {index}")))?;
+            self.draw(&pair.value, value, &mut image[pair.value_offset..])
                 .map_err(at(format_args!(" value {index}")))?;
         }
+        self.write(pointer, &image)?;
         Ok((pointer, entries.len()))
     }
 
-    /// Stores elements side by side. Scalars are gathered first, so that memory is looked up once.
-    fn store_all(&mut self, element: &Node<P>, items: &[P::Ref<'_>], offset: usize) -> Result<()> {
-        let Shape::Scalar(scalar) = element.shape else {
-            return items.iter().enumerate().try_for_each(|(index, item)| {
-                self.store(element, item, offset + index * element.size)
-                    .map_err(at(format_args!("[{index}]")))
-            });
-        };
-        let mut bytes = Vec::with_capacity(items.len() * element.size);
-        for (index, item) in items.iter().enumerate() {
-            let bits = P::scalar(item, scalar).map_err(at(format_args!("[{index}]")))?;
-            bytes.extend_from_slice(&bits.to_le_bytes()[..element.size]);
+    /// Draws elements side by side.
+    fn draw_all(&mut self, element: &Node<P>, items: &[P::Ref<'_>], image: &mut [u8]) -> Result<()> {
+        for (index, (item, image)) in items.iter().zip(image.chunks_exact_mut(element.size.max(1))).enumerate() {
+            self.draw(element, item, image).map_err(at(format_args!("[{index}]")))?;
         }
-        self.write(offset, &bytes)
+        Ok(())
     }
 
     /// Strings go through the engine, which knows the three encodings that a guest may ask for.
