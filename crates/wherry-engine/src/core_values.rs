@@ -17,7 +17,10 @@ pub fn call<P: Port>(sandbox: &mut Sandbox, function: Func, arguments: &P::Owned
         (lower::<P>(&ty, arguments)?, empty),
         |store, (arguments, mut results)| function.call(store, &arguments, &mut results).map(|()| results),
         async |store, (arguments, mut results)| {
-            function.call_async(store, &arguments, &mut results).await.map(|()| results)
+            function
+                .call_async(store, &arguments, &mut results)
+                .await
+                .map(|()| results)
         },
     )?;
     lift::<P>(&results)
@@ -37,7 +40,9 @@ fn lower<P: Port>(ty: &FuncType, arguments: &P::Owned) -> Result<Vec<Val>> {
             ));
         }
         let pairs = ty.params().zip(&items).enumerate();
-        pairs.map(|(index, (ty, item))| value::<P>(&ty, item).map_err(|e| e.in_path(&format!("[{index}]")))).collect()
+        pairs
+            .map(|(index, (ty, item))| value::<P>(&ty, item).map_err(|e| e.in_path(&format!("[{index}]"))))
+            .collect()
     })
 }
 
@@ -47,7 +52,11 @@ fn value<P: Port>(ty: &ValType, item: &P::Ref<'_>) -> Result<Val> {
     Ok(match ty {
         ValType::I32 => {
             let bits = bits(Scalar::S32).or_else(|_| bits(Scalar::U32))?;
-            Val::I32(u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0).cast_signed())
+            Val::I32(
+                u32::try_from(bits & u64::from(u32::MAX))
+                    .unwrap_or(0)
+                    .cast_signed(),
+            )
         }
         ValType::I64 => Val::I64(bits(Scalar::S64).or_else(|_| bits(Scalar::U64))?.cast_signed()),
         ValType::F32 => Val::F32(u32::try_from(bits(Scalar::F32)?).unwrap_or(0)),
@@ -77,10 +86,16 @@ fn lift<P: Port>(results: &[Val]) -> Result<Outcome<P, 1>> {
             1 => values.next().unwrap_or_else(|| Ok(P::nothing(token)))?,
             _ => P::from_tuple(token, values.collect::<Result<_>>()?)?,
         };
-        Ok(Outcome { value: P::own(value), failed: false })
+        Ok(Outcome {
+            value: P::own(value),
+            failed: false,
+        })
     })
 }
 
 fn unsupported(what: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Unsupported, format!("values of core type `{what}` do not cross between host and guest"))
+    Error::new(
+        Kind::Unsupported,
+        format!("values of core type `{what}` do not cross between host and guest"),
+    )
 }

@@ -147,7 +147,11 @@ impl Error {
 
     /// A failed operation of the host on `subject`, such as a path.
     pub fn io(subject: impl fmt::Display, error: &std::io::Error) -> Self {
-        let kind = if error.kind() == std::io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Io };
+        let kind = if error.kind() == std::io::ErrorKind::NotFound {
+            Kind::NotFound
+        } else {
+            Kind::Io
+        };
         Self::new(kind, format!("`{subject}`: {}", describe_io(error)))
     }
 

@@ -6,8 +6,8 @@
 use crate::program::{Code, Program};
 use crate::values::bridge::MAX_FLAT;
 use crate::wasi;
-use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::ComponentExportIndex;
+use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::{Engine, ExternType};
 
 /// The functions of a program, both ways.
@@ -93,7 +93,10 @@ impl Surface {
                 surface
             }
             Code::Module(module) => Self {
-                exports: module.exports().filter_map(|export| core_export(export.name(), &export.ty())).collect(),
+                exports: module
+                    .exports()
+                    .filter_map(|export| core_export(export.name(), &export.ty()))
+                    .collect(),
                 waits: module.imports().next().is_some(),
                 ..Self::default()
             },
@@ -121,7 +124,8 @@ impl Surface {
                 params: function.params().map(|(name, _)| name.to_owned()).collect(),
                 fallible: fallible(function),
                 asynchronous: function.async_(),
-                flat_params: sum(function.params().map(|(_, ty)| flat_count(&ty))).filter(|&flat| flat <= MAX_FLAT),
+                flat_params: sum(function.params().map(|(_, ty)| flat_count(&ty)))
+                    .filter(|&flat| flat <= MAX_FLAT),
                 flat_results: match sum(function.results().map(|ty| flat_count(&ty))) {
                     Some(flat @ (0 | 1)) => flat,
                     _ => 0,
@@ -151,15 +155,19 @@ impl Surface {
                 }
             }
             ComponentItem::ComponentInstance(instance) => {
-                let Some(outer) = component.get_export_index(None, name) else { return };
+                let Some(outer) = component.get_export_index(None, name) else {
+                    return;
+                };
                 for (inner, item) in instance.exports(&program.engine) {
                     let place = component.get_export_index(Some(&outer), inner);
                     match (&item.ty, place) {
                         (ComponentItem::ComponentFunc(function), Some(place)) => {
-                            self.exports.push(component_export(Some(name), inner, function, place));
+                            self.exports
+                                .push(component_export(Some(name), inner, function, place));
                         }
                         (ComponentItem::Resource(_), Some(place)) => {
-                            self.own_resources.push((Some(name.to_owned()), inner.to_owned(), place));
+                            self.own_resources
+                                .push((Some(name.to_owned()), inner.to_owned(), place));
                         }
                         _ => {}
                     }
@@ -182,7 +190,8 @@ fn component_export(
         params: function.params().map(|(name, _)| name.to_owned()).collect(),
         returns: function.results().len() > 0,
         fallible: fallible(function),
-        takes_record: function.params().len() == 1 && matches!(function.params().next(), Some((_, Type::Record(_)))),
+        takes_record: function.params().len() == 1
+            && matches!(function.params().next(), Some((_, Type::Record(_)))),
         asynchronous: function.async_(),
         flat_results: sum(function.results().map(|ty| flat_count(&ty))),
         place: Place::Component(place),
@@ -190,11 +199,15 @@ fn component_export(
 }
 
 fn core_export(name: &str, ty: &ExternType) -> Option<Export> {
-    let ExternType::Func(function) = ty else { return None };
+    let ExternType::Func(function) = ty else {
+        return None;
+    };
     Some(Export {
         interface: None,
         name: name.to_owned(),
-        params: (0..function.params().len()).map(|index| format!("p{index}")).collect(),
+        params: (0..function.params().len())
+            .map(|index| format!("p{index}"))
+            .collect(),
         returns: function.results().len() > 0,
         fallible: false,
         takes_record: false,
@@ -215,7 +228,10 @@ fn sum(counts: impl Iterator<Item = Option<usize>>) -> Option<usize> {
 /// How many core values a type is, as `flatten_type` of the canonical ABI counts; `None` past any use.
 fn flat_count(ty: &Type) -> Option<usize> {
     let variant = |payloads: &mut dyn Iterator<Item = Option<Type>>| {
-        let longest = payloads.flatten().map(|ty| flat_count(&ty)).try_fold(0, |most, count| Some(most.max(count?)));
+        let longest = payloads
+            .flatten()
+            .map(|ty| flat_count(&ty))
+            .try_fold(0, |most, count| Some(most.max(count?)));
         longest.and_then(|count| count.checked_add(1))
     };
     match ty {

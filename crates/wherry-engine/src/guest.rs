@@ -68,11 +68,20 @@ impl Guest {
         }
         // WASI 0.1 has no current folder; its C library looks relative paths up in a folder that is called `.`.
         for dir in policy.dirs.iter().chain(policy.current_dir()?.as_ref()) {
-            let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
-            builder.preopened_dir(&dir.host, &dir.guest, permissions).map_err(|error| {
-                Error::new(Kind::Grant, format!("`{}` cannot be granted: {error}", dir.host.display()))
+            let permissions = if dir.read_only {
+                FsPerms::ReadOnly
+            } else {
+                FsPerms::ReadWrite
+            };
+            builder
+                .preopened_dir(&dir.host, &dir.guest, permissions)
+                .map_err(|error| {
+                    Error::new(
+                        Kind::Grant,
+                        format!("`{}` cannot be granted: {error}", dir.host.display()),
+                    )
                     .with_hint("grant a folder that exists and that you may read")
-            })?;
+                })?;
         }
         let room = stdio.attach(&mut builder, limits);
         let mut wasi = builder.build_p1();
@@ -80,7 +89,10 @@ impl Guest {
         Ok(Self {
             wasi,
             meter: Meter::new(limits),
-            watch: Watch { room, ..Watch::default() },
+            watch: Watch {
+                room,
+                ..Watch::default()
+            },
             host: None,
             sampler: None,
             coredump: None,
@@ -99,7 +111,11 @@ impl WasiView for Guest {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         let table: &mut ResourceTable = self.wasi.ctx().table;
-        WasiHttpCtxView { hooks: &mut self.requests, table, ctx: &mut self.http }
+        WasiHttpCtxView {
+            hooks: &mut self.requests,
+            table,
+            ctx: &mut self.http,
+        }
     }
 }
 
@@ -122,7 +138,12 @@ impl Meter {
             .tables(limits.tables as usize)
             .memories(limits.instances as usize)
             .build();
-        Self { limit: usize::try_from(limits.memory).unwrap_or(usize::MAX), used: 0, refused: false, counts }
+        Self {
+            limit: usize::try_from(limits.memory).unwrap_or(usize::MAX),
+            used: 0,
+            refused: false,
+            counts,
+        }
     }
 
     /// Whether the guest was refused memory that it asked for.
@@ -158,7 +179,12 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         // Past its own maximum a memory cannot grow, whatever the limit is.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
@@ -166,7 +192,12 @@ impl ResourceLimiter for Meter {
         Ok(self.grow(desired - current))
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }

@@ -19,10 +19,14 @@ use wasmtime::{Module, StoreContextMut};
 /// # Errors
 /// [`Kind::Unsupported`] for an asynchronous function, [`Kind::Link`] when the engine refuses a name.
 pub fn define<P: Port>(linker: &mut Linker<Guest>, surface: &Surface) -> Result<()> {
-    let refused = |error: wasmtime::Error| Error::new(Kind::Link, format!("an import cannot be defined: {error:#}"));
+    let refused =
+        |error: wasmtime::Error| Error::new(Kind::Link, format!("an import cannot be defined: {error:#}"));
     let mut interfaces: BTreeMap<Option<&str>, Vec<(usize, &Import)>> = BTreeMap::new();
     for (index, import) in surface.imports.iter().enumerate() {
-        interfaces.entry(import.interface.as_deref()).or_default().push((index, import));
+        interfaces
+            .entry(import.interface.as_deref())
+            .or_default()
+            .push((index, import));
     }
     for (interface, _) in &surface.resources {
         interfaces.entry(interface.as_deref()).or_default();
@@ -35,14 +39,19 @@ pub fn define<P: Port>(linker: &mut Linker<Guest>, surface: &Surface) -> Result<
         };
         for (index, (of, name)) in (0_u32..).zip(&surface.resources) {
             if of.as_deref() == interface {
-                place.resource(name, host_resource(index), release::<P>).map_err(refused)?;
+                place
+                    .resource(name, host_resource(index), release::<P>)
+                    .map_err(refused)?;
             }
         }
         for (index, import) in imports {
             if import.asynchronous {
                 return Err(Error::new(
                     Kind::Unsupported,
-                    format!("the import `{}` is `async`, which host functions cannot be yet", import.name),
+                    format!(
+                        "the import `{}` is `async`, which host functions cannot be yet",
+                        import.name
+                    ),
                 ));
             }
             function::<P>(&mut place, index, import).map_err(refused)?;
@@ -58,12 +67,20 @@ fn release<P: Port>(store: StoreContextMut<'_, Guest>, handle: u32) -> wasmtime:
 }
 
 fn host<P: Port>(store: &StoreContextMut<'_, Guest>) -> wasmtime::Result<Arc<Host<P>>> {
-    let host = store.data().host.clone().and_then(|host| host.downcast::<Host<P>>().ok());
+    let host = store
+        .data()
+        .host
+        .clone()
+        .and_then(|host| host.downcast::<Host<P>>().ok());
     host.ok_or_else(|| Error::new(Kind::Internal, "an instance without host functions").into())
 }
 
 /// Defines one function. The engine wants the number of flat values at compile time; each number has its own copy.
-fn function<P: Port>(place: &mut LinkerInstance<'_, Guest>, index: usize, import: &Import) -> wasmtime::Result<()> {
+fn function<P: Port>(
+    place: &mut LinkerInstance<'_, Guest>,
+    index: usize,
+    import: &Import,
+) -> wasmtime::Result<()> {
     macro_rules! by_count {
         ($($count:literal)*) => {
             match (import.flat_params.unwrap_or(0), import.flat_results) {
@@ -87,13 +104,18 @@ fn typed<P: Port, const PARAMS: usize, const RESULTS: usize>(
     let name: Arc<str> = import.name.as_str().into();
     place.func_wrap(
         &import.name,
-        move |store: StoreContextMut<'_, Guest>, arguments: Lifted<P, PARAMS>| -> wasmtime::Result<Returned<P, RESULTS>> {
+        move |store: StoreContextMut<'_, Guest>,
+              arguments: Lifted<P, PARAMS>|
+              -> wasmtime::Result<Returned<P, RESULTS>> {
             let host = host::<P>(&store)?;
             let function = host
                 .functions
                 .get(index)
                 .ok_or_else(|| Error::new(Kind::Internal, "an import without a host function"))?;
-            Ok(Returned(P::invoke(function, arguments.0, fallible)?, Arc::clone(&name)))
+            Ok(Returned(
+                P::invoke(function, arguments.0, fallible)?,
+                Arc::clone(&name),
+            ))
         },
     )
 }
@@ -111,6 +133,15 @@ pub fn refuse_unknown(program: &Program, module: &Module) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(Error::new(Kind::Link, format!("`{}` imports what nothing provides: {}", program.name, unknown.join(", ")))
-        .with_hint("core modules get WASI and nothing else; build it as a component to give it functions of your own"))
+    Err(Error::new(
+        Kind::Link,
+        format!(
+            "`{}` imports what nothing provides: {}",
+            program.name,
+            unknown.join(", ")
+        ),
+    )
+    .with_hint(
+        "core modules get WASI and nothing else; build it as a component to give it functions of your own",
+    ))
 }

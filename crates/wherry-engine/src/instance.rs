@@ -39,7 +39,10 @@ impl<P: Port> Template<P> {
     pub fn new(program: Program, names: TypeNames) -> Result<Self> {
         let linked = Linked::new(program, hosting::define::<P>)?;
         let resources = u32::try_from(linked.surface.resources.len()).unwrap_or(u32::MAX);
-        Ok(Self { linked, types: Arc::new(Types::new(names, resources)) })
+        Ok(Self {
+            linked,
+            types: Arc::new(Types::new(names, resources)),
+        })
     }
 
     /// What has to be provided for each instance.
@@ -52,7 +55,12 @@ impl<P: Port> Template<P> {
     ///
     /// # Errors
     /// As [`Sandbox::start`].
-    pub fn instantiate(&self, mut guest: Guest, limits: &Limits, host: impl Into<Arc<Host<P>>>) -> Result<Instance<P>> {
+    pub fn instantiate(
+        &self,
+        mut guest: Guest,
+        limits: &Limits,
+        host: impl Into<Arc<Host<P>>>,
+    ) -> Result<Instance<P>> {
         let host: Arc<Host<P>> = host.into();
         let context = Arc::clone(&host.context);
         guest.host = Some(host);
@@ -84,9 +92,16 @@ impl<P: Port> Function<P> {
     /// # Errors
     /// [`Kind::Value`] when an argument does not fit.
     pub fn scalars(&self, arguments: &P::Ref<'_>) -> Result<Option<(Scalars, Option<Scalar>)>> {
-        let (None, Callee::Component(_)) = (self.asynchronous, self.callee) else { return Ok(None) };
-        let Some(result) = self.signature.scalar_result() else { return Ok(None) };
-        Ok(self.signature.scalars(arguments)?.map(|scalars| (scalars, result)))
+        let (None, Callee::Component(_)) = (self.asynchronous, self.callee) else {
+            return Ok(None);
+        };
+        let Some(result) = self.signature.scalar_result() else {
+            return Ok(None);
+        };
+        Ok(self
+            .signature
+            .scalars(arguments)?
+            .map(|scalars| (scalars, result)))
     }
 }
 
@@ -110,10 +125,12 @@ impl<P: Port> Instance<P> {
     /// [`Sandbox::run`].
     pub fn call(&mut self, function: &Function<P>, arguments: P::Owned) -> Result<Outcome<P, 1>> {
         let sandbox = &mut self.sandbox;
-        enter(&self.context, &function.signature, || match (function.callee, function.asynchronous) {
-            (Callee::Component(callee), None) => call_as::<P, 1>(sandbox, callee, arguments),
-            (Callee::Component(callee), Some(flat)) => call_async(sandbox, callee, arguments, flat),
-            (Callee::Module(callee), _) => core_values::call(sandbox, callee, &arguments),
+        enter(&self.context, &function.signature, || {
+            match (function.callee, function.asynchronous) {
+                (Callee::Component(callee), None) => call_as::<P, 1>(sandbox, callee, arguments),
+                (Callee::Component(callee), Some(flat)) => call_async(sandbox, callee, arguments, flat),
+                (Callee::Module(callee), _) => core_values::call(sandbox, callee, &arguments),
+            }
         })
     }
 
@@ -123,7 +140,10 @@ impl<P: Port> Instance<P> {
     /// As [`Instance::call`].
     pub fn call_scalars(&mut self, function: &Function<P>, arguments: Scalars) -> Result<Option<u64>> {
         let Callee::Component(callee) = function.callee else {
-            return Err(Error::new(Kind::Internal, "functions of core modules take values"));
+            return Err(Error::new(
+                Kind::Internal,
+                "functions of core modules take values",
+            ));
         };
         let sandbox = &mut self.sandbox;
         enter(&self.context, &function.signature, || {
@@ -136,10 +156,16 @@ impl<P: Port> Instance<P> {
 
     /// The resource types that the program implements, each with its interface and name.
     pub fn resources(&mut self, linked: &Linked) -> Vec<(ResourceType, Option<String>, String)> {
-        let Some((instance, store)) = self.sandbox.component() else { return Vec::new() };
+        let Some((instance, store)) = self.sandbox.component() else {
+            return Vec::new();
+        };
         let own = linked.surface.own_resources.iter();
         own.filter_map(|(interface, name, place)| {
-            Some((instance.get_resource(&mut *store, place)?, interface.clone(), name.clone()))
+            Some((
+                instance.get_resource(&mut *store, place)?,
+                interface.clone(),
+                name.clone(),
+            ))
         })
         .collect()
     }
@@ -177,7 +203,8 @@ fn call_as<P: Port, const RESULTS: usize>(
     arguments: P::Owned,
 ) -> Result<Outcome<P, 1>> {
     // SAFETY: both types follow the run-time type of the function, whatever it is.
-    let typed: TypedFunc<Params<P, MAX_FLAT>, Outcome<P, RESULTS>> = unsafe { TypedFunc::new_unchecked(callee) };
+    let typed: TypedFunc<Params<P, MAX_FLAT>, Outcome<P, RESULTS>> =
+        unsafe { TypedFunc::new_unchecked(callee) };
     let Outcome { value, failed } = sandbox.run(
         Params(arguments),
         |store, arguments| typed.call(store, arguments),

@@ -197,7 +197,10 @@ fn entry(key: &EngineKey) -> Result<&'static Made> {
     }
     ENGINES.get_or_try_insert(key.clone(), || {
         let mut config = config(key)?;
-        let pooled = key.pooled.then(|| Engine::new(config.allocation_strategy(pool()))).and_then(Result::ok);
+        let pooled = key
+            .pooled
+            .then(|| Engine::new(config.allocation_strategy(pool())))
+            .and_then(Result::ok);
         // Where address space is short there is no pool, and everything works without one.
         config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
         let engine = pooled.map_or_else(|| Engine::new(&config), Ok).map_err(|error| {

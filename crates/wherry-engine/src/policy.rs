@@ -148,10 +148,15 @@ impl Policy {
     /// # Errors
     /// [`Kind::Grant`] when it is in none of the folders that were granted, or no folder.
     pub fn current_dir(&self) -> Result<Option<DirGrant>> {
-        let Some(workdir) = &self.workdir else { return Ok(None) };
+        let Some(workdir) = &self.workdir else {
+            return Ok(None);
+        };
         let refused = |why: &str| {
-            Error::new(Kind::Grant, format!("the guest cannot start in `{workdir}`: {why}"))
-                .with_hint("grant the folder with `--dir HOST::GUEST`, and name GUEST or a folder in it")
+            Error::new(
+                Kind::Grant,
+                format!("the guest cannot start in `{workdir}`: {why}"),
+            )
+            .with_hint("grant the folder with `--dir HOST::GUEST`, and name GUEST or a folder in it")
         };
         let within = |dir: &DirGrant| plain(workdir).strip_prefix(plain(&dir.guest)).ok();
         // Of two grants, one inside the other, the guest sees the inner one there.
@@ -159,7 +164,10 @@ impl Policy {
         let Some((dir, rest)) = granted.min_by_key(|(_, rest)| rest.components().count()) else {
             return Err(refused("it is in no folder that was granted"));
         };
-        let real = |path: &Path| path.canonicalize().map_err(|_| refused("there is no such folder"));
+        let real = |path: &Path| {
+            path.canonicalize()
+                .map_err(|_| refused("there is no such folder"))
+        };
         let host = real(&dir.host.join(rest))?;
         // By a link or by `..` it would be a folder that nobody granted.
         if !host.starts_with(real(&dir.host)?) {
@@ -168,7 +176,11 @@ impl Policy {
         if self.dirs.iter().any(|dir| plain(&dir.guest) == Path::new("/")) {
             return Ok(None);
         }
-        Ok(Some(DirGrant { host, guest: ".".to_owned(), read_only: dir.read_only }))
+        Ok(Some(DirGrant {
+            host,
+            guest: ".".to_owned(),
+            read_only: dir.read_only,
+        }))
     }
 
     /// Grants one line of a file of variables.

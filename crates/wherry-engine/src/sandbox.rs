@@ -50,18 +50,30 @@ impl Linked {
             Code::Component(component) => {
                 let mut linker = wasi::component_linker(&program)?;
                 define(&mut linker, &surface)?;
-                Pre::Component(linker.instantiate_pre(component).map_err(|error| unlinked(&program, &error))?)
+                Pre::Component(
+                    linker
+                        .instantiate_pre(component)
+                        .map_err(|error| unlinked(&program, &error))?,
+                )
             }
             Code::Module(module) => {
                 hosting::refuse_unknown(&program, module)?;
                 let linker = wasi::module_linker(&program.engine)?;
-                Pre::Module(linker.instantiate_pre(module).map_err(|error| unlinked(&program, &error))?)
+                Pre::Module(
+                    linker
+                        .instantiate_pre(module)
+                        .map_err(|error| unlinked(&program, &error))?,
+                )
             }
         };
         if program.key.mode.epochs() {
             watch::tick(&program.engine);
         }
-        Ok(Self { program, surface, pre })
+        Ok(Self {
+            program,
+            surface,
+            pre,
+        })
     }
 
     /// A store with its limits armed and nothing in it yet.
@@ -74,7 +86,11 @@ impl Linked {
                 .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_SLICE)));
             metered.map_err(|error| Error::new(Kind::Internal, format!("fuel cannot be set: {error:#}")))?;
         }
-        store.set_hostcall_fuel(usize::try_from(limits.memory).unwrap_or(usize::MAX).max(HOSTCALL_LEAST));
+        store.set_hostcall_fuel(
+            usize::try_from(limits.memory)
+                .unwrap_or(usize::MAX)
+                .max(HOSTCALL_LEAST),
+        );
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |mut store| {
             if let Some(sampler) = store.data().sampler.clone() {
@@ -92,8 +108,11 @@ impl Linked {
 }
 
 fn unlinked(program: &Program, error: &wasmtime::Error) -> Error {
-    Error::new(Kind::Link, format!("`{}` cannot be linked: {error:#}", program.name))
-        .with_hint("`wherry inspect` lists what it imports")
+    Error::new(
+        Kind::Link,
+        format!("`{}` cannot be linked: {error:#}", program.name),
+    )
+    .with_hint("`wherry inspect` lists what it imports")
 }
 
 /// One fresh sandbox.
@@ -151,10 +170,18 @@ impl Sandbox {
     pub fn start(&mut self, linked: &Linked) -> Result<()> {
         let inner = match &linked.pre {
             Pre::Component(pre) => self
-                .run((), |store, ()| pre.instantiate(store), async |store, ()| pre.instantiate_async(store).await)
+                .run(
+                    (),
+                    |store, ()| pre.instantiate(store),
+                    async |store, ()| pre.instantiate_async(store).await,
+                )
                 .map(Inner::Component),
             Pre::Module(pre) => self
-                .run((), |store, ()| pre.instantiate(store), async |store, ()| pre.instantiate_async(store).await)
+                .run(
+                    (),
+                    |store, ()| pre.instantiate(store),
+                    async |store, ()| pre.instantiate_async(store).await,
+                )
                 .map(Inner::Module),
         };
         self.inner = inner.map_err(|error| self.too_large(&linked.program, error))?;
@@ -167,8 +194,11 @@ impl Sandbox {
         if !meter.refused() || !matches!(error.kind(), Kind::Trap | Kind::Memory) {
             return error;
         }
-        let message =
-            format!("`{}` needs more memory at its start than the limit of {} bytes", program.name, meter.limit());
+        let message = format!(
+            "`{}` needs more memory at its start than the limit of {} bytes",
+            program.name,
+            meter.limit()
+        );
         Error::new(Kind::Memory, message).with_hint("raise it with `--memory`, such as `--memory 2GiB`")
     }
 
@@ -182,9 +212,9 @@ impl Sandbox {
             (Inner::Component(instance), Place::Component(place)) => {
                 instance.get_func(&mut self.store, place).map(Callee::Component)
             }
-            (Inner::Module(instance), Place::Module) => {
-                instance.get_func(&mut self.store, &export.name).map(Callee::Module)
-            }
+            (Inner::Module(instance), Place::Module) => instance
+                .get_func(&mut self.store, &export.name)
+                .map(Callee::Module),
             _ => None,
         };
         callee.ok_or_else(|| Error::new(Kind::NoExport, format!("there is no function `{}`", export.name)))
@@ -240,7 +270,9 @@ impl Sandbox {
     pub fn usable(&self) -> Result<()> {
         let hint = "make a new one from the same component: `component.instantiate()`";
         if self.generation != fork::generation() {
-            return Err(Error::new(Kind::Forked, "the instance was made before this process forked").with_hint(hint));
+            return Err(
+                Error::new(Kind::Forked, "the instance was made before this process forked").with_hint(hint),
+            );
         }
         if self.alive {
             return Ok(());
@@ -282,7 +314,8 @@ impl Sandbox {
         };
         // A value that does not fit never reached the guest; after all else it is in no known state. The asynchronous
         // machinery has entered the guest by then.
-        self.alive = matches!(error.kind(), Kind::Value | Kind::Unsupported | Kind::Closed) && !self.concurrent;
+        self.alive =
+            matches!(error.kind(), Kind::Value | Kind::Unsupported | Kind::Closed) && !self.concurrent;
         Err(error)
     }
 }

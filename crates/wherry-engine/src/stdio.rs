@@ -72,7 +72,11 @@ impl Stdio {
     /// The streams of this process.
     #[must_use]
     pub fn inherit() -> Self {
-        Self { input: Input::Inherit, output: Output::Inherit(Standard::Out), error: Output::Inherit(Standard::Err) }
+        Self {
+            input: Input::Inherit,
+            output: Output::Inherit(Standard::Out),
+            error: Output::Inherit(Standard::Err),
+        }
     }
 
     /// Hands the streams to a guest; gives what it may write, where that is limited.
@@ -109,7 +113,10 @@ impl Buffer {
     }
 
     fn append(&self, bytes: &[u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
     }
 }
 
@@ -122,7 +129,11 @@ pub struct Room {
 
 impl Room {
     fn new(limit: u64) -> Self {
-        Self { limit, left: AtomicU64::new(limit), struck: AtomicBool::new(false) }
+        Self {
+            limit,
+            left: AtomicU64::new(limit),
+            struck: AtomicBool::new(false),
+        }
     }
 
     /// Whether all that was written had room. The streams of WASI 0.3 tell a guest that a write failed, and not why: who
@@ -131,7 +142,11 @@ impl Room {
     /// # Errors
     /// [`Kind::Output`] when the limit struck.
     pub fn check(&self) -> crate::Result<()> {
-        if self.struck.load(Ordering::Relaxed) { Err(self.error()) } else { Ok(()) }
+        if self.struck.load(Ordering::Relaxed) {
+            Err(self.error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes room for `wanted` bytes and says how many there was room for.
@@ -139,7 +154,9 @@ impl Room {
         let wanted = wanted as u64;
         let before = self
             .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(wanted)))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                Some(left.saturating_sub(wanted))
+            })
             .unwrap_or(0);
         usize::try_from(before.min(wanted)).unwrap_or(usize::MAX)
     }
@@ -150,8 +167,14 @@ impl Room {
     }
 
     fn error(&self) -> Error {
-        Error::new(Kind::Output, format!("the guest wrote more than the limit of {} bytes of output", self.limit))
-            .with_hint("raise it with `--max-output`")
+        Error::new(
+            Kind::Output,
+            format!(
+                "the guest wrote more than the limit of {} bytes of output",
+                self.limit
+            ),
+        )
+        .with_hint("raise it with `--max-output`")
     }
 }
 
@@ -182,7 +205,10 @@ impl Writer {
 
     /// Writes all of it, or up to the limit; `Err(Ok(..))` is the limit, `Err(Err(..))` the host.
     fn put(&self, bytes: &[u8]) -> std::result::Result<(), std::result::Result<Error, io::Error>> {
-        let room = self.room.as_ref().map_or(bytes.len(), |room| room.take(bytes.len()));
+        let room = self
+            .room
+            .as_ref()
+            .map_or(bytes.len(), |room| room.take(bytes.len()));
         self.write_all(&bytes[..room]).map_err(Err)?;
         match &self.room {
             Some(limit) if room < bytes.len() => Err(Ok(limit.strike())),
@@ -326,7 +352,8 @@ pub fn duplicate(descriptor: i32) -> crate::Result<File> {
     }
     // SAFETY: the number is not -1, and it is borrowed only for the call that duplicates it, which says when it is closed.
     let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    let owned: OwnedFd = rustix::io::fcntl_dupfd_cloexec(borrowed, 3).map_err(|error| failed(&error.into()))?;
+    let owned: OwnedFd =
+        rustix::io::fcntl_dupfd_cloexec(borrowed, 3).map_err(|error| failed(&error.into()))?;
     Ok(File::from(owned))
 }
 
@@ -336,6 +363,9 @@ pub fn duplicate(descriptor: i32) -> crate::Result<File> {
 /// [`Kind::Unsupported`] always.
 #[cfg(not(unix))]
 pub fn duplicate(_: i32) -> crate::Result<File> {
-    Err(Error::new(Kind::Unsupported, "guests cannot write to descriptors on this system")
-        .with_hint("capture the output, and write it yourself"))
+    Err(Error::new(
+        Kind::Unsupported,
+        "guests cannot write to descriptors on this system",
+    )
+    .with_hint("capture the output, and write it yourself"))
 }

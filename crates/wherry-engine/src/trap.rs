@@ -11,20 +11,28 @@ use wasmtime_wasi::I32Exit;
 /// Says what ended a call.
 #[must_use]
 pub fn classify(error: wasmtime::Error, guest: &Guest) -> Error {
-    let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
+    let frames = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(frames)
+        .unwrap_or_default();
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return exited(exit.0);
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return Error::new(Kind::Busy, "too many guests with too many memories are alive at once")
-            .with_hint("close instances that are not used any more");
+        return Error::new(
+            Kind::Busy,
+            "too many guests with too many memories are alive at once",
+        )
+        .with_hint("close instances that are not used any more");
     }
     match error.downcast::<Error>() {
-        Ok(mut ours) if ours.kind() == Kind::Trap => match ours.take_payload().map(|inner| inner.downcast()) {
-            // The engine failed while a value was written or read: what it said counts.
-            Some(Ok(inner)) => classify(*inner, guest),
-            _ => ours.with_frames(frames),
-        },
+        Ok(mut ours) if ours.kind() == Kind::Trap => {
+            match ours.take_payload().map(|inner| inner.downcast()) {
+                // The engine failed while a value was written or read: what it said counts.
+                Some(Ok(inner)) => classify(*inner, guest),
+                _ => ours.with_frames(frames),
+            }
+        }
         Ok(ours) => ours.with_frames(frames),
         Err(error) => trapped(&error, guest).with_frames(frames),
     }
@@ -52,10 +60,16 @@ fn trapped(error: &wasmtime::Error, guest: &Guest) -> Error {
 
 /// A trap after memory was refused: that is most likely why.
 fn out_of_memory(trap: Option<&Trap>, guest: &Guest) -> Error {
-    let what = trap.map_or_else(|| "failed".to_owned(), |trap| format!("trapped ({})", name(*trap)));
+    let what = trap.map_or_else(
+        || "failed".to_owned(),
+        |trap| format!("trapped ({})", name(*trap)),
+    );
     Error::new(
         Kind::Memory,
-        format!("the guest {what} after it was refused memory over the limit of {} bytes", guest.meter.limit()),
+        format!(
+            "the guest {what} after it was refused memory over the limit of {} bytes",
+            guest.meter.limit()
+        ),
     )
     .with_hint("raise it with `--memory`, such as `--memory 2GiB`")
 }

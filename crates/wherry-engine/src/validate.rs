@@ -7,7 +7,8 @@
 
 use rayon::prelude::*;
 use wasmparser::{
-    BinaryReaderError, FuncToValidate, FunctionBody, Parser, Payload, ValidPayload, Validator, ValidatorResources,
+    BinaryReaderError, FuncToValidate, FunctionBody, Parser, Payload, ValidPayload, Validator,
+    ValidatorResources,
 };
 use wasmtime::Engine;
 
@@ -46,12 +47,16 @@ pub fn validate(bytes: &[u8], engine: &Engine, bounds: &Bounds) -> Result<u64> {
 /// Refuses a module or component inside a component that the file breaks off in, which the parser takes for its end.
 fn whole(payload: &Payload<'_>, length: usize) -> Result<()> {
     match payload {
-        Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+        Payload::ModuleSection { unchecked_range, .. }
+        | Payload::ComponentSection { unchecked_range, .. }
             if unchecked_range.end > length =>
         {
             let (start, missing) = (unchecked_range.start, unchecked_range.end - length);
-            let message = format!("not valid WebAssembly: {missing} bytes are missing of what starts at byte {start:#x}");
-            Err(Error::new(Kind::Invalid, message).with_hint("it is cut short, as a download that broke off is"))
+            let message = format!(
+                "not valid WebAssembly: {missing} bytes are missing of what starts at byte {start:#x}"
+            );
+            Err(Error::new(Kind::Invalid, message)
+                .with_hint("it is cut short, as a download that broke off is"))
         }
         _ => Ok(()),
     }

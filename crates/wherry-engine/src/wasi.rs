@@ -15,8 +15,15 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 const PREVIEWS: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 /// The interfaces that a linker offers to components begin so; all else comes from the embedding program.
-const INTERFACES: [&str; 7] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:http/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const INTERFACES: [&str; 7] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
 
 /// Whether an imported interface is one that Wherry provides itself.
 #[must_use]
@@ -36,7 +43,9 @@ pub fn module_linker(engine: &Engine) -> Result<Linker<Guest>> {
         wasmtime_wasi::p0::add_to_linker_async(linker, |guest: &mut Guest| &mut guest.wasi)?;
         for preview in PREVIEWS {
             // The one of wasmtime-wasi takes 126 and above for an error; a program may end with any code.
-            linker.func_wrap(preview, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code).into()) })?;
+            linker.func_wrap(preview, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+                Err(I32Exit(code).into())
+            })?;
         }
         Ok(())
     };
@@ -84,4 +93,3 @@ impl WasiHttpHooks for NoRequests {
         Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
     }
 }
-

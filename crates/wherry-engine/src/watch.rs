@@ -75,8 +75,11 @@ impl Watch {
         if let Some((deadline, time)) = self.deadline
             && Instant::now() >= deadline
         {
-            return Err(Error::new(Kind::Time, format!("the guest ran longer than its time limit of {time:?}"))
-                .with_hint("raise it with `--timeout`, or `timeout=` in Python"));
+            return Err(Error::new(
+                Kind::Time,
+                format!("the guest ran longer than its time limit of {time:?}"),
+            )
+            .with_hint("raise it with `--timeout`, or `timeout=` in Python"));
         }
         if self.cancel.0.load(Ordering::Acquire) {
             return Err(Error::new(Kind::Interrupted, "the call was cancelled"));
@@ -101,7 +104,10 @@ impl Watch {
 pub fn drive<T>(watch: &Watch, call: impl Future<Output = T>) -> Result<T> {
     let reactor = reactor()?;
     let _entered = reactor.enter();
-    let wake = Arc::new(Unpark { thread: std::thread::current(), woken: AtomicBool::new(false) });
+    let wake = Arc::new(Unpark {
+        thread: std::thread::current(),
+        woken: AtomicBool::new(false),
+    });
     let waker = Waker::from(Arc::clone(&wake));
     let mut context = Context::from_waker(&waker);
     let mut call = pin!(call);
@@ -196,7 +202,9 @@ impl Ticking {
     #[must_use]
     pub fn start() -> Self {
         TICKER.running.fetch_add(1, Ordering::SeqCst);
-        if TICKER.parked.load(Ordering::SeqCst) || TICKER.generation.load(Ordering::Relaxed) != fork::generation() {
+        if TICKER.parked.load(Ordering::SeqCst)
+            || TICKER.generation.load(Ordering::Relaxed) != fork::generation()
+        {
             TICKER.wake_up();
         }
         Self(())
@@ -212,7 +220,11 @@ impl Drop for Ticking {
 /// Has the epoch of `engine` advanced from now on.
 pub fn tick(engine: &Engine) {
     let mut state = TICKER.state.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = state.engines.iter().filter_map(EngineWeak::upgrade).any(|other| Engine::same(&other, engine));
+    let known = state
+        .engines
+        .iter()
+        .filter_map(EngineWeak::upgrade)
+        .any(|other| Engine::same(&other, engine));
     if !known {
         state.engines.push(engine.weak());
     }
@@ -226,7 +238,9 @@ impl Ticker {
         if self.generation.swap(generation, Ordering::SeqCst) != generation {
             self.parked.store(false, Ordering::SeqCst);
             // Without a thread nothing can be interrupted; the caller finds out by its own deadline at the latest.
-            let _ = std::thread::Builder::new().name("wherry-ticker".into()).spawn(|| self.run());
+            let _ = std::thread::Builder::new()
+                .name("wherry-ticker".into())
+                .spawn(|| self.run());
             return;
         }
         let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,8 +253,14 @@ impl Ticker {
         loop {
             std::thread::sleep(TICK);
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.engines.retain(|engine| engine.upgrade().inspect(Engine::increment_epoch).is_some());
-            idle = if self.running.load(Ordering::SeqCst) == 0 { idle + 1 } else { 0 };
+            state
+                .engines
+                .retain(|engine| engine.upgrade().inspect(Engine::increment_epoch).is_some());
+            idle = if self.running.load(Ordering::SeqCst) == 0 {
+                idle + 1
+            } else {
+                0
+            };
             if idle < IDLE_TICKS {
                 continue;
             }

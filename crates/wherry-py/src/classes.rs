@@ -81,7 +81,9 @@ pub fn awaited(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
         return Ok(value);
     }
     let wait = WAIT.get_or_try_init(py, || {
-        py.import("wherry.runtime.aio")?.getattr("wait_for_host").map(Bound::unbind)
+        py.import("wherry.runtime.aio")?
+            .getattr("wait_for_host")
+            .map(Bound::unbind)
     })?;
     wait.bind(py).call1((value,))
 }

@@ -3,8 +3,8 @@
 use crate::configuration::{Limits, Policy, cache_options};
 use crate::door::{self, through};
 use crate::errors::raise;
-use crate::loading;
 use crate::instance::{Cell, Home, Instance};
+use crate::loading;
 use crate::port::Python3;
 use crate::stdio::Streams;
 use pyo3::prelude::*;
@@ -19,8 +19,8 @@ use wherry_engine::guest::Guest;
 use wherry_engine::instance::{Host, Template};
 use wherry_engine::limits::Limits as EngineLimits;
 use wherry_engine::mode::{Mode, POOL};
-use wherry_engine::run::command;
 use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
+use wherry_engine::run::command;
 use wherry_engine::values::{Context, TypeNames};
 use wherry_tools::model::{Model, TypeKind};
 
@@ -53,13 +53,21 @@ impl Component {
         target: Option<String>,
     ) -> PyResult<Self> {
         let source = match source.cast::<PyBytes>() {
-            Ok(bytes) => Source::Bytes { bytes: bytes.as_bytes().to_vec(), name },
+            Ok(bytes) => Source::Bytes {
+                bytes: bytes.as_bytes().to_vec(),
+                name,
+            },
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
         let key = (Mode::Interruptible, EngineLimits::embedded().stack, true);
         let template = make(py, source, key, precompiled, target.clone())?;
         let exports = Arc::new(template.linked.surface.exports.clone());
-        Ok(Self { template: Arc::new(template), others: Mutex::default(), exports, target })
+        Ok(Self {
+            template: Arc::new(template),
+            others: Mutex::default(),
+            exports,
+            target,
+        })
     }
 
     /// Makes one fresh sandbox. `functions` are the host functions in the order of `imports()`.
@@ -86,14 +94,24 @@ impl Component {
         let resources = instance.resources(&template.linked);
         let cell = Arc::new(Cell::new(instance));
         home.settle(&cell, resources);
-        Ok(Instance { cell, exports: Arc::clone(&self.exports), host })
+        Ok(Instance {
+            cell,
+            exports: Arc::clone(&self.exports),
+            host,
+        })
     }
 
     /// What can be called: interface, name in WIT, parameters.
     fn exports(&self) -> Vec<Entry> {
         self.exports
             .iter()
-            .map(|export| (export.interface.clone(), export.name.clone(), export.params.clone()))
+            .map(|export| {
+                (
+                    export.interface.clone(),
+                    export.name.clone(),
+                    export.params.clone(),
+                )
+            })
             .collect()
     }
 
@@ -102,7 +120,13 @@ impl Component {
         let imports: &[Import] = self.template.imports();
         imports
             .iter()
-            .map(|import| (import.interface.clone(), import.name.clone(), import.params.clone()))
+            .map(|import| {
+                (
+                    import.interface.clone(),
+                    import.name.clone(),
+                    import.params.clone(),
+                )
+            })
             .collect()
     }
 
@@ -145,7 +169,11 @@ impl Component {
 impl Component {
     /// The program for these limits: fuel and another stack need another engine.
     fn template(&self, py: Python<'_>, limits: &EngineLimits) -> PyResult<Arc<Template<Python3>>> {
-        let mode = if limits.fuel.is_some() { Mode::Metered } else { Mode::Interruptible };
+        let mode = if limits.fuel.is_some() {
+            Mode::Metered
+        } else {
+            Mode::Interruptible
+        };
         let program = &self.template.linked.program;
         let pooled = Cell::alive() < POOL as usize;
         if mode == program.key.mode && limits.stack == program.key.stack && pooled == program.key.pooled {
@@ -157,7 +185,10 @@ impl Component {
             return Ok(template);
         }
         let bytes = through(py, || program.bytes())?;
-        let source = Source::Bytes { bytes: bytes.to_vec(), name: program.name.clone() };
+        let source = Source::Bytes {
+            bytes: bytes.to_vec(),
+            name: program.name.clone(),
+        };
         let template = Arc::new(make(py, source, key, false, self.target.clone())?);
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(others.entry(key).or_insert(template)))
@@ -193,7 +224,12 @@ fn make(
                     true
                 }
             },
-            warn: &|warning| warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning),
+            warn: &|warning| {
+                warnings
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(warning)
+            },
             ..LoadOptions::default()
         };
         let program = load(source, &options).map_err(|error| match error.kind() {
@@ -224,9 +260,18 @@ fn warn(py: Python<'_>, warnings: Vec<String>) -> PyResult<()> {
 fn type_names(program: &Program) -> TypeNames {
     let program = program.clone();
     Box::new(move || {
-        let model = program.bytes().ok().and_then(|bytes| wherry_tools::wit::model(&bytes).ok());
-        let Some(Model::Component(world)) = model else { return HashMap::new() };
-        world.types.iter().filter_map(|ty| Some((member_names(&ty.kind)?, ty.name.clone()?))).collect()
+        let model = program
+            .bytes()
+            .ok()
+            .and_then(|bytes| wherry_tools::wit::model(&bytes).ok());
+        let Some(Model::Component(world)) = model else {
+            return HashMap::new();
+        };
+        world
+            .types
+            .iter()
+            .filter_map(|ty| Some((member_names(&ty.kind)?, ty.name.clone()?)))
+            .collect()
     })
 }
 

@@ -51,16 +51,24 @@ impl Limits {
         for (name, value) in limits.into_iter().flat_map(|limits| limits.iter()) {
             let name = name.cast::<PyString>()?.to_str()?.to_owned();
             let flag = limit_flag(&name)?;
-            let text = if value.is_none() { "none".to_owned() } else { value.str()?.to_str()?.to_owned() };
+            let text = if value.is_none() {
+                "none".to_owned()
+            } else {
+                value.str()?.to_str()?.to_owned()
+            };
             (flag.set)(&mut ambient, &text, &environment).map_err(|error| raise(py, named(&name, &error)))?;
         }
-        Ok(Self { inner: ambient.limits })
+        Ok(Self {
+            inner: ambient.limits,
+        })
     }
 
     fn __repr__(&self) -> String {
         let limits = &self.inner;
         let option = |value: Option<u64>| value.map_or_else(|| "None".to_owned(), |value| value.to_string());
-        let timeout = limits.timeout.map_or_else(|| "None".to_owned(), |time| time.as_secs_f64().to_string());
+        let timeout = limits
+            .timeout
+            .map_or_else(|| "None".to_owned(), |time| time.as_secs_f64().to_string());
         format!(
             "Limits(memory={}, timeout={timeout}, fuel={}, output={}, stack={}, handles={})",
             limits.memory,
@@ -72,7 +80,9 @@ impl Limits {
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.cast::<Limits>().is_ok_and(|other| other.get().inner == self.inner)
+        other
+            .cast::<Limits>()
+            .is_ok_and(|other| other.get().inner == self.inner)
     }
 }
 
@@ -82,9 +92,13 @@ fn limit_flag(name: &str) -> PyResult<&'static Flag> {
     let found = by_name(&flag).or_else(|| by_name(&format!("max-{flag}")));
     found.filter(|flag| flag.group == Group::Limits).ok_or_else(|| {
         let known = FLAGS.iter().filter(|flag| flag.group == Group::Limits);
-        let known: Vec<String> =
-            known.map(|flag| flag.name.trim_start_matches("max-").replace('-', "_")).collect();
-        PyTypeError::new_err(format!("there is no limit `{name}`; there are {}", known.join(", ")))
+        let known: Vec<String> = known
+            .map(|flag| flag.name.trim_start_matches("max-").replace('-', "_"))
+            .collect();
+        PyTypeError::new_err(format!(
+            "there is no limit `{name}`; there are {}",
+            known.join(", ")
+        ))
     })
 }
 
@@ -114,11 +128,16 @@ impl Policy {
         workdir: Option<String>,
     ) -> PyResult<Self> {
         let environment = Environment::of_process().map_err(|error| raise(py, error))?;
-        let mut inner = EnginePolicy { workdir, ..EnginePolicy::default() };
+        let mut inner = EnginePolicy {
+            workdir,
+            ..EnginePolicy::default()
+        };
         if let Some(dirs) = dirs {
             for dir in dirs.try_iter()? {
                 let text = dir_text(&dir?)?;
-                inner.grant_dir(&text, &environment).map_err(|error| raise(py, error))?;
+                inner
+                    .grant_dir(&text, &environment)
+                    .map_err(|error| raise(py, error))?;
             }
         }
         if let Some(env) = env {
@@ -129,7 +148,12 @@ impl Policy {
 
     fn __repr__(&self) -> String {
         let dirs = self.inner.dirs.iter().map(|dir| {
-            format!("'{}::{}{}'", dir.host.display(), dir.guest, if dir.read_only { ":ro" } else { "" })
+            format!(
+                "'{}::{}{}'",
+                dir.host.display(),
+                dir.guest,
+                if dir.read_only { ":ro" } else { "" }
+            )
         });
         // Values of variables may be secrets; names are not.
         let env = self.inner.env.iter().map(|(name, _)| format!("'{name}'"));
@@ -147,13 +171,20 @@ fn dir_text(dir: &Bound<'_, PyAny>) -> PyResult<String> {
         let path = part.py().import("os")?.call_method1("fspath", (part,))?;
         Ok(path.cast::<PyString>()?.to_str()?.to_owned())
     };
-    let Ok(parts) = dir.cast::<PyTuple>() else { return path(dir) };
-    let parts = parts.iter().map(|part| path(&part)).collect::<PyResult<Vec<_>>>()?;
+    let Ok(parts) = dir.cast::<PyTuple>() else {
+        return path(dir);
+    };
+    let parts = parts
+        .iter()
+        .map(|part| path(&part))
+        .collect::<PyResult<Vec<_>>>()?;
     match parts.as_slice() {
         [host, guest] => Ok(format!("{host}::{guest}")),
         [host, guest, mode] if mode == "ro" => Ok(format!("{host}::{guest}:ro")),
         [host, guest, mode] if mode == "rw" => Ok(format!("{host}::{guest}")),
-        _ => Err(PyTypeError::new_err("a folder is `HOST[::GUEST][:ro]`, (HOST, GUEST) or (HOST, GUEST, 'ro')")),
+        _ => Err(PyTypeError::new_err(
+            "a folder is `HOST[::GUEST][:ro]`, (HOST, GUEST) or (HOST, GUEST, 'ro')",
+        )),
     }
 }
 
@@ -167,12 +198,17 @@ fn grant_env(policy: &mut EnginePolicy, env: &Bound<'_, PyAny>, environment: &En
         return Ok(());
     }
     if env.is_instance_of::<PyString>() {
-        let error = Error::new(Kind::Usage, "`env` is a mapping, or a list of `NAME` and `NAME=VALUE`");
+        let error = Error::new(
+            Kind::Usage,
+            "`env` is a mapping, or a list of `NAME` and `NAME=VALUE`",
+        );
         return Err(raise(py, error));
     }
     for item in env.try_iter()? {
         let text: String = item?.extract()?;
-        policy.grant_env(&text, environment).map_err(|error| raise(py, error))?;
+        policy
+            .grant_env(&text, environment)
+            .map_err(|error| raise(py, error))?;
     }
     Ok(())
 }

@@ -19,15 +19,19 @@ pub fn through<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R> + Send)
 /// Does `work` and turns a panic into an error: it never ends the user's process.
 pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(Error::new(Kind::Internal, format!("a fault of Wherry's own: {}", said(panic.as_ref())))
-            .with_hint("please report it, with what you called and the file if you can share it"))
+        Err(Error::new(
+            Kind::Internal,
+            format!("a fault of Wherry's own: {}", said(panic.as_ref())),
+        )
+        .with_hint("please report it, with what you called and the file if you can share it"))
     })
 }
 
 /// What a panic said.
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
 }
 
 /// Whether Ctrl-C was pressed, for calls on Python's main thread; other threads are never told by Python.
@@ -35,7 +39,9 @@ pub fn question(py: Python<'_>) -> PyResult<Option<Question>> {
     if !on_main_thread(py)? {
         return Ok(None);
     }
-    Ok(Some(Arc::new(|| Python::attach(|py| py.check_signals()).map_err(carry))))
+    Ok(Some(Arc::new(|| {
+        Python::attach(|py| py.check_signals()).map_err(carry)
+    })))
 }
 
 /// Whether this is the thread on which Python runs its signal handlers.

@@ -75,7 +75,10 @@ fn class(py: Python<'_>, kind: Kind) -> PyResult<Bound<'_, PyType>> {
         Kind::Grant => "GrantError",
         Kind::Host | Kind::Internal => "InternalError",
     };
-    py.import("wherry.errors")?.getattr(name)?.cast_into::<PyType>().map_err(Into::into)
+    py.import("wherry.errors")?
+        .getattr(name)?
+        .cast_into::<PyType>()
+        .map_err(Into::into)
 }
 
 /// `wherry.errors.ResultError`, looked up once.

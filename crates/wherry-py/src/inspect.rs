@@ -37,7 +37,8 @@ struct Obstacle {
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
 pub fn inspect(py: Python<'_>, data: PyBackedBytes, name: &str) -> PyResult<String> {
-    py.detach(|| report(&data, name)).map_err(|error| raise(py, error))
+    py.detach(|| report(&data, name))
+        .map_err(|error| raise(py, error))
 }
 
 /// The interface of `data` as JSON, for `wherry.wit.model`.
@@ -59,15 +60,26 @@ pub fn wit_text(py: Python<'_>, data: PyBackedBytes, name: &str) -> PyResult<Str
 fn report(data: &[u8], name: &str) -> Result<String> {
     let binary = binary(data, name)?;
     let inspection = wherry_tools::inspect::inspect(&binary).map_err(|error| refused(&error, name))?;
-    let verdict = bounds::check(&binary, &Bounds::default()).and_then(|shape| recognise::foreign(&shape, name));
+    let verdict =
+        bounds::check(&binary, &Bounds::default()).and_then(|shape| recognise::foreign(&shape, name));
     let (inspection, obstacle) = match verdict {
         Ok(()) => (inspection, None),
         Err(error) => {
             let hint = error.hint().map(str::to_owned);
-            (inspection.refused(error.message()), Some(Obstacle { message: error.message().to_owned(), hint }))
+            (
+                inspection.refused(error.message()),
+                Some(Obstacle {
+                    message: error.message().to_owned(),
+                    hint,
+                }),
+            )
         }
     };
-    json(&Report { inspection, text: matches!(binary, Cow::Owned(_)), obstacle })
+    json(&Report {
+        inspection,
+        text: matches!(binary, Cow::Owned(_)),
+        obstacle,
+    })
 }
 
 /// `data` in binary form, from the text format if it must be.
@@ -89,16 +101,15 @@ fn refused(error: &wherry_tools::Error, name: &str) -> Error {
     use wherry_tools::Error as E;
     let message = format!("`{name}`: {error}");
     match error {
-        E::Invalid(_) => {
-            Error::new(Kind::Invalid, message).with_hint("build it, copy it or download it again: it is damaged")
-        }
-        E::Inexpressible(_) => {
-            Error::new(Kind::Usage, message).with_hint(format!("`wherry inspect {name}` says what there is without WIT"))
-        }
+        E::Invalid(_) => Error::new(Kind::Invalid, message)
+            .with_hint("build it, copy it or download it again: it is damaged"),
+        E::Inexpressible(_) => Error::new(Kind::Usage, message)
+            .with_hint(format!("`wherry inspect {name}` says what there is without WIT")),
         E::TooLarge(_) => Error::new(Kind::TooLarge, message),
     }
 }
 
 fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::new(Kind::Internal, format!("no JSON for a record: {error}")))
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(Kind::Internal, format!("no JSON for a record: {error}")))
 }

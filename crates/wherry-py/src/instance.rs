@@ -46,7 +46,11 @@ impl Cell {
     pub fn new(instance: EngineInstance<Python3>) -> Self {
         ALIVE.fetch_add(1, Ordering::Relaxed);
         let cancel = instance.sandbox.guest().watch.cancel.clone();
-        Self { instance: Mutex::new(Some(instance)), released: Mutex::default(), cancel }
+        Self {
+            instance: Mutex::new(Some(instance)),
+            released: Mutex::default(),
+            cancel,
+        }
     }
 
     /// Does something with the instance, unless a call is running in it.
@@ -55,8 +59,11 @@ impl Cell {
             Ok(slot) => slot,
             Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(Kind::Busy, "the instance is running a call already")
-                    .with_hint("give each thread an instance of its own; they share the compiled component"));
+                return Err(
+                    Error::new(Kind::Busy, "the instance is running a call already").with_hint(
+                        "give each thread an instance of its own; they share the compiled component",
+                    ),
+                );
             }
         };
         let instance = slot.as_mut().ok_or_else(|| {
@@ -80,8 +87,10 @@ impl Cell {
             Ok(mut slot) => drop(slot.take()),
             Err(TryLockError::Poisoned(slot)) => drop(slot.into_inner().take()),
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(Kind::Busy, "the instance is running a call and cannot be closed")
-                    .with_hint("wait for the call, or cancel it"));
+                return Err(
+                    Error::new(Kind::Busy, "the instance is running a call and cannot be closed")
+                        .with_hint("wait for the call, or cancel it"),
+                );
             }
         }
         Ok(())
@@ -97,7 +106,11 @@ pub struct Home {
 
 impl Home {
     pub fn new(exports: Arc<Vec<Export>>) -> Self {
-        Self { cell: OnceLock::new(), resources: OnceLock::new(), exports }
+        Self {
+            cell: OnceLock::new(),
+            resources: OnceLock::new(),
+            exports,
+        }
     }
 
     /// Says where home is, once the instance is there.
@@ -115,26 +128,45 @@ impl Home {
     /// A method of a resource, by its Python name.
     pub fn method(&self, resource: ResourceType, name: &str) -> Result<Option<Function>> {
         let Some(cell) = self.cell.get().and_then(Weak::upgrade) else {
-            return Err(Error::new(Kind::Closed, "the instance of the resource was closed"));
+            return Err(Error::new(
+                Kind::Closed,
+                "the instance of the resource was closed",
+            ));
         };
-        let Some((interface, owner)) = self.resource_name(resource) else { return Ok(None) };
+        let Some((interface, owner)) = self.resource_name(resource) else {
+            return Ok(None);
+        };
         let prefix = format!("[method]{owner}.");
         let found = self.exports.iter().find(|export| {
             let member = export.name.strip_prefix(&prefix);
             export.interface == interface && member.is_some_and(|member| attribute(member) == name)
         });
-        let Some(export) = found.cloned() else { return Ok(None) };
+        let Some(export) = found.cloned() else {
+            return Ok(None);
+        };
         let inner = cell.with(|instance| instance.function(&export))?;
-        Ok(Some(Function { owner: None, cell, inner, export }))
+        Ok(Some(Function {
+            owner: None,
+            cell,
+            inner,
+            export,
+        }))
     }
 
     /// Ends a resource now, or after the call that is running.
     pub fn release(&self, resource: ResourceAny) -> Result<()> {
-        let Some(cell) = self.cell.get().and_then(Weak::upgrade) else { return Ok(()) };
+        let Some(cell) = self.cell.get().and_then(Weak::upgrade) else {
+            return Ok(());
+        };
         let outcome = match cell.instance.try_lock() {
-            Ok(mut slot) => slot.as_mut().map_or(Ok(()), |instance| instance.drop_resource(resource)),
+            Ok(mut slot) => slot
+                .as_mut()
+                .map_or(Ok(()), |instance| instance.drop_resource(resource)),
             Err(_) => {
-                cell.released.lock().unwrap_or_else(PoisonError::into_inner).push(resource);
+                cell.released
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(resource);
                 Ok(())
             }
         };
@@ -154,7 +186,10 @@ pub struct Instance {
 #[pymethods]
 impl Instance {
     fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
-        self.host.functions.iter().try_for_each(|function| visit.call(function))
+        self.host
+            .functions
+            .iter()
+            .try_for_each(|function| visit.call(function))
     }
 
     fn __clear__(&self) {
@@ -167,8 +202,16 @@ impl Instance {
         let (py, this) = (slf.py(), slf.get());
         let missing = || raise(py, Error::new(Kind::NoExport, "there is no such export"));
         let export = this.exports.get(index).ok_or_else(missing)?.clone();
-        let inner = this.cell.with(|instance| instance.function(&export)).map_err(|error| raise(py, error))?;
-        Ok(Function { owner: Some(slf.clone().unbind()), cell: Arc::clone(&this.cell), inner, export })
+        let inner = this
+            .cell
+            .with(|instance| instance.function(&export))
+            .map_err(|error| raise(py, error))?;
+        Ok(Function {
+            owner: Some(slf.clone().unbind()),
+            cell: Arc::clone(&this.cell),
+            inner,
+            export,
+        })
     }
 
     /// Runs a command from the function at this place, and returns its exit code as far as the function tells: a guest that
@@ -192,29 +235,39 @@ impl Instance {
 
     /// Bytes of linear memory and tables in use.
     fn memory(&self, py: Python<'_>) -> PyResult<usize> {
-        self.cell.with(|instance| Ok(instance.sandbox.guest().meter.used())).map_err(|error| raise(py, error))
+        self.cell
+            .with(|instance| Ok(instance.sandbox.guest().meter.used()))
+            .map_err(|error| raise(py, error))
     }
 
     /// Bytes of a core module's memory.
     fn read_memory<'py>(&self, py: Python<'py>, address: u64, length: u64) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = self.cell.with(|instance| linear_memory::read(&mut instance.sandbox, address, length));
+        let bytes = self
+            .cell
+            .with(|instance| linear_memory::read(&mut instance.sandbox, address, length));
         Ok(PyBytes::new(py, &bytes.map_err(|error| raise(py, error))?))
     }
 
     /// Puts bytes into a core module's memory.
     fn write_memory(&self, py: Python<'_>, address: u64, data: &[u8]) -> PyResult<()> {
-        let written = self.cell.with(|instance| linear_memory::write(&mut instance.sandbox, address, data));
+        let written = self
+            .cell
+            .with(|instance| linear_memory::write(&mut instance.sandbox, address, data));
         written.map_err(|error| raise(py, error))
     }
 
     /// Fuel that is left, where fuel was given.
     fn fuel(&self, py: Python<'_>) -> PyResult<Option<u64>> {
-        self.cell.with(|instance| Ok(instance.sandbox.fuel())).map_err(|error| raise(py, error))
+        self.cell
+            .with(|instance| Ok(instance.sandbox.fuel()))
+            .map_err(|error| raise(py, error))
     }
 
     /// How many host values the guest holds handles to.
     fn held(&self, py: Python<'_>) -> PyResult<usize> {
-        self.cell.with(|instance| Ok(instance.context().held())).map_err(|error| raise(py, error))
+        self.cell
+            .with(|instance| Ok(instance.context().held()))
+            .map_err(|error| raise(py, error))
     }
 }
 
@@ -286,8 +339,13 @@ fn call_question(py: Python<'_>) -> PyResult<Option<Question>> {
 impl Function {
     /// Calls a function of numbers: they cross before and after, so that the GIL is released once and not three times.
     fn call_scalars(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyAny>>> {
-        let made = self.inner.scalars(arguments.as_any()).map_err(|error| raise(py, self.located(error)))?;
-        let Some((scalars, result)) = made else { return Ok(None) };
+        let made = self
+            .inner
+            .scalars(arguments.as_any())
+            .map_err(|error| raise(py, self.located(error)))?;
+        let Some((scalars, result)) = made else {
+            return Ok(None);
+        };
         let question = call_question(py)?;
         let work = || {
             self.cell.with(|instance| {
@@ -316,7 +374,8 @@ impl Function {
                 instance.call(&self.inner, arguments)
             })
         };
-        py.detach(|| guarded(work)).map_err(|error| raise(py, self.located(error)))
+        py.detach(|| guarded(work))
+            .map_err(|error| raise(py, self.located(error)))
     }
 
     /// Puts arguments in the order of the parameters.
@@ -330,10 +389,21 @@ impl Function {
         let mut given: Vec<Option<Bound<'py, PyAny>>> = args.iter().map(Some).collect();
         let wrong = |what: String| {
             let error = Error::new(Kind::Value, format!("{}(): {what}", self.export.name));
-            raise(py, error.with_hint(format!("call it as `{}({})`", attribute(&self.export.name), names.join(", "))))
+            raise(
+                py,
+                error.with_hint(format!(
+                    "call it as `{}({})`",
+                    attribute(&self.export.name),
+                    names.join(", ")
+                )),
+            )
         };
         if given.len() > names.len() {
-            return Err(wrong(format!("takes {} arguments, got {}", names.len(), given.len())));
+            return Err(wrong(format!(
+                "takes {} arguments, got {}",
+                names.len(),
+                given.len()
+            )));
         }
         given.resize(names.len(), None);
         let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());

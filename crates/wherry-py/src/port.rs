@@ -14,8 +14,8 @@ use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyMapping, PyString, PyTuple,
 };
 use std::sync::Arc;
-use wherry_engine::values::ResourceAny;
 use wherry_engine::error::{Error, Kind};
+use wherry_engine::values::ResourceAny;
 use wherry_engine::values::{Handle, Named, Port, Result, Scalar};
 
 /// Values of Python.
@@ -25,12 +25,19 @@ type Any<'t> = Bound<'t, PyAny>;
 
 /// What was expected and what was there instead, shortened to what a reader takes in.
 fn wrong(expected: &str, value: &Any<'_>) -> Error {
-    let shown = value.repr().and_then(|text| Ok(text.to_str()?.to_owned())).unwrap_or_else(|_| "…".to_owned());
+    let shown = value
+        .repr()
+        .and_then(|text| Ok(text.to_str()?.to_owned()))
+        .unwrap_or_else(|_| "…".to_owned());
     let shown = match shown.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &shown[..end]),
         None => shown,
     };
-    let name = value.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+    let name = value
+        .get_type()
+        .name()
+        .map(|name| name.to_string())
+        .unwrap_or_default();
     Error::new(Kind::Value, format!("expected {expected}, got {shown} ({name})"))
 }
 
@@ -42,7 +49,10 @@ fn integer(value: &Any<'_>, scalar: Scalar) -> Result<u64> {
     }
     let number = match value.extract::<i64>() {
         Ok(number) => i128::from(number),
-        Err(_) => value.extract::<u64>().map(i128::from).map_err(|_| wrong(&fits(), value))?,
+        Err(_) => value
+            .extract::<u64>()
+            .map(i128::from)
+            .map_err(|_| wrong(&fits(), value))?,
     };
     if number < least || number > greatest {
         return Err(wrong(&fits(), value));
@@ -68,10 +78,17 @@ fn copied_bytes(value: &Any<'_>) -> Result<Vec<u8>> {
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
         return value.extract::<Vec<u8>>().map_err(|_| wrong(expected, value));
     }
-    let view = value.py().import("builtins").and_then(|builtins| builtins.getattr("memoryview")).map_err(carry)?;
+    let view = value
+        .py()
+        .import("builtins")
+        .and_then(|builtins| builtins.getattr("memoryview"))
+        .map_err(carry)?;
     let bytes = view.call1((value,)).and_then(|view| view.call_method0("tobytes"));
     let bytes = bytes.map_err(|_| wrong(expected, value))?;
-    bytes.cast::<PyBytes>().map(|bytes| bytes.as_bytes().to_vec()).map_err(|_| wrong(expected, value))
+    bytes
+        .cast::<PyBytes>()
+        .map(|bytes| bytes.as_bytes().to_vec())
+        .map_err(|_| wrong(expected, value))
 }
 
 impl Port for Python3 {
@@ -106,7 +123,10 @@ impl Port for Python3 {
             Scalar::F64 => Ok(float(value, scalar)?.to_bits()),
             Scalar::F32 => {
                 let wide = float(value, scalar)?;
-                #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what the type means")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "rounding to f32 is what the type means"
+                )]
                 let narrow = wide as f32;
                 if narrow.is_infinite() && wide.is_finite() {
                     return Err(wrong("f32 (to ±3.4028235e38)", value));
@@ -127,7 +147,9 @@ impl Port for Python3 {
 
     fn string<R>(value: &Any<'_>, take: impl FnOnce(&str) -> R) -> Result<R> {
         let text = value.cast::<PyString>().map_err(|_| wrong("str", value))?;
-        let text = text.to_str().map_err(|_| wrong("str without lone surrogates", value))?;
+        let text = text
+            .to_str()
+            .map_err(|_| wrong("str without lone surrogates", value))?;
         Ok(take(text))
     }
 
@@ -151,7 +173,10 @@ impl Port for Python3 {
         }
         let text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyDict>();
         let items = if text { None } else { value.try_iter().ok() };
-        items.ok_or_else(|| wrong(expected, value))?.collect::<PyResult<_>>().map_err(carry)
+        items
+            .ok_or_else(|| wrong(expected, value))?
+            .collect::<PyResult<_>>()
+            .map_err(carry)
     }
 
     fn item<'t: 't>(value: &Any<'t>, index: usize) -> Result<Any<'t>> {
@@ -167,7 +192,10 @@ impl Port for Python3 {
         }
         let mapping = value.cast::<PyMapping>().map_err(|_| wrong("dict", value))?;
         let items = mapping.items().map_err(carry)?;
-        items.iter().map(|item| item.extract::<(Any<'t>, Any<'t>)>().map_err(carry)).collect()
+        items
+            .iter()
+            .map(|item| item.extract::<(Any<'t>, Any<'t>)>().map_err(carry))
+            .collect()
     }
 
     fn field<'t: 't>(value: &Any<'t>, names: &Arc<Names>, index: usize) -> Result<Any<'t>> {
@@ -180,48 +208,83 @@ impl Port for Python3 {
             }
         }
         let missing = || {
-            let title = if names.type_name.is_empty() { "record" } else { &names.type_name };
+            let title = if names.type_name.is_empty() {
+                "record"
+            } else {
+                &names.type_name
+            };
             wrong(&format!("a {title} with a field `{name}`"), value)
         };
         if let Ok(mapping) = value.cast::<PyDict>() {
             let found = mapping.get_item(name).map_err(carry)?;
             return match found {
                 Some(found) => Ok(found),
-                None => mapping.get_item(&names.wit[index]).map_err(carry)?.ok_or_else(missing),
+                None => mapping
+                    .get_item(&names.wit[index])
+                    .map_err(carry)?
+                    .ok_or_else(missing),
             };
         }
         if let Ok(mapping) = value.cast::<PyMapping>() {
-            return mapping.get_item(name).or_else(|_| mapping.get_item(&names.wit[index])).map_err(|_| missing());
+            return mapping
+                .get_item(name)
+                .or_else(|_| mapping.get_item(&names.wit[index]))
+                .map_err(|_| missing());
         }
         value.getattr(name).map_err(|error| {
-            if error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) { missing() } else { carry(error) }
+            if error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) {
+                missing()
+            } else {
+                carry(error)
+            }
         })
     }
 
     fn case<'t: 't>(value: &Any<'t>, names: &Arc<Names>) -> Result<(usize, Option<Any<'t>>)> {
         let expected = || {
-            let cases = names.wit.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let cases = names
+                .wit
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
             format!("one of {cases}")
         };
         let (tag, payload) = match value.cast::<PyString>() {
             Ok(tag) => (tag.clone(), None),
-            Err(_) => classes::variant_parts(value).map_err(carry)?.ok_or_else(|| wrong(&expected(), value))?,
+            Err(_) => classes::variant_parts(value)
+                .map_err(carry)?
+                .ok_or_else(|| wrong(&expected(), value))?,
         };
         let tag = tag.to_str().map_err(carry)?;
-        names.find(tag).map(|index| (index, payload)).ok_or_else(|| wrong(&expected(), value))
+        names
+            .find(tag)
+            .map(|index| (index, payload))
+            .ok_or_else(|| wrong(&expected(), value))
     }
 
     fn flags(value: &Any<'_>, names: &Arc<Names>) -> Result<u32> {
         let expected = || {
-            let flags = names.wit.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let flags = names
+                .wit
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
             format!("a set of {flags}")
         };
-        let items = if value.is_instance_of::<PyString>() { None } else { value.try_iter().ok() };
+        let items = if value.is_instance_of::<PyString>() {
+            None
+        } else {
+            value.try_iter().ok()
+        };
         let mut bits = 0;
         for item in items.ok_or_else(|| wrong(&expected(), value))? {
             let item = item.map_err(carry)?;
             let name = item.cast::<PyString>().ok().and_then(|name| name.to_str().ok());
-            let index = name.and_then(|name| names.find(name)).ok_or_else(|| wrong(&expected(), value))?;
+            let index = name
+                .and_then(|name| names.find(name))
+                .ok_or_else(|| wrong(&expected(), value))?;
             bits |= 1 << index;
         }
         Ok(bits)
@@ -262,7 +325,11 @@ impl Port for Python3 {
             Scalar::Bool => PyBool::new(token, bits != 0).to_owned().into_any(),
             Scalar::U8 | Scalar::U16 | Scalar::U32 => PyInt::new(token, low).into_any(),
             Scalar::S8 => PyInt::new(token, low.to_le_bytes()[0].cast_signed()).into_any(),
-            Scalar::S16 => PyInt::new(token, i16::from_le_bytes([low.to_le_bytes()[0], low.to_le_bytes()[1]])).into_any(),
+            Scalar::S16 => PyInt::new(
+                token,
+                i16::from_le_bytes([low.to_le_bytes()[0], low.to_le_bytes()[1]]),
+            )
+            .into_any(),
             Scalar::S32 => PyInt::new(token, low.cast_signed()).into_any(),
             Scalar::U64 => PyInt::new(token, bits).into_any(),
             Scalar::S64 => PyInt::new(token, bits.cast_signed()).into_any(),
@@ -270,7 +337,11 @@ impl Port for Python3 {
             Scalar::F64 => PyFloat::new(token, f64::from_bits(bits)).into_any(),
             Scalar::Char => {
                 let mut buffer = [0; 4];
-                PyString::new(token, char::from_u32(low).unwrap_or_default().encode_utf8(&mut buffer)).into_any()
+                PyString::new(
+                    token,
+                    char::from_u32(low).unwrap_or_default().encode_utf8(&mut buffer),
+                )
+                .into_any()
             }
         }
     }
@@ -301,7 +372,10 @@ impl Port for Python3 {
 
     fn from_record<'t: 't>(token: Python<'t>, names: &Arc<Names>, fields: Vec<Any<'t>>) -> Result<Any<'t>> {
         let values = fields.into_iter().map(Bound::unbind).collect();
-        let record = Record { names: Arc::clone(names), values };
+        let record = Record {
+            names: Arc::clone(names),
+            values,
+        };
         Bound::new(token, record).map(Bound::into_any).map_err(carry)
     }
 
@@ -319,8 +393,14 @@ impl Port for Python3 {
     }
 
     fn from_flags<'t: 't>(token: Python<'t>, names: &Arc<Names>, bits: u32) -> Result<Any<'t>> {
-        let set = names.python.iter().enumerate().filter(|(index, _)| bits >> index & 1 == 1);
-        PyFrozenSet::new(token, set.map(|(_, name)| name)).map(Bound::into_any).map_err(carry)
+        let set = names
+            .python
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| bits >> index & 1 == 1);
+        PyFrozenSet::new(token, set.map(|(_, name)| name))
+            .map(Bound::into_any)
+            .map_err(carry)
     }
 
     fn from_option<'t: 't>(token: Python<'t>, payload: Option<Any<'t>>, wrapped: bool) -> Result<Any<'t>> {
@@ -343,20 +423,28 @@ impl Port for Python3 {
     }
 
     fn from_resource<'t: 't>(token: Python<'t>, handle: ResourceAny, home: &Arc<Home>) -> Result<Any<'t>> {
-        Bound::new(token, Resource::new(handle, home)).map(Bound::into_any).map_err(carry)
+        Bound::new(token, Resource::new(handle, home))
+            .map(Bound::into_any)
+            .map_err(carry)
     }
 
     fn invoke(function: &Py<PyAny>, arguments: Py<PyAny>, fallible: bool) -> Result<Py<PyAny>> {
         Python::attach(|py| {
             let arguments = arguments.into_bound(py);
-            let arguments = arguments.cast_into::<PyTuple>().map_err(|error| carry(error.into()))?;
+            let arguments = arguments
+                .cast_into::<PyTuple>()
+                .map_err(|error| carry(error.into()))?;
             let returned = function.bind(py).call1(arguments).and_then(classes::awaited);
             match returned {
                 Ok(value) if !fallible || Self::result(&value).is_ok() => Ok(value.unbind()),
-                Ok(value) => classes::make(py, classes::Class::Ok, value).map(Bound::unbind).map_err(carry),
+                Ok(value) => classes::make(py, classes::Class::Ok, value)
+                    .map(Bound::unbind)
+                    .map_err(carry),
                 Err(error) if fallible && error.is_instance(py, result_error(py).map_err(carry)?) => {
                     let value = error.value(py).getattr("value").map_err(carry)?;
-                    classes::make(py, classes::Class::Err, value).map(Bound::unbind).map_err(carry)
+                    classes::make(py, classes::Class::Err, value)
+                        .map(Bound::unbind)
+                        .map_err(carry)
                 }
                 Err(error) => Err(carry(error)),
             }

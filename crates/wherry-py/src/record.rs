@@ -24,7 +24,12 @@ impl Record {
             None => Err(PyAttributeError::new_err(format!(
                 "`{}` has no field `{name}`; it has {}",
                 self.title(),
-                self.names.python.iter().map(|name| format!("`{}`", name.bind(py))).collect::<Vec<_>>().join(", ")
+                self.names
+                    .python
+                    .iter()
+                    .map(|name| format!("`{}`", name.bind(py)))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ))),
         }
     }
@@ -45,7 +50,9 @@ impl Record {
     }
 
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let Ok(other) = other.cast::<Record>() else { return Ok(false) };
+        let Ok(other) = other.cast::<Record>() else {
+            return Ok(false);
+        };
         let other = other.get();
         if self.names.wit != other.names.wit {
             return Ok(false);
@@ -63,10 +70,17 @@ impl Record {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let fields = self.names.python.iter().zip(&self.values).map(|(name, value)| {
-            Ok(format!("{}={}", name.bind(py), value.bind(py).repr()?))
-        });
-        Ok(format!("{}({})", self.title(), fields.collect::<PyResult<Vec<_>>>()?.join(", ")))
+        let fields = self
+            .names
+            .python
+            .iter()
+            .zip(&self.values)
+            .map(|(name, value)| Ok(format!("{}={}", name.bind(py), value.bind(py).repr()?)));
+        Ok(format!(
+            "{}({})",
+            self.title(),
+            fields.collect::<PyResult<Vec<_>>>()?.join(", ")
+        ))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -75,7 +89,12 @@ impl Record {
             values.set_item(name, value)?;
         }
         let make = py.import("wherry.runtime.values")?.getattr("unpickle_record")?;
-        Ok((make, (self.names.type_name.as_str(), self.names.wit.clone(), values)).into_pyobject(py)?.into_any())
+        Ok((
+            make,
+            (self.names.type_name.as_str(), self.names.wit.clone(), values),
+        )
+            .into_pyobject(py)?
+            .into_any())
     }
 }
 
@@ -105,11 +124,23 @@ pub fn make_record(
     values: &Bound<'_, PyDict>,
 ) -> PyResult<Record> {
     let spelled: Vec<&str> = names.iter().map(String::as_str).collect();
-    let names = Names::new(py, wherry_engine::values::Named::Record, Some(type_name), &spelled);
+    let names = Names::new(
+        py,
+        wherry_engine::values::Named::Record,
+        Some(type_name),
+        &spelled,
+    );
     let mut fields = Vec::with_capacity(names.python.len());
     for name in &names.python {
         let value = values.get_item(name)?;
-        fields.push(value.ok_or_else(|| pyo3::exceptions::PyKeyError::new_err(name.clone_ref(py)))?.unbind());
+        fields.push(
+            value
+                .ok_or_else(|| pyo3::exceptions::PyKeyError::new_err(name.clone_ref(py)))?
+                .unbind(),
+        );
     }
-    Ok(Record { names: Arc::new(names), values: fields })
+    Ok(Record {
+        names: Arc::new(names),
+        values: fields,
+    })
 }

@@ -20,7 +20,10 @@ pub struct Resource {
 
 impl Resource {
     pub fn new(handle: ResourceAny, home: &Arc<Home>) -> Self {
-        Self { handle: Mutex::new(Some(handle)), home: Arc::clone(home) }
+        Self {
+            handle: Mutex::new(Some(handle)),
+            home: Arc::clone(home),
+        }
     }
 
     /// The handle, to lend it or, with `take`, to give it away.
@@ -49,7 +52,9 @@ impl Resource {
             return Err(missing());
         }
         let this = slf.get();
-        let found = this.handle(false).and_then(|handle| this.home.method(handle.ty(), name));
+        let found = this
+            .handle(false)
+            .and_then(|handle| this.home.method(handle.ty(), name));
         let function = found.map_err(|error| raise(py, error))?.ok_or_else(missing)?;
         py.import("functools")?.getattr("partial")?.call1((function, slf))
     }
@@ -80,7 +85,9 @@ impl Resource {
 
     #[pyo3(signature = (*_args, **_kwargs))]
     fn __reduce__(&self, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
-        Err(pyo3::exceptions::PyTypeError::new_err("a resource lives in its instance and cannot be pickled"))
+        Err(pyo3::exceptions::PyTypeError::new_err(
+            "a resource lives in its instance and cannot be pickled",
+        ))
     }
 }
 

@@ -45,7 +45,12 @@ impl Streams {
             _ => self::output(py, stderr, Standard::Err)?,
         };
         let stdio = Stdio { input, output, error };
-        Ok(Self { arguments, stdio: Mutex::new(Some(stdio)), stdout: captured, stderr: errors })
+        Ok(Self {
+            arguments,
+            stdio: Mutex::new(Some(stdio)),
+            stdout: captured,
+            stderr: errors,
+        })
     }
 
     /// What the guest wrote, where it was captured.
@@ -64,7 +69,9 @@ impl Streams {
 }
 
 fn input(choice: Option<&Bound<'_, PyAny>>) -> PyResult<Input> {
-    let Some(choice) = choice.filter(|choice| !choice.is_none()) else { return Ok(Input::Empty) };
+    let Some(choice) = choice.filter(|choice| !choice.is_none()) else {
+        return Ok(Input::Empty);
+    };
     if let Ok(bytes) = choice.cast::<PyBytes>() {
         return Ok(Input::Bytes(bytes.as_bytes().to_vec()));
     }

@@ -32,7 +32,10 @@ pub struct Signature<P: Port> {
 
 impl<P: Port> Default for Signature<P> {
     fn default() -> Self {
-        Self { params: OnceLock::new(), results: OnceLock::new() }
+        Self {
+            params: OnceLock::new(),
+            results: OnceLock::new(),
+        }
     }
 }
 
@@ -57,7 +60,11 @@ pub fn enter<P: Port, R>(context: &Context<P>, signature: &Signature<P>, work: i
             CURRENT.set(self.0);
         }
     }
-    let call = Call::<P> { context, signature, lent: RefCell::default() };
+    let call = Call::<P> {
+        context,
+        signature,
+        lent: RefCell::default(),
+    };
     let restore = Restore(CURRENT.replace((std::ptr::from_ref(&call).cast(), Some(TypeId::of::<P>()))));
     let result = work();
     drop(restore);
@@ -68,7 +75,9 @@ pub fn enter<P: Port, R>(context: &Context<P>, signature: &Signature<P>, work: i
 }
 
 /// The call that this thread is in, for as long as `work` runs.
-fn current<P: Port, R>(work: impl FnOnce(&Context<P>, &Signature<P>, &RefCell<Vec<u32>>) -> R) -> wasmtime::Result<R> {
+fn current<P: Port, R>(
+    work: impl FnOnce(&Context<P>, &Signature<P>, &RefCell<Vec<u32>>) -> R,
+) -> wasmtime::Result<R> {
     let (call, port) = CURRENT.get();
     if call.is_null() || port != Some(TypeId::of::<P>()) {
         return Err(Error::new(Kind::Internal, "a value crossed outside of a call").into());
@@ -85,7 +94,13 @@ fn current<P: Port, R>(work: impl FnOnce(&Context<P>, &Signature<P>, &RefCell<Ve
 /// The layout of `N` flat values. Size and alignment are checked here by the run-time type, so the engine is told none.
 const fn flat_abi(flat: usize) -> CanonicalAbiInfo {
     #[expect(clippy::cast_possible_truncation, reason = "at most MAX_FLAT")]
-    CanonicalAbiInfo { size32: 0, align32: 1, size64: 0, align64: 1, flat_count: Some(flat as u8) }
+    CanonicalAbiInfo {
+        size32: 0,
+        align32: 1,
+        size64: 0,
+        align64: 1,
+        flat_count: Some(flat as u8),
+    }
 }
 
 /// Flat slots as a slice.
@@ -139,10 +154,16 @@ impl<P: Port, const N: usize> Params<P, N> {
     ) -> wasmtime::Result<()> {
         let index = tuple_index(ty)?;
         current::<P, _>(|context, signature, lent| {
-            let node = signature.params.get_or_init(|| context.types.tuple(index, cx.types));
+            let node = signature
+                .params
+                .get_or_init(|| context.types.tuple(index, cx.types));
             P::attach(|token| {
                 let mut lent = lent.borrow_mut();
-                let mut lowering = Lowering { cx, context, lent: &mut lent };
+                let mut lowering = Lowering {
+                    cx,
+                    context,
+                    lent: &mut lent,
+                };
                 work(&mut lowering, node, &P::bind(token, &self.0))
             })
         })?
@@ -174,7 +195,9 @@ unsafe impl<P: Port, const N: usize> Lower for Params<P, N> {
         ty: InterfaceType,
         offset: usize,
     ) -> wasmtime::Result<()> {
-        self.lower(cx, ty, |lowering, node, values| lowering.store(node, values, offset))
+        self.lower(cx, ty, |lowering, node, values| {
+            lowering.store(node, values, offset)
+        })
     }
 }
 
@@ -188,16 +211,29 @@ pub struct Outcome<P: Port, const N: usize> {
 flat_type!(Outcome);
 
 impl<P: Port, const N: usize> Outcome<P, N> {
-    fn lift(cx: &mut LiftContext<'_>, ty: InterfaceType, flat: Option<&[ValRaw]>, at: usize) -> wasmtime::Result<Self> {
+    fn lift(
+        cx: &mut LiftContext<'_>,
+        ty: InterfaceType,
+        flat: Option<&[ValRaw]>,
+        at: usize,
+    ) -> wasmtime::Result<Self> {
         let index = tuple_index(ty)?;
         current::<P, _>(|context, signature, _| {
-            let node = signature.results.get_or_init(|| context.types.tuple(index, cx.types));
+            let node = signature
+                .results
+                .get_or_init(|| context.types.tuple(index, cx.types));
             P::attach(|token| {
                 let Shape::Tuple(fields) = &node.shape else {
-                    return Err(Error::new(Kind::Internal, "the results of a function are no tuple"));
+                    return Err(Error::new(
+                        Kind::Internal,
+                        "the results of a function are no tuple",
+                    ));
                 };
                 let Some(field) = fields.first() else {
-                    return Ok(Self { value: P::own(P::nothing(token)), failed: false });
+                    return Ok(Self {
+                        value: P::own(P::nothing(token)),
+                        failed: false,
+                    });
                 };
                 let from = match flat {
                     Some(flat) if node.flat <= flat.len() => From::Flat(flat),
@@ -207,12 +243,16 @@ impl<P: Port, const N: usize> Outcome<P, N> {
                 let mut lifting = Lifting { cx, context };
                 let (value, failed) = match (&field.node.shape, from) {
                     (Shape::Result(cases), from) => lifting.outcome(token, cases, from)?,
-                    (_, From::Flat(flat)) => {
-                        (lifting.flat(token, &field.node, &mut LiftSlots::new(flat))?, false)
-                    }
+                    (_, From::Flat(flat)) => (
+                        lifting.flat(token, &field.node, &mut LiftSlots::new(flat))?,
+                        false,
+                    ),
                     (_, From::Memory(offset)) => (lifting.load(token, &field.node, offset)?, false),
                 };
-                Ok(Self { value: P::own(value), failed })
+                Ok(Self {
+                    value: P::own(value),
+                    failed,
+                })
             })
         })?
         .map_err(Into::into)
@@ -222,11 +262,16 @@ impl<P: Port, const N: usize> Outcome<P, N> {
 /// Checks the address of a result in memory: inside, and aligned.
 fn returned_pointer<P: Port>(cx: &LiftContext<'_>, slot: ValRaw, node: &Node<P>) -> super::Result<usize> {
     let pointer = slot.get_u32() as usize;
-    let inside = pointer.checked_add(node.size).is_some_and(|end| end <= cx.memory().len());
+    let inside = pointer
+        .checked_add(node.size)
+        .is_some_and(|end| end <= cx.memory().len());
     if inside && pointer.is_multiple_of(node.align as usize) {
         return Ok(pointer);
     }
-    Err(Error::new(Kind::Trap, "the guest returned an address that is outside its memory or not aligned"))
+    Err(Error::new(
+        Kind::Trap,
+        "the guest returned an address that is outside its memory or not aligned",
+    ))
 }
 
 // SAFETY: reads the slots that the run-time type has, and checks every address.
@@ -306,12 +351,21 @@ impl<P: Port, const N: usize> Returned<P, N> {
         current::<P, _>(|context, _, lent| {
             let node = context.types.tuple(index, cx.types);
             let Shape::Tuple(fields) = &node.shape else {
-                return Err(Error::new(Kind::Internal, "the results of a function are no tuple"));
+                return Err(Error::new(
+                    Kind::Internal,
+                    "the results of a function are no tuple",
+                ));
             };
-            let Some(field) = fields.first() else { return Ok(()) };
+            let Some(field) = fields.first() else {
+                return Ok(());
+            };
             P::attach(|token| {
                 let mut lent = lent.borrow_mut();
-                let mut lowering = Lowering { cx, context, lent: &mut lent };
+                let mut lowering = Lowering {
+                    cx,
+                    context,
+                    lent: &mut lent,
+                };
                 work(&mut lowering, &field.node, &P::bind(token, &self.0))
             })
         })?
@@ -323,7 +377,12 @@ impl<P: Port, const N: usize> Returned<P, N> {
         if error.kind() != Kind::Value {
             return error;
         }
-        let message = format!("the host function `{}` returned `result{}`: {}", self.1, error.path(), error.message());
+        let message = format!(
+            "the host function `{}` returned `result{}`: {}",
+            self.1,
+            error.path(),
+            error.message()
+        );
         error.with_message(message)
     }
 }
@@ -347,7 +406,9 @@ unsafe impl<P: Port, const N: usize> Lower for Returned<P, N> {
         ty: InterfaceType,
         offset: usize,
     ) -> wasmtime::Result<()> {
-        self.lower(cx, ty, |lowering, node, value| lowering.store(node, value, offset))
+        self.lower(cx, ty, |lowering, node, value| {
+            lowering.store(node, value, offset)
+        })
     }
 }
 
@@ -366,7 +427,9 @@ impl<P: Port> Signature<P> {
     /// The one number that a function returns, or that it returns nothing; `None` for all else, and before the first call.
     #[must_use]
     pub fn scalar_result(&self) -> Option<Option<Scalar>> {
-        let Shape::Tuple(fields) = &self.results.get()?.shape else { return None };
+        let Shape::Tuple(fields) = &self.results.get()?.shape else {
+            return None;
+        };
         match fields.first().map(|field| &field.node.shape) {
             None => Some(None),
             Some(Shape::Scalar(scalar)) => Some(Some(*scalar)),
@@ -379,14 +442,21 @@ impl<P: Port> Signature<P> {
     /// # Errors
     /// [`Kind::Value`] when an argument does not fit.
     pub fn scalars(&self, arguments: &P::Ref<'_>) -> super::Result<Option<Scalars>> {
-        let Some(Shape::Tuple(fields)) = self.params.get().map(|node| &node.shape) else { return Ok(None) };
+        let Some(Shape::Tuple(fields)) = self.params.get().map(|node| &node.shape) else {
+            return Ok(None);
+        };
         let all = |field: &super::shape::Field<P>| matches!(field.node.shape, Shape::Scalar(_));
         if fields.len() > MAX_FLAT || !fields.iter().all(all) {
             return Ok(None);
         }
-        let mut scalars = Scalars { bits: [0; MAX_FLAT], count: fields.len() };
+        let mut scalars = Scalars {
+            bits: [0; MAX_FLAT],
+            count: fields.len(),
+        };
         for (index, field) in fields.iter().enumerate() {
-            let Shape::Scalar(scalar) = field.node.shape else { return Ok(None) };
+            let Shape::Scalar(scalar) = field.node.shape else {
+                return Ok(None);
+            };
             let item = P::item(arguments, index)?;
             scalars.bits[index] =
                 P::scalar(&item, scalar).map_err(|error| error.in_path(&format!("[{index}]")))?;
@@ -455,7 +525,11 @@ unsafe impl<const N: usize> Lift for ScalarResult<N> {
         Ok(Self(src.map(|slot| slot.get_u64())))
     }
 
-    fn linear_lift_from_memory(_: &mut LiftContext<'_>, _: InterfaceType, _: &[u8]) -> wasmtime::Result<Self> {
+    fn linear_lift_from_memory(
+        _: &mut LiftContext<'_>,
+        _: InterfaceType,
+        _: &[u8],
+    ) -> wasmtime::Result<Self> {
         Err(Error::new(Kind::Internal, "a number came back through memory").into())
     }
 }

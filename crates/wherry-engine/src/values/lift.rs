@@ -48,7 +48,10 @@ impl<'a> Slots<'a> {
 
 /// What a guest handed over breaks the canonical ABI: it traps.
 fn broken(what: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Trap, format!("the guest handed over a broken value: {what}"))
+    Error::new(
+        Kind::Trap,
+        format!("the guest handed over a broken value: {what}"),
+    )
 }
 
 impl<P: Port> Lifting<'_, '_, P> {
@@ -80,7 +83,9 @@ impl<P: Port> Lifting<'_, '_, P> {
                 P::from_tuple(token, items)
             }
             Shape::Array(element, count) => {
-                let items = (0..*count).map(|_| self.flat(token, element, slots)).collect::<Result<_>>()?;
+                let items = (0..*count)
+                    .map(|_| self.flat(token, element, slots))
+                    .collect::<Result<_>>()?;
                 P::from_list(token, items)
             }
             Shape::Variant(cases, _) | Shape::Option(cases, _) | Shape::Result(cases) => {
@@ -151,12 +156,22 @@ impl<P: Port> Lifting<'_, '_, P> {
                 let mut slots = Slots::new(slots);
                 let index = low32(slots.next()?);
                 let payload = Self::payload(cases, index)?;
-                (index, payload.map(|node| self.flat(token, node, &mut slots)).transpose()?)
+                (
+                    index,
+                    payload
+                        .map(|node| self.flat(token, node, &mut slots))
+                        .transpose()?,
+                )
             }
             From::Memory(offset) => {
                 let index = low32(self.read(offset, cases.discriminant)?);
                 let payload = Self::payload(cases, index)?;
-                (index, payload.map(|node| self.load(token, node, offset + cases.payload)).transpose()?)
+                (
+                    index,
+                    payload
+                        .map(|node| self.load(token, node, offset + cases.payload))
+                        .transpose()?,
+                )
             }
         };
         Ok((payload.unwrap_or_else(|| P::nothing(token)), index == 1))
@@ -168,7 +183,10 @@ impl<P: Port> Lifting<'_, '_, P> {
         fields: &[Field<P>],
         slots: &mut Slots<'_>,
     ) -> Result<Vec<P::Ref<'t>>> {
-        fields.iter().map(|field| self.flat(token, &field.node, slots)).collect()
+        fields
+            .iter()
+            .map(|field| self.flat(token, &field.node, slots))
+            .collect()
     }
 
     fn load_fields<'t>(
@@ -177,7 +195,10 @@ impl<P: Port> Lifting<'_, '_, P> {
         fields: &[Field<P>],
         offset: usize,
     ) -> Result<Vec<P::Ref<'t>>> {
-        fields.iter().map(|field| self.load(token, &field.node, offset + field.offset)).collect()
+        fields
+            .iter()
+            .map(|field| self.load(token, &field.node, offset + field.offset))
+            .collect()
     }
 
     fn load_all<'t>(
@@ -214,12 +235,17 @@ impl<P: Port> Lifting<'_, '_, P> {
             }
             Shape::Flags(count, names) => {
                 // Bits above the last name are ignored, as the canonical ABI says.
-                let mask = u32::MAX.checked_shr(32 - u32::try_from(*count).unwrap_or(32)).unwrap_or(0);
+                let mask = u32::MAX
+                    .checked_shr(32 - u32::try_from(*count).unwrap_or(32))
+                    .unwrap_or(0);
                 P::from_flags(token, names, (bits & u64::from(u32::MAX)) as u32 & mask)
             }
             Shape::Own(resource) => self.handle(token, *resource, low32(bits), true),
             Shape::Borrow(resource) => self.handle(token, *resource, low32(bits), false),
-            _ => Err(Error::new(Kind::Internal, "a compound type was taken for a number")),
+            _ => Err(Error::new(
+                Kind::Internal,
+                "a compound type was taken for a number",
+            )),
         }
     }
 
@@ -242,7 +268,10 @@ impl<P: Port> Lifting<'_, '_, P> {
                 P::from_list(token, items)
             }
             Shape::Map(pair) => self.map(token, pair, pointer, length),
-            _ => Err(Error::new(Kind::Internal, "a type without a length was taken for a list")),
+            _ => Err(Error::new(
+                Kind::Internal,
+                "a type without a length was taken for a list",
+            )),
         }
     }
 
@@ -291,23 +320,37 @@ impl<P: Port> Lifting<'_, '_, P> {
         let index = u32::try_from(index).map_err(broken)?;
         if self.context.types.is_host(self.cx.resource_type(resource)) {
             let value = if own {
-                let (kept, ..) = self.cx.guest_resource_lift_own(resource, index).map_err(engine_error)?;
+                let (kept, ..) = self
+                    .cx
+                    .guest_resource_lift_own(resource, index)
+                    .map_err(engine_error)?;
                 self.context.take(kept).map(|value| P::bind(token, &value))
             } else {
-                let kept = self.cx.guest_resource_lift_borrow(resource, index).map_err(engine_error)?;
+                let kept = self
+                    .cx
+                    .guest_resource_lift_borrow(resource, index)
+                    .map_err(engine_error)?;
                 self.context.peek(kept, |value| P::bind(token, value))
             };
             return value.ok_or_else(|| broken("a handle to nothing"));
         }
-        let ty = if own { InterfaceType::Own(resource) } else { InterfaceType::Borrow(resource) };
-        let handle = ResourceAny::linear_lift_from_flat(self.cx, ty, &ValRaw::u32(index)).map_err(engine_error)?;
+        let ty = if own {
+            InterfaceType::Own(resource)
+        } else {
+            InterfaceType::Borrow(resource)
+        };
+        let handle =
+            ResourceAny::linear_lift_from_flat(self.cx, ty, &ValRaw::u32(index)).map_err(engine_error)?;
         P::from_resource(token, handle, &self.context.home)
     }
 
     fn payload(cases: &Cases<P>, index: usize) -> Result<Option<&Node<P>>> {
         match cases.cases.get(index) {
             Some((_, node)) => Ok(node.as_ref()),
-            None => Err(broken(format_args!("case {index} of a variant with {}", cases.cases.len()))),
+            None => Err(broken(format_args!(
+                "case {index} of a variant with {}",
+                cases.cases.len()
+            ))),
         }
     }
 
@@ -327,8 +370,11 @@ impl<P: Port> Lifting<'_, '_, P> {
     /// Counts what the host allocates on behalf of the guest, so that a small message cannot claim gigabytes.
     fn account(&mut self, count: usize, size: usize) -> Result<()> {
         self.cx.consume_fuel_array(count, size).map_err(|_| {
-            Error::new(Kind::Memory, "the guest handed over more data in one call than the host takes")
-                .with_hint("pass it in several calls, or raise the limit with `--memory`")
+            Error::new(
+                Kind::Memory,
+                "the guest handed over more data in one call than the host takes",
+            )
+            .with_hint("pass it in several calls, or raise the limit with `--memory`")
         })
     }
 
@@ -338,7 +384,9 @@ impl<P: Port> Lifting<'_, '_, P> {
         if !pointer.is_multiple_of(align as usize) {
             return Err(broken("a list that is not aligned"));
         }
-        let bytes = count.checked_mul(size).ok_or_else(|| broken("a list that is too long"))?;
+        let bytes = count
+            .checked_mul(size)
+            .ok_or_else(|| broken("a list that is too long"))?;
         self.slice(pointer, bytes).map(|_| ())
     }
 
@@ -396,5 +444,8 @@ pub fn scalar_value<P: Port>(token: P::Token<'_>, scalar: Scalar, bits: u64) -> 
 }
 
 fn unsupported(what: &str) -> Error {
-    Error::new(Kind::Unsupported, format!("values of type `{what}` do not cross between host and guest yet"))
+    Error::new(
+        Kind::Unsupported,
+        format!("values of type `{what}` do not cross between host and guest yet"),
+    )
 }

@@ -83,21 +83,24 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
             Shape::Record(fields, names) => {
                 for (index, field) in fields.iter().enumerate() {
                     let item = P::field(value, names, index)?;
-                    self.flat(&field.node, &item, slots).map_err(at(format_args!(".{}", field.name)))?;
+                    self.flat(&field.node, &item, slots)
+                        .map_err(at(format_args!(".{}", field.name)))?;
                 }
                 Ok(())
             }
             Shape::Tuple(fields) => {
                 let items = Self::tuple_items(fields, value)?;
                 for (index, (field, item)) in fields.iter().zip(&items).enumerate() {
-                    self.flat(&field.node, item, slots).map_err(at(format_args!("[{index}]")))?;
+                    self.flat(&field.node, item, slots)
+                        .map_err(at(format_args!("[{index}]")))?;
                 }
                 Ok(())
             }
             Shape::Array(element, count) => {
                 let items = Self::array_items(*count, value)?;
                 for (index, item) in items.iter().enumerate() {
-                    self.flat(element, item, slots).map_err(at(format_args!("[{index}]")))?;
+                    self.flat(element, item, slots)
+                        .map_err(at(format_args!("[{index}]")))?;
                 }
                 Ok(())
             }
@@ -106,7 +109,8 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
                 slots.push(index as u64)?;
                 let before = slots.rest.len();
                 if let Some((node, payload)) = Self::payload(cases, index, payload.as_ref())? {
-                    self.flat(node, payload, slots).map_err(at(Self::step(cases, index)))?;
+                    self.flat(node, payload, slots)
+                        .map_err(at(Self::step(cases, index)))?;
                 }
                 // The longest case decides how many slots there are; what this one leaves must be zero.
                 let used = before - slots.rest.len();
@@ -184,7 +188,10 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
             Shape::Flags(_, names) => Ok(P::flags(value, names)?.into()),
             Shape::Own(resource) => self.handle(*resource, value, true).map(u64::from),
             Shape::Borrow(resource) => self.handle(*resource, value, false).map(u64::from),
-            _ => Err(Error::new(Kind::Internal, "a compound type was taken for a number")),
+            _ => Err(Error::new(
+                Kind::Internal,
+                "a compound type was taken for a number",
+            )),
         }
     }
 
@@ -206,7 +213,10 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
                 Ok((pointer, items.len()))
             }
             Shape::Map(pair) => self.map(pair, value),
-            _ => Err(Error::new(Kind::Internal, "a type without a length was taken for a list")),
+            _ => Err(Error::new(
+                Kind::Internal,
+                "a type without a length was taken for a list",
+            )),
         }
     }
 
@@ -214,8 +224,13 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         let entries = P::entries(value)?;
         let pointer = self.allocate(pair.align, pair.size, entries.len())?;
         let mut image = vec![0; pair.size * entries.len()];
-        for (index, ((key, value), image)) in entries.iter().zip(image.chunks_exact_mut(pair.size.max(1))).enumerate() {
-            self.draw(&pair.key, key, image).map_err(at(format_args!(" key {index}")))?;
+        for (index, ((key, value), image)) in entries
+            .iter()
+            .zip(image.chunks_exact_mut(pair.size.max(1)))
+            .enumerate()
+        {
+            self.draw(&pair.key, key, image)
+                .map_err(at(format_args!(" key {index}")))?;
             self.draw(&pair.value, value, &mut image[pair.value_offset..])
                 .map_err(at(format_args!(" value {index}")))?;
         }
@@ -225,8 +240,13 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
 
     /// Draws elements side by side.
     fn draw_all(&mut self, element: &Node<P>, items: &[P::Ref<'_>], image: &mut [u8]) -> Result<()> {
-        for (index, (item, image)) in items.iter().zip(image.chunks_exact_mut(element.size.max(1))).enumerate() {
-            self.draw(element, item, image).map_err(at(format_args!("[{index}]")))?;
+        for (index, (item, image)) in items
+            .iter()
+            .zip(image.chunks_exact_mut(element.size.max(1)))
+            .enumerate()
+        {
+            self.draw(element, item, image)
+                .map_err(at(format_args!("[{index}]")))?;
         }
         Ok(())
     }
@@ -234,7 +254,8 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     /// Strings go through the engine, which knows the three encodings that a guest may ask for.
     fn string(&mut self, text: &str) -> Result<(usize, usize)> {
         let mut pair = MaybeUninit::<[ValRaw; 2]>::uninit();
-        text.linear_lower_to_flat(self.cx, InterfaceType::String, &mut pair).map_err(engine_error)?;
+        text.linear_lower_to_flat(self.cx, InterfaceType::String, &mut pair)
+            .map_err(engine_error)?;
         // SAFETY: lowering a string initialises both of its flat values: address and length.
         let [pointer, length] = unsafe { pair.assume_init() };
         Ok((pointer.get_u32() as usize, length.get_u32() as usize))
@@ -242,9 +263,15 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
 
     /// Memory for `count` elements, from the guest's own `realloc`, which the engine checks for bounds and alignment.
     fn allocate(&mut self, align: u32, size: usize, count: usize) -> Result<usize> {
-        let bytes = size.checked_mul(count).filter(|&bytes| bytes <= MAX_BYTES).ok_or_else(|| {
-            Error::new(Kind::Value, format!("{count} elements of {size} bytes are too large for a guest"))
-        })?;
+        let bytes = size
+            .checked_mul(count)
+            .filter(|&bytes| bytes <= MAX_BYTES)
+            .ok_or_else(|| {
+                Error::new(
+                    Kind::Value,
+                    format!("{count} elements of {size} bytes are too large for a guest"),
+                )
+            })?;
         self.cx.realloc(0, 0, align, bytes).map_err(engine_error)
     }
 
@@ -276,10 +303,15 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
             Handle::Host(value) => {
                 let kept = self.context.keep(value)?;
                 if own {
-                    return self.cx.guest_resource_lower_own(resource, kept).map_err(engine_error);
+                    return self
+                        .cx
+                        .guest_resource_lower_own(resource, kept)
+                        .map_err(engine_error);
                 }
                 self.lent.push(kept);
-                self.cx.guest_resource_lower_borrow(resource, kept).map_err(engine_error)
+                self.cx
+                    .guest_resource_lower_borrow(resource, kept)
+                    .map_err(engine_error)
             }
         }
     }
@@ -290,11 +322,20 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         handle: ResourceAny,
         own: bool,
     ) -> Result<u32> {
-        let ty = if own { InterfaceType::Own(resource) } else { InterfaceType::Borrow(resource) };
+        let ty = if own {
+            InterfaceType::Own(resource)
+        } else {
+            InterfaceType::Borrow(resource)
+        };
         let mut slot = MaybeUninit::<ValRaw>::uninit();
-        handle.linear_lower_to_flat(self.cx, ty, &mut slot).map_err(|error| {
-            Error::new(Kind::Value, format!("this resource cannot be passed here: {error}"))
-        })?;
+        handle
+            .linear_lower_to_flat(self.cx, ty, &mut slot)
+            .map_err(|error| {
+                Error::new(
+                    Kind::Value,
+                    format!("this resource cannot be passed here: {error}"),
+                )
+            })?;
         // SAFETY: lowering a resource initialises its one flat value.
         Ok(unsafe { slot.assume_init() }.get_u32())
     }
@@ -306,7 +347,11 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         }
         Err(Error::new(
             Kind::Value,
-            format!("expected a tuple of {} elements, got {}", fields.len(), items.len()),
+            format!(
+                "expected a tuple of {} elements, got {}",
+                fields.len(),
+                items.len()
+            ),
         ))
     }
 
@@ -315,7 +360,10 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         if items.len() == count {
             return Ok(items);
         }
-        Err(Error::new(Kind::Value, format!("expected exactly {count} elements, got {}", items.len())))
+        Err(Error::new(
+            Kind::Value,
+            format!("expected exactly {count} elements, got {}", items.len()),
+        ))
     }
 
     /// Which case a value is, for each of the three kinds of variant.
@@ -341,13 +389,15 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         let (name, node) = &cases.cases[index];
         match (node, value) {
             (Some(node), Some(value)) => Ok(Some((node, value))),
-            (None, Some(value)) if P::option(value, false)?.is_some() => {
-                Err(Error::new(Kind::Value, format!("the case `{name}` takes no value and has one")))
-            }
+            (None, Some(value)) if P::option(value, false)?.is_some() => Err(Error::new(
+                Kind::Value,
+                format!("the case `{name}` takes no value and has one"),
+            )),
             (None, _) => Ok(None),
-            (Some(_), None) => {
-                Err(Error::new(Kind::Value, format!("the case `{name}` needs a value and has none")))
-            }
+            (Some(_), None) => Err(Error::new(
+                Kind::Value,
+                format!("the case `{name}` needs a value and has none"),
+            )),
         }
     }
 
@@ -357,5 +407,8 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
 }
 
 fn unsupported(what: &str) -> Error {
-    Error::new(Kind::Unsupported, format!("values of type `{what}` do not cross between host and guest yet"))
+    Error::new(
+        Kind::Unsupported,
+        format!("values of type `{what}` do not cross between host and guest yet"),
+    )
 }

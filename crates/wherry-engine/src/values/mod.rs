@@ -243,11 +243,20 @@ struct Objects<O> {
 impl<P: Port> Context<P> {
     /// An empty table of host values for one instance.
     pub fn new(types: Arc<Types<P>>, home: P::Home) -> Self {
-        Self { types, home, objects: Mutex::new(Objects { slots: Vec::new(), free: Vec::new() }) }
+        Self {
+            types,
+            home,
+            objects: Mutex::new(Objects {
+                slots: Vec::new(),
+                free: Vec::new(),
+            }),
+        }
     }
 
     fn objects(&self) -> std::sync::MutexGuard<'_, Objects<P::Owned>> {
-        self.objects.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.objects
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Keeps a host value and returns its handle.

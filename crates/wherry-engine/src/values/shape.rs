@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use wasmtime::component::__internal::wasmtime_environ::component::{
     TypeResourceTableIndex, TypeTupleIndex, VariantInfo,
 };
-use wasmtime::component::ResourceType;
 use wasmtime::component::__internal::{ComponentTypes, InterfaceType};
+use wasmtime::component::ResourceType;
 
 /// A type that is one number in the canonical ABI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +176,12 @@ impl<P: Port> Types<P> {
     /// An empty cache. `names` tells what types are called; `host_resources` how many resources the component imports that are not WASI's.
     #[must_use]
     pub fn new(names: TypeNames, host_resources: u32) -> Self {
-        Self { shapes: RwLock::default(), names, known: OnceLock::new(), host_resources }
+        Self {
+            shapes: RwLock::default(),
+            names,
+            known: OnceLock::new(),
+            host_resources,
+        }
     }
 
     /// Whether a resource is one that the embedding program implements.
@@ -186,7 +191,12 @@ impl<P: Port> Types<P> {
 
     /// The shape of a function's parameters or results.
     pub fn tuple(&self, index: TypeTupleIndex, types: &ComponentTypes) -> Arc<Node<P>> {
-        if let Some(node) = self.shapes.read().unwrap_or_else(PoisonError::into_inner).get(&index) {
+        if let Some(node) = self
+            .shapes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&index)
+        {
             return Arc::clone(node);
         }
         let node = P::attach(|token| Arc::new(self.node(token, InterfaceType::Tuple(index), types)));
@@ -201,7 +211,12 @@ impl<P: Port> Types<P> {
             InterfaceType::Tuple(_) => abi.flat_count.map_or(usize::MAX, usize::from),
             _ => abi.flat_count.map_or(0, usize::from),
         };
-        Node { shape: self.shape(token, ty, types), size: abi.size32 as usize, align: abi.align32, flat }
+        Node {
+            shape: self.shape(token, ty, types),
+            size: abi.size32 as usize,
+            align: abi.align32,
+            flat,
+        }
     }
 
     fn shape(&self, token: P::Token<'_>, ty: InterfaceType, types: &ComponentTypes) -> Shape<P> {
@@ -253,7 +268,10 @@ impl<P: Port> Types<P> {
                 Shape::Tuple(self.fields(token, types[index].types.iter().map(|ty| ("", *ty)), types))
             }
             InterfaceType::Record(index) => {
-                let fields = types[index].fields.iter().map(|field| (field.name.as_str(), field.ty));
+                let fields = types[index]
+                    .fields
+                    .iter()
+                    .map(|field| (field.name.as_str(), field.ty));
                 let names = self.named(token, Named::Record, fields.clone().map(|(name, _)| name));
                 Shape::Record(self.fields(token, fields, types), names)
             }
@@ -296,15 +314,18 @@ impl<P: Port> Types<P> {
         }
     }
 
-    fn named<'n>(
-        &self,
-        token: P::Token<'_>,
-        named: Named,
-        names: impl Iterator<Item = &'n str>,
-    ) -> P::Names {
+    fn named<'n>(&self, token: P::Token<'_>, named: Named, names: impl Iterator<Item = &'n str>) -> P::Names {
         let names: Vec<&str> = names.collect();
         let key: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        P::names(token, named, self.known.get_or_init(|| (self.names)()).get(&key).map(String::as_str), &names)
+        P::names(
+            token,
+            named,
+            self.known
+                .get_or_init(|| (self.names)())
+                .get(&key)
+                .map(String::as_str),
+            &names,
+        )
     }
 
     fn fields<'n>(
@@ -317,7 +338,11 @@ impl<P: Port> Types<P> {
         fields
             .map(|(name, ty)| {
                 let offset = types.canonical_abi(&ty).next_field32_size(&mut end);
-                Field { name: name.to_owned(), offset, node: self.node(token, ty, types) }
+                Field {
+                    name: name.to_owned(),
+                    offset,
+                    node: self.node(token, ty, types),
+                }
             })
             .collect()
     }
