@@ -7,7 +7,7 @@
 //! who may write to the folder is decided in [`folder`], how a path leads to a digest in [`index`].
 
 use std::fs::{File, FileTimes};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -223,9 +223,8 @@ impl Cache {
             concurrency,
             path: path.to_string_lossy().into_owned(),
         };
-        self.write(&index::record(&path), |file| {
-            Ok(serde_json::to_writer(file, &known)?)
-        })
+        let text = serde_json::to_vec(&known)?;
+        self.write(&index::record(&path), |file| file.write_all(&text))
     }
 }
 
