@@ -15,13 +15,19 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
 use crate::bounds::{self, Bounds};
-use crate::cache::{Cache, Identity};
-use crate::compile::{self, CompilerChild, Job, Patience, Progress};
+use crate::cache::Identity;
+use crate::compile::{self, Job, Patience};
 use crate::compiled::{self, Header, Made};
 use crate::error::{Error, Kind, Result};
-use crate::mode::{self, EngineKey, Mode, hex};
+use crate::mode::{self, EngineKey, hex};
 use crate::recognise::{Form, foreign, recognise};
 use crate::validate::validate;
+
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub use options::LoadOptions;
 
 /// Where a program comes from.
 #[derive(Debug, Clone)]
@@ -44,76 +50,6 @@ pub enum Code {
     Module(Module),
     /// A component.
     Component(Component),
-}
-
-/// How to load. The lifetime is that of the callbacks.
-#[derive(Clone)]
-pub struct LoadOptions<'a> {
-    /// The engine mode.
-    pub mode: Mode,
-    /// Bytes of stack for guests.
-    pub stack: usize,
-    /// `None` for this machine, or [`mode::PULLEY`].
-    pub target: Option<String>,
-    /// Whether a trap takes a picture of the guest.
-    pub coredump: bool,
-    /// Whether memory for guests comes out of a pool.
-    pub pooled: bool,
-    /// What may be compiled.
-    pub bounds: Bounds,
-    /// Where compiled code is kept; `None` compiles each time.
-    pub cache: Option<Cache>,
-    /// Whether the user passed compiled code on purpose: it runs as it is, outside any sandbox.
-    pub precompiled: bool,
-    /// Who compiles what is large; `None` compiles in this process.
-    pub child: Option<CompilerChild>,
-    /// Bytes of memory that the child may use.
-    pub child_memory: Option<u64>,
-    /// When compiling has to be over.
-    pub deadline: Option<Instant>,
-    /// Called about ten times a second when compiling takes over a second.
-    pub progress: Option<&'a dyn Fn(Progress)>,
-    /// Asked about fifty times a second while compiling: whether the user pressed Ctrl-C.
-    pub interrupted: &'a dyn Fn() -> bool,
-    /// Told what works, but slower than it should.
-    pub warn: &'a dyn Fn(String),
-}
-
-impl Default for LoadOptions<'_> {
-    /// This machine, no cache, no child, no callbacks.
-    fn default() -> Self {
-        Self {
-            mode: Mode::Plain,
-            stack: mode::DEFAULT_STACK,
-            target: None,
-            coredump: false,
-            pooled: false,
-            bounds: Bounds::default(),
-            cache: None,
-            precompiled: false,
-            child: None,
-            child_memory: None,
-            deadline: None,
-            progress: None,
-            interrupted: &|| false,
-            warn: &|_| {},
-        }
-    }
-}
-
-impl LoadOptions<'_> {
-    /// The key of the engine for a program that does, or does not, need `concurrency`.
-    #[must_use]
-    pub fn key(&self, concurrency: bool) -> EngineKey {
-        EngineKey {
-            mode: self.mode,
-            concurrency,
-            stack: self.stack,
-            target: self.target.clone(),
-            coredump: self.coredump,
-            pooled: self.pooled,
-        }
-    }
 }
 
 /// A program, loaded: immutable, cheap to clone, shared between threads.
@@ -141,6 +77,13 @@ enum Origin {
     File(PathBuf),
     /// Nowhere: the program came as compiled code.
     Gone,
+}
+
+impl Origin {
+    /// A file, wherever the process goes afterwards.
+    fn file(path: &Path) -> Self {
+        Self::File(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+    }
 }
 
 /// Compiling that is over sooner is not worth a file, unless the source is a file too.
@@ -316,7 +259,7 @@ impl Loading<'_, '_> {
         let Some(code) = self.cached(&known.digest, &key)? else {
             return Ok(None);
         };
-        self.program(code, known.digest, key, Origin::File((*path).to_owned()))
+        self.program(code, known.digest, key, Origin::file(path))
             .map(Some)
     }
 
@@ -341,7 +284,7 @@ impl Loading<'_, '_> {
             let _ = cache.remember(path, identity, &digest, shape.concurrency);
         }
         let origin = match &self.file {
-            Some((path, _)) => Origin::File((*path).to_owned()),
+            Some((path, _)) => Origin::file(path),
             None => Origin::Memory(binary),
         };
         self.program(code, digest, key, origin)

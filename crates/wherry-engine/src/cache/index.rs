@@ -70,7 +70,7 @@ impl Identity {
 
     /// The same file, as if it had been written earlier.
     #[cfg(test)]
-    pub(super) fn aged(&self, age: Duration) -> Self {
+    pub(crate) fn aged(&self, age: Duration) -> Self {
         let age = i128::try_from(age.as_nanos()).unwrap_or(0);
         Self {
             modified: self.modified - age,

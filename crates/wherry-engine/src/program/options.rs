@@ -1,0 +1,78 @@
+//! How a program is loaded: [`LoadOptions`].
+
+use std::time::Instant;
+
+use crate::bounds::Bounds;
+use crate::cache::Cache;
+use crate::compile::{CompilerChild, Progress};
+use crate::mode::{self, EngineKey, Mode};
+
+/// How to load. The lifetime is that of the callbacks.
+#[derive(Clone)]
+pub struct LoadOptions<'a> {
+    /// The engine mode.
+    pub mode: Mode,
+    /// Bytes of stack for guests.
+    pub stack: usize,
+    /// `None` for this machine, or [`mode::PULLEY`].
+    pub target: Option<String>,
+    /// Whether a trap takes a picture of the guest.
+    pub coredump: bool,
+    /// Whether memory for guests comes out of a pool.
+    pub pooled: bool,
+    /// What may be compiled.
+    pub bounds: Bounds,
+    /// Where compiled code is kept; `None` compiles each time.
+    pub cache: Option<Cache>,
+    /// Whether the user passed compiled code on purpose: it runs as it is, outside any sandbox.
+    pub precompiled: bool,
+    /// Who compiles what is large; `None` compiles in this process.
+    pub child: Option<CompilerChild>,
+    /// Bytes of memory that the child may use.
+    pub child_memory: Option<u64>,
+    /// When compiling has to be over.
+    pub deadline: Option<Instant>,
+    /// Called about ten times a second when compiling takes over a second.
+    pub progress: Option<&'a dyn Fn(Progress)>,
+    /// Asked about fifty times a second while compiling: whether the user pressed Ctrl-C.
+    pub interrupted: &'a dyn Fn() -> bool,
+    /// Told what works, but slower than it should.
+    pub warn: &'a dyn Fn(String),
+}
+
+impl Default for LoadOptions<'_> {
+    /// This machine, no cache, no child, no callbacks.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Plain,
+            stack: mode::DEFAULT_STACK,
+            target: None,
+            coredump: false,
+            pooled: false,
+            bounds: Bounds::default(),
+            cache: None,
+            precompiled: false,
+            child: None,
+            child_memory: None,
+            deadline: None,
+            progress: None,
+            interrupted: &|| false,
+            warn: &|_| {},
+        }
+    }
+}
+
+impl LoadOptions<'_> {
+    /// The key of the engine for a program that does, or does not, need `concurrency`.
+    #[must_use]
+    pub fn key(&self, concurrency: bool) -> EngineKey {
+        EngineKey {
+            mode: self.mode,
+            concurrency,
+            stack: self.stack,
+            target: self.target.clone(),
+            coredump: self.coredump,
+            pooled: self.pooled,
+        }
+    }
+}
