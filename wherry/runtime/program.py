@@ -1,16 +1,17 @@
 """Running commands: the shape and habits of :mod:`subprocess`, with a guest in place of a process.
 
-:func:`run` waits for the end; :class:`Running` is a guest that runs meanwhile, whose output can be read line by line.
+:func:`run` waits for the end; :class:`Running` is a guest that runs meanwhile, whose output can be read line
+by line.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from wherry import _native
-from wherry.errors import GuestExit, NoSuchExportError, UsageError
+from wherry.errors import GuestExit, LinkError, UsageError
 from wherry.runtime.component import Component, load
 
 if TYPE_CHECKING:
@@ -20,20 +21,34 @@ if TYPE_CHECKING:
     from wherry._native import Limits, Policy
 
     Path = str | os.PathLike[str]
-    Dirs = Iterable[Path | tuple[Path, str] | tuple[Path, str, str]]
+    Dirs = Iterable[Path | tuple[Path, Path] | tuple[Path, Path, Literal["ro", "rw"]]]
     Input = bytes | bytearray | memoryview | IO[bytes] | int | None
     Output = IO[bytes] | int | None
-    Streams = tuple[bytes | int | None, int | str, int | str]
+    # The same two as the core takes them.
+    Source = bytes | int | None
+    Sink = int | Literal["inherit", "capture"]
 
 __all__ = ["Command", "Completed", "Running", "prepare", "run", "start"]
 
 
 class Completed:
-    """A command that ended by itself: its exit code, and what was captured."""
+    """A command that ended by itself: its exit code, and what was captured.
+
+    ``stdout`` and ``stderr`` are bytes if the command was run with ``capture``, and ``None`` otherwise.
+    """
 
     __slots__ = ("args", "returncode", "stderr", "stdout")
 
-    def __init__(self, args: tuple[str, ...], returncode: int, stdout: bytes | None, stderr: bytes | None) -> None:
+    args: tuple[str, ...]
+    returncode: int
+    # Bytes or nothing, as the caller knows, who chose `capture`. A union would ask each of them for an
+    # assertion; typeshed has decided the same for `subprocess.CompletedProcess`.
+    stdout: Any
+    stderr: Any
+
+    def __init__(
+        self, args: tuple[str, ...], returncode: int, stdout: bytes | None, stderr: bytes | None
+    ) -> None:
         self.args = args
         self.returncode = returncode
         self.stdout = stdout
@@ -42,13 +57,17 @@ class Completed:
     def check_returncode(self) -> None:
         """Raise :class:`~wherry.errors.GuestExit` if the exit code is not zero."""
         if self.returncode:
-            raise _exit(self)
+            error = GuestExit(f"`{self.args[0]}` exited with code {self.returncode}")
+            error.code = self.returncode
+            error.stdout = self.stdout
+            error.stderr = self.stderr
+            raise error
 
     def __repr__(self) -> str:
         return f"Completed(args={self.args!r}, returncode={self.returncode})"
 
 
-def run(  # noqa: PLR0913 - the parameters of subprocess.run, by the same names
+def run(
     program: Path | bytes | Component,
     *args: str,
     stdin: Input = None,
@@ -65,10 +84,11 @@ def run(  # noqa: PLR0913 - the parameters of subprocess.run, by the same names
 ) -> Completed:
     """Run a command and wait for its end.
 
-    ``program`` is a path, bytes or a loaded component. ``stdin`` is empty unless given as bytes, an open file or a
-    descriptor; ``stdout`` and ``stderr`` are those of this process unless given, and with ``capture`` they come back as
-    bytes. ``env`` and ``dirs`` are grants as in :class:`wherry.Policy`, ``timeout`` is in seconds (30 unless given).
-    With ``check`` an exit code other than zero raises :class:`~wherry.errors.GuestExit`.
+    ``program`` is a path, bytes or a loaded component. ``stdin`` is empty unless given as bytes, an open file
+    or a descriptor; ``stdout`` and ``stderr`` are those of this process unless given, and with ``capture``
+    they come back as bytes. ``env`` and ``dirs`` are grants as in :class:`wherry.Policy`, ``timeout`` is in
+    seconds (30 unless given). With ``check`` an exit code other than zero raises
+    :class:`~wherry.errors.GuestExit`.
 
     Raises what loading raises, :class:`~wherry.errors.Trap` when the guest breaks, and a
     :class:`~wherry.errors.LimitError` when a limit strikes.
@@ -93,7 +113,7 @@ def run(  # noqa: PLR0913 - the parameters of subprocess.run, by the same names
     return completed
 
 
-def prepare(  # noqa: PLR0913 - as run
+def prepare(
     program: Path | bytes | Component,
     args: tuple[str, ...],
     *,
@@ -107,17 +127,19 @@ def prepare(  # noqa: PLR0913 - as run
     timeout: float | str | None = None,
     policy: Policy | None = None,
     limits: Limits | None = None,
-) -> tuple[Command, Streams]:
+) -> tuple[Command, tuple[Source, Sink, Sink]]:
     """What :func:`run` does before anything runs: read the arguments, load the program."""
     if capture and (stdout is not None or stderr is not None):
-        raise UsageError("`capture` and `stdout` or `stderr` exclude each other", hint="leave one of them out")
+        raise UsageError(
+            "`capture` and `stdout` or `stderr` exclude each other", hint="leave one of them out"
+        )
     command = Command(program, args, _granted(policy, env, dirs, workdir), _limited(limits, timeout))
     if capture:
         return command, (_input(stdin), "capture", "capture")
     return command, (_input(stdin), _output(stdout), _output(stderr))
 
 
-def start(  # noqa: PLR0913 - as run
+def start(
     program: Path | bytes | Component,
     *args: str,
     stdin: Input = None,
@@ -143,7 +165,7 @@ class Running:
     A context manager: leaving it ends the guest if it still runs.
     """
 
-    def __init__(self, command: Command, stdin: bytes | int | str | None, stderr: int | str | None) -> None:
+    def __init__(self, command: Command, stdin: Source, stderr: Sink) -> None:
         reading, writing = os.pipe()
         self.stdout: IO[bytes] = os.fdopen(reading, "rb")
         self._command = command
@@ -154,7 +176,7 @@ class Running:
         )
         self._thread.start()
 
-    def _work(self, stdin: bytes | int | str | None, writing: int, stderr: int | str | None) -> None:
+    def _work(self, stdin: Source, writing: int, stderr: Sink) -> None:
         try:
             self._completed = self._command.run(stdin, writing, stderr)
         except BaseException as error:  # noqa: BLE001 - raised again by wait(), in the thread that asks
@@ -167,7 +189,10 @@ class Running:
         return iter(self.stdout)
 
     def wait(self, timeout: float | None = None) -> Completed:
-        """Wait for the end, at most ``timeout`` seconds (``TimeoutError``). Raises what :func:`run` would have raised."""
+        """Wait for the end, at most ``timeout`` seconds (``TimeoutError``).
+
+        Raises what :func:`run` would have raised.
+        """
         self._thread.join(timeout)
         if self._thread.is_alive():
             raise TimeoutError(f"the guest still runs after {timeout} seconds")
@@ -209,23 +234,21 @@ class Command:
         self._cancelled = False
         self._native: _native.Instance | None = None
 
-    def run(self, stdin: bytes | int | str | None, stdout: int | str | None, stderr: int | str | None) -> Completed:
+    def run(self, stdin: Source, stdout: Sink, stderr: Sink) -> Completed:
         """Run it on this thread."""
         component = self._component._native  # noqa: SLF001 - one package
         entry = component.entry_point()
         name = os.path.basename(self._component.name)  # noqa: PTH119 - pathlib costs 5 ms at start-up
         streams = _native.Streams([name, *self._args], stdin, stdout, stderr)
-        functions: list[Any] = []
         if component.imports():
-            raise NoSuchExportError(
+            raise LinkError(
                 f"`{self._component.name}` imports functions of its host and cannot be run by itself",
                 hint="give them: `wherry.load(...).instantiate(imports=...)`",
             )
-        instance = component.instantiate(self._policy, self._limits, streams, functions)
+        instance = component.instantiate(self._policy, self._limits, streams, [])
         self._native = instance
         if self._cancelled:
             instance.cancel()
-        code = 0
         try:
             code = instance.run(entry)
         except GuestExit as ended:
@@ -233,8 +256,7 @@ class Command:
         finally:
             # A guest that runs on a thread whose reader went away must not outlive it.
             instance.close()
-        captured = streams.captured()
-        return Completed((name, *self._args), code, *captured)
+        return Completed((name, *self._args), code, *streams.captured())
 
     def cancel(self) -> None:
         """End it, now or as soon as it starts."""
@@ -243,21 +265,18 @@ class Command:
             self._native.cancel()
 
 
-def _exit(completed: Completed) -> GuestExit:
-    error = GuestExit(f"`{completed.args[0]}` exited with code {completed.returncode}")
-    error.code = completed.returncode
-    error.stdout = completed.stdout
-    error.stderr = completed.stderr
-    return error
-
-
 def _granted(
-    policy: Policy | None, env: Mapping[str, str] | Iterable[str] | None, dirs: Dirs | None, workdir: str | None
+    policy: Policy | None,
+    env: Mapping[str, str] | Iterable[str] | None,
+    dirs: Dirs | None,
+    workdir: str | None,
 ) -> Policy:
     if policy is None:
         return _native.Policy(dirs=dirs, env=env, workdir=workdir)
     if env is not None or dirs is not None or workdir is not None:
-        raise UsageError("`policy` and `env`, `dirs` or `workdir` exclude each other", hint="put them into the policy")
+        raise UsageError(
+            "`policy` and `env`, `dirs` or `workdir` exclude each other", hint="put them into the policy"
+        )
     return policy
 
 
@@ -269,7 +288,7 @@ def _limited(limits: Limits | None, timeout: float | str | None) -> Limits:
     return limits
 
 
-def _input(stdin: Input) -> bytes | int | None:
+def _input(stdin: Input) -> Source:
     if stdin is None or isinstance(stdin, int):
         return stdin
     if isinstance(stdin, bytes | bytearray | memoryview):
@@ -280,7 +299,7 @@ def _input(stdin: Input) -> bytes | int | None:
         return stdin.read()
 
 
-def _output(stream: Output) -> int | str:
+def _output(stream: Output) -> Sink:
     if stream is None:
         return "inherit"
     if isinstance(stream, int):
