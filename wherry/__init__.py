@@ -11,11 +11,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry import errors
-    from wherry.errors import *  # noqa: F403 - the tree of errors is public whole
-
     from wherry._native import Function as Function
     from wherry._native import Limits as Limits
     from wherry._native import Policy as Policy
+    from wherry.errors import *  # noqa: F403 - the tree of errors is public whole
     from wherry.runtime import aio as aio
     from wherry.runtime.component import Component as Component
     from wherry.runtime.component import load as load

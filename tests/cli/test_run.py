@@ -118,10 +118,16 @@ class TestGrants:
             pytest.param(["--dir", "data::/in"], "/in/../secret", 1, "", id="not-beyond-it"),
             pytest.param(["--dir", "data::/in"], "/in/link", 1, "", id="not-by-a-link"),
             pytest.param(["--dir", "data::/in", "--workdir", "/in"], "file", 0, "text", id="workdir"),
-            pytest.param(["--dir", ".::/in", "--workdir", "/in/data/"], "file", 0, "text", id="workdir-inside"),
+            pytest.param(
+                ["--dir", ".::/in", "--workdir", "/in/data/"], "file", 0, "text", id="workdir-inside"
+            ),
             pytest.param(["--dir", ".", "--workdir", "./data"], "./file", 0, "text", id="workdir-relative"),
-            pytest.param(["--dir", "data::/in", "--workdir", "/out"], "file", 125, "", id="workdir-not-granted"),
-            pytest.param(["--dir", "data::/in", "--workdir", "/in/up"], "file", 125, "", id="workdir-by-a-link"),
+            pytest.param(
+                ["--dir", "data::/in", "--workdir", "/out"], "file", 125, "", id="workdir-not-granted"
+            ),
+            pytest.param(
+                ["--dir", "data::/in", "--workdir", "/in/up"], "file", 125, "", id="workdir-by-a-link"
+            ),
         ],
     )
     def test_folder(self, wherry: Terminal, flags: list[str], path: str, code: int, stdout: str) -> None:

@@ -1,4 +1,4 @@
-"""All of the embedding API for asyncio: each call runs on a thread of its own, so guests run at the same time.
+"""All of the embedding API for asyncio: each call runs on a thread of its own, so guests run side by side.
 
 .. code-block:: python
 
@@ -7,7 +7,8 @@
         result = await instance.add(2, 3)
     done = await wherry.aio.run("tool.wasm", "--version", capture=True)
 
-Cancelling a task ends its guest. Coroutine functions may implement imports; they run on the loop of the caller.
+Cancelling a task ends its guest. Coroutine functions may implement imports; they run on the loop of the
+caller.
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ MOST_THREADS = 512
 """How many guests run at the same time; more wait for their turn."""
 
 _threads: ThreadPoolExecutor | None = None
-_loop: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextvars.ContextVar("wherry_loop", default=None)
+_loop: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextvars.ContextVar(
+    "wherry_loop", default=None
+)
 
 
-async def _on_thread(cancel: Callable[[], None], work: Callable[..., Result], *args: Any, **named: Any) -> Result:  # noqa: ANN401 - passed on
+async def _on_thread(
+    cancel: Callable[[], None], work: Callable[..., Result], *args: Any, **named: Any
+) -> Result:
     """Run ``work`` on a thread; cancelling the task calls ``cancel`` and waits for the thread."""
     global _threads  # noqa: PLW0603 - made when it is first needed
     if _threads is None:
@@ -107,7 +112,7 @@ class Instance:
         if self._sync is not None:
             self._sync.close()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - functions take and return what WIT says
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return _Awaited(self._entered(), getattr(self._entered(), name))
@@ -128,7 +133,7 @@ class _Interface:
         self._instance = instance
         self._interface = interface
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - functions take and return what WIT says
+    def __getattr__(self, name: str) -> Any:
         return _Awaited(self._instance, getattr(self._interface, name))
 
 
@@ -139,12 +144,14 @@ class _Awaited:
         self._instance = instance
         self._function = function
 
-    async def __call__(self, *args: object, **named: object) -> Any:  # noqa: ANN401 - as the function
+    async def __call__(self, *args: object, **named: object) -> Any:
         return await _on_thread(self._instance.cancel, self._function, *args, **named)
 
 
 async def run(
-    source: str | os.PathLike[str] | bytes | sync_component.Component, *args: str, **options: Any  # noqa: ANN401 - those of wherry.run
+    source: str | os.PathLike[str] | bytes | sync_component.Component,
+    *args: str,
+    **options: Any,
 ) -> program.Completed:
     """As :func:`wherry.run`. Cancelling the task ends the guest."""
     check = options.pop("check", False)
@@ -156,9 +163,14 @@ async def run(
 
 
 async def stream(
-    source: str | os.PathLike[str] | bytes | sync_component.Component, *args: str, **options: Any  # noqa: ANN401 - those of wherry.runtime.program.start
+    source: str | os.PathLike[str] | bytes | sync_component.Component,
+    *args: str,
+    **options: Any,
 ) -> AsyncIterator[bytes]:
-    """The lines that a command writes, while it runs. Raises at the end what :func:`wherry.run` would have raised."""
+    """The lines that a command writes, while it runs.
+
+    Raises at the end what :func:`wherry.run` would have raised.
+    """
     loop = asyncio.get_running_loop()
     running = program.start(source, *args, **options)
     try:

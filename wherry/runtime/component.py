@@ -66,12 +66,12 @@ class Component:
         """One fresh sandbox.
 
         ``imports`` gives what the component imports: a callable for a function, and for an interface such as
-        ``ns:pkg/iface`` a mapping or object with its functions, in snake case, and with a class for each resource.
-        Coroutine functions are waited for. Without ``policy`` nothing is granted; standard output and error are
-        those of this process, standard input is empty.
+        ``ns:pkg/iface`` a mapping or object with its functions, in snake case, and with a class for each
+        resource. Coroutine functions are waited for. Without ``policy`` nothing is granted; standard output
+        and error are those of this process, standard input is empty.
 
-        Raises :class:`~wherry.errors.LinkError` when an import is missing (all are listed), and what the guest's
-        start ends in.
+        Raises :class:`~wherry.errors.LinkError` when an import is missing (all are listed), and what the
+        guest's start ends in.
         """
         native = self._native.instantiate(
             policy if policy is not None else _native.Policy(),
@@ -95,19 +95,18 @@ def load(
     name: str | None = None,
     precompiled: bool = False,
 ) -> Component:
-    """Load a component or core module, in binary or text form, from a path, from bytes or from an open binary file.
+    """Load a component or core module, in binary or text form, from a path, bytes or an open binary file.
 
-    What was compiled once comes out of the cache. ``name`` is what messages call bytes. With ``precompiled`` the source
-    is the output of ``wherry compile``; that is machine code which runs outside any sandbox, so it must come from
-    someone you trust.
+    What was compiled once comes out of the cache. ``name`` is what messages call bytes. With ``precompiled``
+    the source is the output of ``wherry compile``; that is machine code which runs outside any sandbox, so it
+    must come from someone you trust.
 
-    Raises a :class:`~wherry.errors.LoadError`: not found, not WebAssembly, made for another host, not valid, too large.
+    Raises a :class:`~wherry.errors.LoadError`: not found, not WebAssembly, made for another host, not valid,
+    too large.
     """
     data: str | bytes
     if isinstance(source, str | os.PathLike):
-        data = os.fspath(source)
-        if not isinstance(data, str):
-            data = os.fsdecode(data)
+        data = os.fsdecode(source)
         name = name or data
     elif isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)

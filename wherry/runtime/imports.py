@@ -1,7 +1,8 @@
 """Host functions: from what the caller gives as ``imports`` to the list of callables that the core wants.
 
-A function of an interface is looked up in a mapping or on an object, by its name in snake case or as WIT has it. A
-resource is a class: its constructor makes one, methods are called on it, static functions are its attributes.
+A function of an interface is looked up in a mapping or on an object, by its name in snake case or as WIT has
+it. A resource is a class: its constructor makes one, methods are called on it, static functions are its
+attributes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ __all__ = ["host_functions"]
 _MISSING = object()
 
 
-def host_functions(component: _native.Component, imports: Mapping[str, object]) -> list[Callable[..., object]]:
+def host_functions(
+    component: _native.Component, imports: Mapping[str, object]
+) -> list[Callable[..., object]]:
     """The callables for all that ``component`` imports beyond WASI, in its order.
 
     Raises :class:`~wherry.errors.LinkError` with a list of all that is missing or cannot be called.
@@ -74,7 +77,7 @@ def _method(member: str) -> Callable[..., Any]:
     """Calls a method of whatever object the guest passes as the resource."""
     attribute = snake_case(member)
 
-    def call(resource: object, *arguments: object) -> Any:  # noqa: ANN401 - a host function returns what it likes
+    def call(resource: object, *arguments: object) -> Any:
         return getattr(resource, attribute)(*arguments)
 
     return call

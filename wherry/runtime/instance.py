@@ -22,7 +22,7 @@ class _Functions:
     _instance: Instance
     _interface: str | None
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - functions take and return what WIT says
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         found = self._instance._find(self._interface, name)  # noqa: SLF001 - two halves of one class
@@ -36,9 +36,10 @@ class _Functions:
 class Instance(_Functions):
     """One fresh sandbox of a component.
 
-    Functions of the world are attributes, ``instance.add(2, 3)``; those of an interface are reached by its name,
-    ``instance["ns:pkg/iface"].parse("...")``, the version left out if you like. Names are in snake case. It runs one
-    call at a time: a second one meanwhile raises :class:`~wherry.errors.BusyError`. After a trap or a limit it is dead.
+    Functions of the world are attributes, ``instance.add(2, 3)``; those of an interface are reached by its
+    name, ``instance["ns:pkg/iface"].parse("...")``, the version left out if you like. Names are in snake
+    case. It runs one call at a time: a second one meanwhile raises :class:`~wherry.errors.BusyError`. After a
+    trap or a limit it is dead.
 
     A context manager: leaving it gives back memory, files and sockets at once.
     """
@@ -51,14 +52,13 @@ class Instance(_Functions):
         self._exports = [(interface, name) for interface, name, _ in component._native.exports()]  # noqa: SLF001
 
     def __getitem__(self, interface: str) -> Interface:
+        """The functions of an exported interface; raises ``NoSuchExportError`` where there is none."""
         known = dict.fromkeys(name for name, _ in self._exports if name is not None)
         for name in known:
             if interface == name or ("@" not in interface and interface == name.partition("@")[0]):
                 return Interface(self, name)
-        raise NoSuchExportError(
-            f"`{self._component.name}` exports no interface `{interface}`",
-            hint=f"it exports {_listed(known)}" if known else "its functions are attributes: `instance.name()`",
-        )
+        hint = f"it exports {_listed(known)}" if known else "its functions are attributes: `instance.name()`"
+        raise NoSuchExportError(f"`{self._component.name}` exports no interface `{interface}`", hint=hint)
 
     def close(self) -> None:
         """End the sandbox. Doing so twice is no error; using it afterwards raises ``ClosedError``."""
@@ -136,10 +136,11 @@ class Instance(_Functions):
     def _member(self, interface: str | None, kind: str, resource: str, name: str) -> object:
         """A method, static function or constructor of a resource."""
         for index, (scope, wit) in enumerate(self._exports):
-            if scope == interface and wit.startswith(f"[{kind}]{resource}"):
-                member = wit.partition("]")[2].partition(".")[2]
-                if wit.partition("]")[2].partition(".")[0] == resource and name in (member, snake_case(member)):
-                    return self._native.function(index)
+            if scope != interface or not wit.startswith(f"[{kind}]"):
+                continue
+            owner, _, member = wit.partition("]")[2].partition(".")
+            if owner == resource and name in (member, snake_case(member)):
+                return self._native.function(index)
         return None
 
 
@@ -155,20 +156,23 @@ class Interface(_Functions):
 
 
 class ResourceClass:
-    """A resource that a guest implements: calling it runs its constructor, static functions are attributes."""
+    """A resource that a guest implements: a call runs its constructor, static functions are attributes."""
 
     def __init__(self, instance: Instance, interface: str | None, name: str) -> None:
         self._instance = instance
         self._interface = interface
         self._name = name
 
-    def __call__(self, *arguments: object, **named: object) -> Any:  # noqa: ANN401 - a resource, or what a result says
+    def __call__(self, *arguments: object, **named: object) -> Any:
+        """A new resource, or what a constructor that may fail returns; ``NoSuchExportError`` without one."""
         make = self._instance._member(self._interface, "constructor", self._name, "")  # noqa: SLF001 - see Instance
         if not callable(make):
-            raise NoSuchExportError(f"the resource `{self._name}` has no constructor", hint="another function makes it")
+            raise NoSuchExportError(
+                f"the resource `{self._name}` has no constructor", hint="another function makes it"
+            )
         return make(*arguments, **named)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - functions take and return what WIT says
+    def __getattr__(self, name: str) -> Any:
         for kind in ("static", "method"):
             if not name.startswith("__") and (
                 found := self._instance._member(self._interface, kind, self._name, name)  # noqa: SLF001 - see Instance

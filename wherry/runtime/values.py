@@ -1,6 +1,7 @@
 """The small classes that stand for WIT values which Python has no type for.
 
-The whole mapping is one table, in :mod:`wherry.wit`. The compiled core makes these objects and looks into them.
+The whole mapping is one table, in :mod:`wherry.wit`. The compiled core makes these objects and looks into
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class _Wrapper:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.value == self.value  # type: ignore[attr-defined]  # same type
+        return type(other) is type(self) and other.value == self.value
 
     def __hash__(self) -> int:
         return hash((type(self), self.value))
@@ -54,7 +55,8 @@ class Err(_Wrapper):
 class Variant:
     """One case of a ``variant``: its name in WIT, and its value if the case has one.
 
-    Works in ``match``: ``case Variant("circle", radius): ...``. A case without a value may be given as its name alone.
+    Works in ``match``: ``case Variant("circle", radius): ...``. A case without a value may be given as its
+    name alone.
     """
 
     __slots__ = ("tag", "value")
