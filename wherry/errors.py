@@ -37,6 +37,9 @@ exit code of the command line for it. This module imports nothing of Wherry; the
     ├── GrantError                a capability cannot be granted
     ├── UsageError                a flag, setting or argument makes no sense (also ValueError)
     └── InternalError             a fault of ours
+
+    UserWarning
+    └── WherryWarning             something works, but slower or with less than was asked for
 """
 
 from __future__ import annotations
@@ -53,8 +56,8 @@ __all__ = [
     "GuestError",
     "GuestExit",
     "HostIOError",
-    "InterruptedCallError",
     "InternalError",
+    "InterruptedCallError",
     "InvalidModuleError",
     "LimitError",
     "LinkError",
@@ -76,6 +79,10 @@ __all__ = [
     "WherryWarning",
     "WitTypeError",
 ]
+
+TYPE_CHECKING = False  # not from `typing`, whose import would take longer than the rest
+if TYPE_CHECKING:
+    Frame = tuple[str | None, str | None, str | None, int | None]
 
 
 class WherryError(Exception):
@@ -193,11 +200,14 @@ class Trap(GuestError):  # noqa: N818 - the field's own word
     """
 
     exit_code = 134
-    frames: tuple[tuple[str | None, str | None, str | None, int | None], ...] = ()
+    frames: tuple[Frame, ...] = ()
 
 
 class GuestExit(GuestError):  # noqa: N818 - not an error by itself: a program may end so on purpose
-    """The guest ended itself with ``code``, which is not zero; ``stdout`` and ``stderr`` are what was captured."""
+    """The guest ended itself with ``code``, which is not zero.
+
+    ``stdout`` and ``stderr`` are what was captured.
+    """
 
     code: int = 1
     stdout: bytes | None = None
@@ -222,7 +232,12 @@ class InterruptedCallError(GuestError):
 
 
 class LimitError(WherryError):
-    """A limit struck; the message says which, its value and how to raise it."""
+    """A limit struck; the message says which, its value and how to raise it.
+
+    ``frames`` is the guest's stack at that moment as in :class:`Trap`, where it was looked at.
+    """
+
+    frames: tuple[Frame, ...] = ()
 
 
 class TimeLimitError(LimitError, TimeoutError):
