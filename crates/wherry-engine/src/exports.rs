@@ -27,6 +27,10 @@ pub struct Surface {
 
 /// A function that can be called.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts of WIT which do not depend on each other"
+)]
 pub struct Export {
     /// The interface it is in; `None` for a function of the world itself.
     pub interface: Option<String>,
@@ -126,10 +130,9 @@ impl Surface {
                 asynchronous: function.async_(),
                 flat_params: sum(function.params().map(|(_, ty)| flat_count(&ty)))
                     .filter(|&flat| flat <= MAX_FLAT),
-                flat_results: match sum(function.results().map(|ty| flat_count(&ty))) {
-                    Some(flat @ (0 | 1)) => flat,
-                    _ => 0,
-                },
+                flat_results: sum(function.results().map(|ty| flat_count(&ty)))
+                    .filter(|&flat| flat <= 1)
+                    .unwrap_or(0),
             }),
             ComponentItem::Resource(_) => self.resources.push((interface, name.to_owned())),
             _ => {}

@@ -2,7 +2,7 @@
 //!
 //! One function decides, in this order: an error of ours that passed through, an exit, a limit that struck, a trap.
 
-use crate::error::{Error, Frame, Kind};
+use crate::error::{Error, Frame, Kind, Payload};
 use crate::guest::Guest;
 use wasmtime::component::__internal::wasmtime_environ::demangle_function_name;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -27,7 +27,7 @@ pub fn classify(error: wasmtime::Error, guest: &Guest) -> Error {
     }
     match error.downcast::<Error>() {
         Ok(mut ours) if ours.kind() == Kind::Trap => {
-            match ours.take_payload().map(|inner| inner.downcast()) {
+            match ours.take_payload().map(Payload::downcast) {
                 // The engine failed while a value was written or read: what it said counts.
                 Some(Ok(inner)) => classify(*inner, guest),
                 _ => ours.with_frames(frames),
@@ -90,7 +90,7 @@ fn frames(backtrace: &WasmBacktrace) -> Vec<Frame> {
                 function: symbol
                     .and_then(|symbol| symbol.name())
                     .or_else(|| frame.func_name())
-                    .map(|name| demangled(name)),
+                    .map(demangled),
                 index: frame.func_index(),
                 module: frame.module().name().map(str::to_owned),
                 location: symbol.and_then(|symbol| Some((symbol.file()?.to_owned(), symbol.line()?))),

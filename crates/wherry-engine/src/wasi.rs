@@ -49,7 +49,7 @@ pub fn module_linker(engine: &Engine) -> Result<Linker<Guest>> {
         }
         Ok(())
     };
-    add(&mut linker).map_err(refused)?;
+    add(&mut linker).map_err(|error| refused(&error))?;
     Ok(linker)
 }
 
@@ -69,11 +69,11 @@ pub fn component_linker(program: &Program) -> Result<ComponentLinker<Guest>> {
         }
         Ok(())
     };
-    add(&mut linker).map_err(refused)?;
+    add(&mut linker).map_err(|error| refused(&error))?;
     Ok(linker)
 }
 
-fn refused(error: wasmtime::Error) -> Error {
+fn refused(error: &wasmtime::Error) -> Error {
     Error::new(Kind::Internal, format!("WASI cannot be linked: {error:#}"))
 }
 
