@@ -22,11 +22,9 @@ _MIB = 1 << 20
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
-@click.group(
-    cls=Group, examples=["wherry cache ls", "wherry cache prune --size 1GiB", 'rm -r "$(wherry cache path)"']
-)
+@click.group(cls=Group, examples=["wherry cache ls", "wherry cache prune --size 1GiB", "wherry cache clear"])
 def cache() -> None:
-    """Show and look after the code that was compiled and kept."""
+    """Show and look after compiled code that is kept."""
 
 
 @cache.command(cls=Command, examples=["wherry cache ls", "wherry cache ls --format json"])
