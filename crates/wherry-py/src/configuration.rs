@@ -36,7 +36,11 @@ pub struct Limits {
 #[pymethods]
 impl Limits {
     #[new]
-    #[pyo3(signature = (**limits))]
+    #[pyo3(
+        signature = (**limits),
+        text_signature = "(*, memory=..., timeout=..., fuel=..., output=..., stack=..., handles=..., instances=..., \
+                          tables=..., functions=..., body=..., nesting=..., size=...)"
+    )]
     fn new(py: Python<'_>, limits: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let (mut ambient, environment) = ambient(py)?;
         // A guest inside a program has tighter defaults than one in a terminal; what was said of either holds.
@@ -48,7 +52,7 @@ impl Limits {
         if ambient.limits.output == terminal.output {
             ambient.limits.output = embedded.output;
         }
-        for (name, value) in limits.into_iter().flat_map(|limits| limits.iter()) {
+        for (name, value) in limits.into_iter().flat_map(PyDictMethods::iter) {
             let name = name.cast::<PyString>()?.to_str()?.to_owned();
             let flag = limit_flag(&name)?;
             let text = if value.is_none() {

@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use wherry_engine::error::{Error, Kind};
 
 /// The Python exception for an error: of the one class that stands for its kind.
@@ -21,7 +21,7 @@ pub fn raise(py: Python<'_>, mut error: Error) -> PyErr {
 }
 
 fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
-    let kwargs = pyo3::types::PyDict::new(py);
+    let kwargs = PyDict::new(py);
     if let Some(hint) = error.hint() {
         kwargs.set_item("hint", hint)?;
     }
@@ -43,6 +43,16 @@ fn frames<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyTuple>> 
         (frame.function.clone(), frame.module.clone(), file, line)
     });
     PyTuple::new(py, frames.collect::<Vec<_>>())
+}
+
+/// Each kind of error that the engine knows, by name, with its class: for the test that all of them can be raised.
+#[pyfunction]
+pub fn error_kinds(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let kinds = PyDict::new(py);
+    for &kind in Kind::ALL {
+        kinds.set_item(format!("{kind:?}"), class(py, kind)?)?;
+    }
+    Ok(kinds)
 }
 
 /// The class for a kind: the one `match` between the two trees.

@@ -34,6 +34,8 @@ mod _native {
     #[pymodule_export]
     use crate::configuration::{Limits, Policy};
     #[pymodule_export]
+    use crate::errors::error_kinds;
+    #[pymodule_export]
     use crate::inspect::{inspect, wit_model, wit_text};
     #[pymodule_export]
     use crate::instance::{Function, Instance};
