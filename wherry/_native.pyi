@@ -245,7 +245,5 @@ class Streams:
         stdin: bytes | int | Literal["inherit"] | None = None,
         stdout: int | Literal["inherit", "capture"] | None = None,
         stderr: int | Literal["inherit", "capture"] | None = None,
-        *,
-        joined: bool = False,
     ) -> Self: ...
     def captured(self) -> tuple[bytes | None, bytes | None]: ...

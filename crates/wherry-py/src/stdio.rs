@@ -29,27 +29,22 @@ enum Choice {
 #[pymethods]
 impl Streams {
     #[new]
-    #[pyo3(signature = (arguments, stdin = None, stdout = None, stderr = None, *, joined = false))]
+    #[pyo3(signature = (arguments, stdin = None, stdout = None, stderr = None))]
     fn new(
         py: Python<'_>,
         arguments: Vec<String>,
         stdin: Option<&Bound<'_, PyAny>>,
         stdout: Option<Choice>,
         stderr: Option<Choice>,
-        joined: bool,
     ) -> PyResult<Self> {
         let input = input(stdin)?;
-        let (output, captured) = self::output(py, stdout, Standard::Out)?;
-        let (error, errors) = match (joined, &captured) {
-            (true, Some(buffer)) => (Output::Buffer(buffer.clone()), None),
-            _ => self::output(py, stderr, Standard::Err)?,
-        };
-        let stdio = Stdio { input, output, error };
+        let (output, stdout) = self::output(py, stdout, Standard::Out)?;
+        let (error, stderr) = self::output(py, stderr, Standard::Err)?;
         Ok(Self {
             arguments,
-            stdio: Mutex::new(Some(stdio)),
-            stdout: captured,
-            stderr: errors,
+            stdio: Mutex::new(Some(Stdio { input, output, error })),
+            stdout,
+            stderr,
         })
     }
 
