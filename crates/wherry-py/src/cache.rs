@@ -144,6 +144,7 @@ pub fn modes() -> Vec<&'static str> {
 ///
 /// While it takes over a second `progress` is called with the seconds so far. Bounds are those of `limits`, or of the settings.
 #[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
 #[pyo3(signature = (path, *, target = None, mode = "plain", limits = None, progress = None))]
 pub fn precompile_file<'py>(
     py: Python<'py>,

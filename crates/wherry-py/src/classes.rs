@@ -55,16 +55,17 @@ pub fn make_variant<'py>(
     variant(py)?.call1((tag, payload))
 }
 
+/// The tag of a case, and its value if the case has one.
+pub type Case<'py> = (Bound<'py, PyString>, Option<Bound<'py, PyAny>>);
+
 /// Tag and value of a variant or of an enumeration's member; `None` for anything else.
-pub fn variant_parts<'py>(
-    value: &Bound<'py, PyAny>,
-) -> PyResult<Option<(Bound<'py, PyString>, Option<Bound<'py, PyAny>>)>> {
+pub fn variant_parts<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Case<'py>>> {
+    static ENUM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = value.py();
     if value.is_instance(variant(py)?)? {
         let tag = value.getattr(pyo3::intern!(py, "tag"))?.cast_into::<PyString>()?;
         return Ok(Some((tag, Some(value.getattr(pyo3::intern!(py, "value"))?))));
     }
-    static ENUM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     if value.is_instance(ENUM.import(py, "enum", "Enum")?)? {
         let tag = value.getattr(pyo3::intern!(py, "value"))?;
         return Ok(tag.cast_into::<PyString>().ok().map(|tag| (tag, None)));

@@ -228,7 +228,7 @@ fn make(
                 warnings
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .push(warning)
+                    .push(warning);
             },
             ..LoadOptions::default()
         };

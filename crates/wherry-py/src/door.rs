@@ -35,6 +35,10 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Whether Ctrl-C was pressed, for calls on Python's main thread; other threads are never told by Python.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method's path is not general in its lifetime"
+)]
 pub fn question(py: Python<'_>) -> PyResult<Option<Question>> {
     if !on_main_thread(py)? {
         return Ok(None);

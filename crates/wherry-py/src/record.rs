@@ -117,6 +117,7 @@ impl Record {
 
 /// Makes a record again that was pickled.
 #[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
 pub fn make_record(
     py: Python<'_>,
     type_name: &str,

@@ -4,7 +4,7 @@ use crate::errors::raise;
 use crate::instance::Home;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyTuple;
 use std::sync::{Arc, Mutex, PoisonError};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::values::ResourceAny;
@@ -83,8 +83,8 @@ impl Resource {
         }
     }
 
-    #[pyo3(signature = (*_args, **_kwargs))]
-    fn __reduce__(&self, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    #[expect(clippy::unused_self, reason = "Python calls it as a method")]
+    fn __reduce__(&self) -> PyResult<()> {
         Err(pyo3::exceptions::PyTypeError::new_err(
             "a resource lives in its instance and cannot be pickled",
         ))

@@ -238,7 +238,8 @@ impl<P: Port> Lifting<'_, '_, P> {
                 let mask = u32::MAX
                     .checked_shr(32 - u32::try_from(*count).unwrap_or(32))
                     .unwrap_or(0);
-                P::from_flags(token, names, (bits & u64::from(u32::MAX)) as u32 & mask)
+                let bits = u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+                P::from_flags(token, names, bits & mask)
             }
             Shape::Own(resource) => self.handle(token, *resource, low32(bits), true),
             Shape::Borrow(resource) => self.handle(token, *resource, low32(bits), false),
@@ -294,7 +295,7 @@ impl<P: Port> Lifting<'_, '_, P> {
     }
 
     fn string<'t>(&mut self, token: P::Token<'t>, pointer: usize, length: usize) -> Result<P::Ref<'t>> {
-        if self.encoding()? == StringEncoding::Utf8 {
+        if self.encoding() == StringEncoding::Utf8 {
             self.account(length, 1)?;
             let text = std::str::from_utf8(self.slice(pointer, length)?).map_err(broken)?;
             return Ok(P::from_str(token, text));
@@ -305,8 +306,8 @@ impl<P: Port> Lifting<'_, '_, P> {
         Ok(P::from_str(token, &text))
     }
 
-    fn encoding(&self) -> Result<StringEncoding> {
-        Ok(self.cx.options().string_encoding)
+    fn encoding(&self) -> StringEncoding {
+        self.cx.options().string_encoding
     }
 
     /// The value behind a guest's handle.
@@ -403,6 +404,7 @@ impl<P: Port> Lifting<'_, '_, P> {
 }
 
 /// Where the result of a function is.
+#[derive(Clone, Copy)]
 pub enum From<'a> {
     /// In flat slots.
     Flat(&'a [ValRaw]),
@@ -412,7 +414,7 @@ pub enum From<'a> {
 
 /// The low 32 bits as an index into a 32-bit memory.
 fn low32(bits: u64) -> usize {
-    (bits & u64::from(u32::MAX)) as usize
+    usize::try_from(bits & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn little_endian(bytes: &[u8]) -> u64 {
