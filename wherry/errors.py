@@ -222,6 +222,7 @@ class ResultError(GuestError):
 
     def __init__(self, value: object = None, *, message: str | None = None) -> None:
         super().__init__(message if message is not None else f"the function returned an error: {value!r}")
+        self.args = (value,)  # what pickling makes it from again
         self.value = value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from wherry import _native
@@ -74,8 +75,8 @@ class Component:
         guest's start ends in.
         """
         native = self._native.instantiate(
-            policy if policy is not None else _native.Policy(),
-            limits if limits is not None else _native.Limits(),
+            policy if policy is not None else nothing_granted(),
+            limits if limits is not None else default_limits(),
             _native.Streams([self.name], None, "inherit", "inherit"),
             host_functions(self._native, imports or {}),
         )
@@ -116,6 +117,18 @@ def load(
             raise UsageError("the file is open for text", hint='open it with `open(path, "rb")`')
         name = name or str(getattr(source, "name", "") or "")
     return Component(_native.Component(data, name or "<bytes>", precompiled=precompiled))
+
+
+@cache
+def default_limits() -> Limits:
+    """The limits where none are given. Variables and settings files are read once per process for them."""
+    return _native.Limits()
+
+
+@cache
+def nothing_granted() -> Policy:
+    """The policy where none is given."""
+    return _native.Policy()
 
 
 def _restore(data: bytes, name: str) -> Component:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from wherry import _native
 from wherry.errors import GuestExit, LinkError, UsageError
-from wherry.runtime.component import Component, load
+from wherry.runtime.component import Component, default_limits, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -282,7 +282,7 @@ def _granted(
 
 def _limited(limits: Limits | None, timeout: float | str | None) -> Limits:
     if limits is None:
-        return _native.Limits() if timeout is None else _native.Limits(timeout=timeout)
+        return default_limits() if timeout is None else _native.Limits(timeout=timeout)
     if timeout is not None:
         raise UsageError("`limits` and `timeout` exclude each other", hint="put the timeout into the limits")
     return limits

@@ -9,8 +9,8 @@ use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::program::Program;
 use crate::sandbox::{Callee, Linked, Sandbox};
-use crate::values::bridge::{MAX_FLAT, ScalarResult, Scalars, Signature, enter};
-use crate::values::{Context, Outcome, Params, Port, Scalar, TypeNames, Types};
+use crate::values::bridge::{MAX_FLAT, Piece, PieceResult, PieceType, Pieces, Signature, enter};
+use crate::values::{Context, Outcome, Params, Port, TypeNames, Types};
 use crate::{core_values, hosting};
 use std::sync::Arc;
 use wasmtime::component::{Func, ResourceAny, ResourceType, TypedFunc};
@@ -81,27 +81,21 @@ pub struct Instance<P: Port> {
 pub struct Function<P: Port> {
     callee: Callee,
     /// For a function that is `async` in WIT, how many flat values it returns.
+    #[expect(clippy::option_option, reason = "`Some(None)` is `async` with more than fit")]
     asynchronous: Option<Option<usize>>,
     signature: Signature<P>,
 }
 
 impl<P: Port> Function<P> {
-    /// Arguments as numbers for [`Instance::call_scalars`], and what it returns; `None` where the function takes or returns
-    /// anything else, and before its first call.
+    /// Arguments as small values for [`Instance::call_pieces`], and what it returns; `None` where the function takes or
+    /// returns anything else, and before its first call.
     ///
     /// # Errors
     /// [`Kind::Value`] when an argument does not fit.
-    pub fn scalars(&self, arguments: &P::Ref<'_>) -> Result<Option<(Scalars, Option<Scalar>)>> {
-        let (None, Callee::Component(_)) = (self.asynchronous, self.callee) else {
-            return Ok(None);
-        };
-        let Some(result) = self.signature.scalar_result() else {
-            return Ok(None);
-        };
-        Ok(self
-            .signature
-            .scalars(arguments)?
-            .map(|scalars| (scalars, result)))
+    pub fn pieces(&self, arguments: &P::Ref<'_>) -> Result<Option<(Pieces, PieceType)>> {
+        let (None, Callee::Component(_)) = (self.asynchronous, self.callee) else { return Ok(None) };
+        let Some(result) = self.signature.piece_type() else { return Ok(None) };
+        Ok(self.signature.pieces(arguments)?.map(|pieces| (pieces, result)))
     }
 }
 
@@ -134,23 +128,18 @@ impl<P: Port> Instance<P> {
         })
     }
 
-    /// Calls a function with numbers that [`Function::scalars`] made; its result is a number too, or nothing.
+    /// Calls a function with what [`Function::pieces`] made; its result is a small value too, or nothing.
     ///
     /// # Errors
     /// As [`Instance::call`].
-    pub fn call_scalars(&mut self, function: &Function<P>, arguments: Scalars) -> Result<Option<u64>> {
+    pub fn call_pieces(&mut self, function: &Function<P>, arguments: Pieces) -> Result<Option<Piece>> {
         let Callee::Component(callee) = function.callee else {
-            return Err(Error::new(
-                Kind::Internal,
-                "functions of core modules take values",
-            ));
+            return Err(Error::new(Kind::Internal, "functions of core modules take values"));
         };
         let sandbox = &mut self.sandbox;
-        enter(&self.context, &function.signature, || {
-            if function.signature.scalar_result() == Some(None) {
-                return call_numbers::<0>(sandbox, callee, arguments).map(|_| None);
-            }
-            call_numbers::<1>(sandbox, callee, arguments).map(|[bits]| Some(bits))
+        enter(&self.context, &function.signature, || match function.signature.piece_type() {
+            Some(PieceType::Nothing) => call_with_pieces::<0>(sandbox, callee, arguments),
+            _ => call_with_pieces::<1>(sandbox, callee, arguments),
         })
     }
 
@@ -232,18 +221,18 @@ fn call_async<P: Port>(
     by_count!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
 }
 
-/// Calls a function of numbers with `RESULTS` results, 0 or 1.
-fn call_numbers<const RESULTS: usize>(
+/// Calls a function of small values with `RESULTS` results, 0 or 1.
+fn call_with_pieces<const RESULTS: usize>(
     sandbox: &mut Sandbox,
     callee: Func,
-    arguments: Scalars,
-) -> Result<[u64; RESULTS]> {
-    // SAFETY: the function takes as many numbers as `Scalars` holds, and returns as many as `RESULTS`, as its shapes say.
-    let typed: TypedFunc<Scalars, ScalarResult<RESULTS>> = unsafe { TypedFunc::new_unchecked(callee) };
+    arguments: Pieces,
+) -> Result<Option<Piece>> {
+    // SAFETY: the function takes what `Pieces` holds, and returns as many values as `RESULTS`, as its shapes say.
+    let typed: TypedFunc<Pieces, PieceResult<RESULTS>> = unsafe { TypedFunc::new_unchecked(callee) };
     let result = sandbox.run(
         arguments,
         |store, arguments| typed.call(store, arguments),
         async |store, arguments| typed.call_async(store, arguments).await,
     );
-    result.map(|ScalarResult(bits)| bits)
+    result.map(|PieceResult(piece)| piece)
 }

@@ -9,13 +9,14 @@ use crate::names::attribute;
 use crate::port::Python3;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError, Weak};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::exports::Export;
 use wherry_engine::instance::{Function as EngineFunction, Host, Instance as EngineInstance};
 use wherry_engine::linear_memory;
+use wherry_engine::values::bridge::{Piece, PieceType};
 use wherry_engine::values::lift::scalar_value;
 use wherry_engine::values::{Outcome, ResourceAny, ResourceType};
 use wherry_engine::watch::{Cancel, Question};
@@ -158,19 +159,16 @@ impl Home {
         let Some(cell) = self.cell.get().and_then(Weak::upgrade) else {
             return Ok(());
         };
-        let outcome = match cell.instance.try_lock() {
-            Ok(mut slot) => slot
+        if let Ok(mut slot) = cell.instance.try_lock() {
+            return slot
                 .as_mut()
-                .map_or(Ok(()), |instance| instance.drop_resource(resource)),
-            Err(_) => {
-                cell.released
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(resource);
-                Ok(())
-            }
-        };
-        outcome
+                .map_or(Ok(()), |instance| instance.drop_resource(resource));
+        }
+        cell.released
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(resource);
+        Ok(())
     }
 }
 
@@ -301,8 +299,8 @@ impl Function {
             None if args.len() == self.export.params.len() => args.clone(),
             _ => self.arguments(args, kwargs)?,
         };
-        if let Some(number) = self.call_scalars(py, &arguments)? {
-            return Ok(number);
+        if let Some(value) = self.call_pieces(py, &arguments)? {
+            return Ok(value);
         }
         let Outcome { value, failed } = self.call(py, arguments)?;
         if failed {
@@ -337,31 +335,26 @@ fn call_question(py: Python<'_>) -> PyResult<Option<Question>> {
 }
 
 impl Function {
-    /// Calls a function of numbers: they cross before and after, so that the GIL is released once and not three times.
-    fn call_scalars(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyAny>>> {
-        let made = self
-            .inner
-            .scalars(arguments.as_any())
-            .map_err(|error| raise(py, self.located(error)))?;
-        let Some((scalars, result)) = made else {
-            return Ok(None);
-        };
+    /// Calls a function of small values: they cross before and after, so that the GIL is released once and not three times.
+    fn call_pieces(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyAny>>> {
+        let made = self.inner.pieces(arguments.as_any()).map_err(|error| raise(py, self.located(error)))?;
+        let Some((pieces, result)) = made else { return Ok(None) };
         let question = call_question(py)?;
         let work = || {
             self.cell.with(|instance| {
                 instance.sandbox.watch().question = question;
-                instance.call_scalars(&self.inner, scalars)
+                instance.call_pieces(&self.inner, pieces)
             })
         };
-        let bits = py.detach(|| guarded(work));
-        let bits = bits.map_err(|error| raise(py, self.located(error)))?;
-        match (result, bits) {
-            (Some(scalar), Some(bits)) => {
-                let value = scalar_value::<Python3>(py, scalar, bits).map_err(|error| raise(py, error))?;
-                Ok(Some(value.unbind()))
+        let returned = py.detach(|| guarded(work)).map_err(|error| raise(py, self.located(error)))?;
+        let value = match (result, returned) {
+            (PieceType::Scalar(scalar), Some(Piece::Bits(bits))) => {
+                scalar_value::<Python3>(py, scalar, bits).map_err(|error| raise(py, error))?.unbind()
             }
-            _ => Ok(Some(py.None())),
-        }
+            (_, Some(Piece::Text(text))) => PyString::new(py, &text).into_any().unbind(),
+            _ => py.None(),
+        };
+        Ok(Some(value))
     }
 
     /// Calls it without the GIL.
@@ -407,13 +400,13 @@ impl Function {
         }
         given.resize(names.len(), None);
         let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
-        if let (Some(kwargs), true, [None]) = (kwargs, self.export.takes_record, given.as_slice()) {
-            if !kwargs.contains(&names[0])? {
-                given[0] = Some(kwargs.clone().into_any());
-                return PyTuple::new(py, given.into_iter().flatten().collect::<Vec<_>>());
-            }
+        if let (Some(kwargs), true, [None]) = (kwargs, self.export.takes_record, given.as_slice())
+            && !kwargs.contains(&names[0])?
+        {
+            given[0] = Some(kwargs.clone().into_any());
+            return PyTuple::new(py, given.into_iter().flatten().collect::<Vec<_>>());
         }
-        for (name, value) in kwargs.into_iter().flat_map(|kwargs| kwargs.iter()) {
+        for (name, value) in kwargs.into_iter().flat_map(PyDictMethods::iter) {
             let name: String = name.extract()?;
             let place = names.iter().position(|known| *known == name);
             match place.map(|place| &mut given[place]) {

@@ -12,12 +12,18 @@ pub struct Names {
     pub python: Vec<Py<PyString>>,
     /// The names in WIT.
     pub wit: Vec<String>,
+    /// Fields that mappings have a method of the same name for, so that the attribute is not the field.
+    pub shadowed: Vec<bool>,
 }
+
+/// The methods of mappings.
+const MAPPING: [&str; 11] =
+    ["clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"];
 
 impl Names {
     /// Prepares the names of a type.
-    pub fn new(py: Python<'_>, named: Named, type_name: Option<&str>, names: &[&str]) -> Self {
-        let python = names.iter().map(|name| match named {
+    pub fn new(py: Python<'_>, kind: Named, type_name: Option<&str>, names: &[&str]) -> Self {
+        let python = names.iter().map(|name| match kind {
             Named::Record => PyString::intern(py, &attribute(name)).unbind(),
             _ => PyString::intern(py, name).unbind(),
         });
@@ -25,6 +31,7 @@ impl Names {
             type_name: type_name.unwrap_or_default().to_owned(),
             python: python.collect(),
             wit: names.iter().map(|&name| name.to_owned()).collect(),
+            shadowed: names.iter().map(|name| MAPPING.contains(name)).collect(),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::instance::Home;
 use crate::names::Names;
 use crate::record::Record;
 use crate::resource::Resource;
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyMapping, PyString, PyTuple,
@@ -110,8 +111,8 @@ impl Port for Python3 {
         value.unbind()
     }
 
-    fn names(token: Python<'_>, named: Named, type_name: Option<&str>, names: &[&str]) -> Arc<Names> {
-        Arc::new(Names::new(token, named, type_name, names))
+    fn names(token: Python<'_>, kind: Named, type_name: Option<&str>, names: &[&str]) -> Arc<Names> {
+        Arc::new(Names::new(token, kind, type_name, names))
     }
 
     fn scalar(value: &Any<'_>, scalar: Scalar) -> Result<u64> {
@@ -208,36 +209,31 @@ impl Port for Python3 {
             }
         }
         let missing = || {
-            let title = if names.type_name.is_empty() {
-                "record"
-            } else {
-                &names.type_name
-            };
+            let title = if names.type_name.is_empty() { "record" } else { &names.type_name };
             wrong(&format!("a {title} with a field `{name}`"), value)
         };
         if let Ok(mapping) = value.cast::<PyDict>() {
             let found = mapping.get_item(name).map_err(carry)?;
             return match found {
                 Some(found) => Ok(found),
-                None => mapping
-                    .get_item(&names.wit[index])
-                    .map_err(carry)?
-                    .ok_or_else(missing),
+                None => mapping.get_item(&names.wit[index]).map_err(carry)?.ok_or_else(missing),
             };
         }
-        if let Ok(mapping) = value.cast::<PyMapping>() {
-            return mapping
-                .get_item(name)
-                .or_else(|_| mapping.get_item(&names.wit[index]))
-                .map_err(|_| missing());
+        // Whether something is a mapping is asked late, as that takes longer than the field itself.
+        let mapping = || {
+            let mapping = value.cast::<PyMapping>().ok()?;
+            mapping.get_item(name).or_else(|_| mapping.get_item(&names.wit[index])).ok()
+        };
+        if names.shadowed[index]
+            && let Some(found) = mapping()
+        {
+            return Ok(found);
         }
-        value.getattr(name).map_err(|error| {
-            if error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) {
-                missing()
-            } else {
-                carry(error)
-            }
-        })
+        match value.getattr(name) {
+            Ok(found) => Ok(found),
+            Err(error) if error.is_instance_of::<PyAttributeError>(py) => mapping().ok_or_else(missing),
+            Err(error) => Err(carry(error)),
+        }
     }
 
     fn case<'t: 't>(value: &Any<'t>, names: &Arc<Names>) -> Result<(usize, Option<Any<'t>>)> {

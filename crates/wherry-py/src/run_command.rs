@@ -3,7 +3,9 @@
 use crate::door::guarded;
 use crate::errors::{carry, raise};
 use crate::loading::compiler_child;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use wherry_engine::compile::Progress;
 use wherry_engine::environment::Environment;
@@ -28,19 +30,17 @@ pub fn run_command(
     let child = compiler_child(py)?;
     let work = || {
         let invocation = settings::parse_run(&words, &Environment::of_process()?)?;
-        let talk = |listener: &dyn Fn(Python<'_>) -> PyResult<Py<PyAny>>| {
-            if !invocation.options.quiet {
-                // That nobody can be told is no reason to fail.
-                let _ = Python::attach(listener);
-            }
+        let person = Person {
+            quiet: invocation.options.quiet,
+            interrupted: RefCell::default(),
         };
         let how = How {
-            question: &hear,
+            question: &|| person.ask(),
             child,
             progress: &|now: Option<Progress>| {
-                talk(&|py| progress.call1(py, (now.map(|now| now.elapsed.as_secs_f64()),)));
+                person.tell(|py| progress.call1(py, (now.map(|now| now.elapsed.as_secs_f64()),)));
             },
-            warn: &|message| talk(&|py| warn.call1(py, (message.as_str(),))),
+            warn: &|message| person.tell(|py| warn.call1(py, (message.as_str(),))),
         };
         run(&invocation, &how)
     };
@@ -48,11 +48,33 @@ pub fn run_command(
     Ok((code, printed))
 }
 
-/// Whether Ctrl-C was pressed; on threads other than the main one Python never says so.
-#[expect(
-    clippy::redundant_closure_for_method_calls,
-    reason = "the method's path is not general in its lifetime"
-)]
-fn hear() -> Result<()> {
-    Python::attach(|py| py.check_signals()).map_err(carry)
+/// Who typed the command.
+struct Person {
+    quiet: bool,
+    /// Ctrl-C that was pressed while Python wrote something to the terminal.
+    interrupted: RefCell<Option<PyErr>>,
+}
+
+impl Person {
+    /// Says something. That it cannot be said is no reason to fail.
+    fn tell(&self, say: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) {
+        if self.quiet {
+            return;
+        }
+        Python::attach(|py| {
+            if let Err(error) = say(py)
+                && !error.is_instance_of::<PyException>(py)
+            {
+                self.interrupted.replace(Some(error));
+            }
+        });
+    }
+
+    /// Asks whether to go on; on threads other than the main one Python never hears Ctrl-C.
+    fn ask(&self) -> Result<()> {
+        if let Some(error) = self.interrupted.take() {
+            return Err(carry(error));
+        }
+        Python::attach(|py| py.check_signals().map_err(carry))
+    }
 }

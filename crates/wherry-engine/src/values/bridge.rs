@@ -8,7 +8,7 @@
 //! thread while the call runs: [`enter`].
 
 use super::lift::{From, Lifting, Slots as LiftSlots};
-use super::lower::{Lowering, Slots as LowerSlots};
+use super::lower::{Lowering, Slots as LowerSlots, lower_text};
 use super::{Context, Node, Port, Scalar, Shape};
 use crate::error::{Error, Kind};
 use std::any::TypeId;
@@ -412,61 +412,87 @@ unsafe impl<P: Port, const N: usize> Lower for Returned<P, N> {
     }
 }
 
-/// The arguments of a call whose parameters are all numbers, turned to bits before the call: no value is touched inside.
-#[derive(Debug, Clone, Copy)]
-pub struct Scalars {
-    bits: [u64; MAX_FLAT],
+/// How many parameters a function may have to be called with [`Pieces`].
+const MAX_PIECES: usize = 4;
+
+/// The longest string that is worth a copy to spare two turns of the host's lock.
+const MAX_TEXT: usize = 4 << 10;
+
+/// A small value that is held without the host language.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// The bits of a number.
+    Bits(u64),
+    /// A short string.
+    Text(String),
+}
+
+/// The arguments of a call that are all numbers and short strings, taken out of the host language before the call: nothing of
+/// it is touched inside.
+#[derive(Debug, Clone)]
+pub struct Pieces {
+    items: [Piece; MAX_PIECES],
     count: usize,
 }
 
-/// The result of such a call: the bits of one number, or none.
-#[derive(Debug, Clone, Copy)]
-pub struct ScalarResult<const N: usize>(pub [u64; N]);
+/// What a function called with [`Pieces`] returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PieceType {
+    /// Nothing.
+    Nothing,
+    /// A number.
+    Scalar(Scalar),
+    /// A string.
+    Text,
+}
+
+/// The result of such a call; `None` where the function returns nothing.
+#[derive(Debug, Clone)]
+pub struct PieceResult<const N: usize>(pub Option<Piece>);
 
 impl<P: Port> Signature<P> {
-    /// The one number that a function returns, or that it returns nothing; `None` for all else, and before the first call.
+    /// What the function returns, if that is a small value; `None` for all else, and before the first call.
     #[must_use]
-    pub fn scalar_result(&self) -> Option<Option<Scalar>> {
-        let Shape::Tuple(fields) = &self.results.get()?.shape else {
-            return None;
-        };
+    pub fn piece_type(&self) -> Option<PieceType> {
+        let Shape::Tuple(fields) = &self.results.get()?.shape else { return None };
         match fields.first().map(|field| &field.node.shape) {
-            None => Some(None),
-            Some(Shape::Scalar(scalar)) => Some(Some(*scalar)),
+            None => Some(PieceType::Nothing),
+            Some(Shape::Scalar(scalar)) => Some(PieceType::Scalar(*scalar)),
+            Some(Shape::String) => Some(PieceType::Text),
             Some(_) => None,
         }
     }
 
-    /// Arguments as bits, where every parameter is a number; `None` for all else, and before the first call.
+    /// Arguments as small values, where every parameter is one; `None` for all else, and before the first call.
     ///
     /// # Errors
     /// [`Kind::Value`] when an argument does not fit.
-    pub fn scalars(&self, arguments: &P::Ref<'_>) -> super::Result<Option<Scalars>> {
-        let Some(Shape::Tuple(fields)) = self.params.get().map(|node| &node.shape) else {
-            return Ok(None);
-        };
-        let all = |field: &super::shape::Field<P>| matches!(field.node.shape, Shape::Scalar(_));
-        if fields.len() > MAX_FLAT || !fields.iter().all(all) {
+    pub fn pieces(&self, arguments: &P::Ref<'_>) -> super::Result<Option<Pieces>> {
+        let Some(Shape::Tuple(fields)) = self.params.get().map(|node| &node.shape) else { return Ok(None) };
+        if fields.len() > MAX_PIECES {
             return Ok(None);
         }
-        let mut scalars = Scalars {
-            bits: [0; MAX_FLAT],
-            count: fields.len(),
-        };
+        let mut pieces = Pieces { items: [const { Piece::Bits(0) }; MAX_PIECES], count: fields.len() };
         for (index, field) in fields.iter().enumerate() {
-            let Shape::Scalar(scalar) = field.node.shape else {
-                return Ok(None);
+            let value = P::item(arguments, index)?;
+            let piece = match field.node.shape {
+                Shape::Scalar(scalar) => P::scalar(&value, scalar).map(|bits| Some(Piece::Bits(bits))),
+                Shape::String => P::string(&value, |text| {
+                    (text.len() <= MAX_TEXT).then(|| Piece::Text(text.to_owned()))
+                }),
+                _ => return Ok(None),
             };
-            let item = P::item(arguments, index)?;
-            scalars.bits[index] =
-                P::scalar(&item, scalar).map_err(|error| error.in_path(&format!("[{index}]")))?;
+            match piece.map_err(|error| error.in_path(&format!("[{index}]")))? {
+                Some(piece) => pieces.items[index] = piece,
+                None => return Ok(None),
+            }
         }
-        Ok(Some(scalars))
+        Ok(Some(pieces))
     }
 }
 
-// SAFETY: as many slots as the function has parameters are filled, each with its bits.
-unsafe impl ComponentType for Scalars {
+// SAFETY: as many slots as the parameters of the function have are filled, as its shape says.
+unsafe impl ComponentType for Pieces {
     type Lower = [ValRaw; MAX_FLAT];
     const ABI: CanonicalAbiInfo = flat_abi(MAX_FLAT);
 
@@ -476,18 +502,26 @@ unsafe impl ComponentType for Scalars {
 }
 
 // SAFETY: as above.
-unsafe impl ComponentNamedList for Scalars {}
+unsafe impl ComponentNamedList for Pieces {}
 
 // SAFETY: as above.
-unsafe impl Lower for Scalars {
+unsafe impl Lower for Pieces {
     fn linear_lower_to_flat<T>(
         &self,
-        _: &mut LowerContext<'_, T>,
+        cx: &mut LowerContext<'_, T>,
         _: InterfaceType,
         dst: &mut MaybeUninit<[ValRaw; MAX_FLAT]>,
     ) -> wasmtime::Result<()> {
-        for (slot, bits) in slots(dst).iter_mut().zip(&self.bits[..self.count]) {
-            slot.write(ValRaw::u64(*bits));
+        let mut slots = LowerSlots::new(slots(dst));
+        for piece in &self.items[..self.count] {
+            match piece {
+                Piece::Bits(bits) => slots.push(*bits)?,
+                Piece::Text(text) => {
+                    let (pointer, length) = lower_text(cx, text)?;
+                    slots.push(pointer as u64)?;
+                    slots.push(length as u64)?;
+                }
+            }
         }
         Ok(())
     }
@@ -498,12 +532,12 @@ unsafe impl Lower for Scalars {
         _: InterfaceType,
         _: usize,
     ) -> wasmtime::Result<()> {
-        Err(Error::new(Kind::Internal, "numbers were to be passed through memory").into())
+        Err(Error::new(Kind::Internal, "small values were to be passed through memory").into())
     }
 }
 
-// SAFETY: as many slots are read as the function has results, 0 or 1.
-unsafe impl<const N: usize> ComponentType for ScalarResult<N> {
+// SAFETY: as many slots are read as the function has results, 0 or 1; addresses are checked.
+unsafe impl<const N: usize> ComponentType for PieceResult<N> {
     type Lower = [ValRaw; N];
     const ABI: CanonicalAbiInfo = flat_abi(N);
 
@@ -513,23 +547,30 @@ unsafe impl<const N: usize> ComponentType for ScalarResult<N> {
 }
 
 // SAFETY: as above.
-unsafe impl<const N: usize> ComponentNamedList for ScalarResult<N> {}
+unsafe impl<const N: usize> ComponentNamedList for PieceResult<N> {}
 
 // SAFETY: as above.
-unsafe impl<const N: usize> Lift for ScalarResult<N> {
+unsafe impl<const N: usize> Lift for PieceResult<N> {
     fn linear_lift_from_flat(
-        _: &mut LiftContext<'_>,
-        _: InterfaceType,
+        cx: &mut LiftContext<'_>,
+        ty: InterfaceType,
         src: &[ValRaw; N],
     ) -> wasmtime::Result<Self> {
-        Ok(Self(src.map(|slot| slot.get_u64())))
+        let index = tuple_index(ty)?;
+        let Some(slot) = src.first() else { return Ok(Self(None)) };
+        if cx.types[index].types.first() != Some(&InterfaceType::String) {
+            return Ok(Self(Some(Piece::Bits(slot.get_u64()))));
+        }
+        let at = slot.get_u32() as usize;
+        let pair = cx.memory().get(at..).and_then(|rest| rest.get(..8)).filter(|_| at.is_multiple_of(4));
+        let pair = pair.ok_or_else(|| {
+            Error::new(Kind::Trap, "the guest returned an address that is outside its memory or not aligned")
+        })?;
+        let text = String::linear_lift_from_memory(cx, InterfaceType::String, pair)?;
+        Ok(Self(Some(Piece::Text(text))))
     }
 
-    fn linear_lift_from_memory(
-        _: &mut LiftContext<'_>,
-        _: InterfaceType,
-        _: &[u8],
-    ) -> wasmtime::Result<Self> {
-        Err(Error::new(Kind::Internal, "a number came back through memory").into())
+    fn linear_lift_from_memory(_: &mut LiftContext<'_>, _: InterfaceType, _: &[u8]) -> wasmtime::Result<Self> {
+        Err(Error::new(Kind::Internal, "a small value came back through memory").into())
     }
 }

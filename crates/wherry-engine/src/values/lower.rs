@@ -198,7 +198,7 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     /// Copies a string, list or map into memory that the guest's `realloc` gives; returns address and length.
     fn heap(&mut self, shape: &Shape<P>, value: &P::Ref<'_>) -> Result<(usize, usize)> {
         match shape {
-            Shape::String => P::string(value, |text| self.string(text))?,
+            Shape::String => P::string(value, |text| lower_text(self.cx, text))?,
             Shape::Bytes => P::bytes(value, |bytes| {
                 let pointer = self.allocate(1, 1, bytes.len())?;
                 self.write(pointer, bytes)?;
@@ -249,16 +249,6 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
                 .map_err(at(format_args!("[{index}]")))?;
         }
         Ok(())
-    }
-
-    /// Strings go through the engine, which knows the three encodings that a guest may ask for.
-    fn string(&mut self, text: &str) -> Result<(usize, usize)> {
-        let mut pair = MaybeUninit::<[ValRaw; 2]>::uninit();
-        text.linear_lower_to_flat(self.cx, InterfaceType::String, &mut pair)
-            .map_err(engine_error)?;
-        // SAFETY: lowering a string initialises both of its flat values: address and length.
-        let [pointer, length] = unsafe { pair.assume_init() };
-        Ok((pointer.get_u32() as usize, length.get_u32() as usize))
     }
 
     /// Memory for `count` elements, from the guest's own `realloc`, which the engine checks for bounds and alignment.
@@ -404,6 +394,20 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     fn step(cases: &Cases<P>, index: usize) -> String {
         format!("({})", cases.cases[index].0)
     }
+}
+
+/// Copies a string into a guest and returns address and length.
+///
+/// Strings go through the engine, which knows the three encodings that a guest may ask for.
+///
+/// # Errors
+/// [`Kind::Trap`] when the guest's allocator fails.
+pub(super) fn lower_text<T>(cx: &mut LowerContext<'_, T>, text: &str) -> Result<(usize, usize)> {
+    let mut pair = MaybeUninit::<[ValRaw; 2]>::uninit();
+    text.linear_lower_to_flat(cx, InterfaceType::String, &mut pair).map_err(engine_error)?;
+    // SAFETY: lowering a string initialises both of its flat values: address and length.
+    let [pointer, length] = unsafe { pair.assume_init() };
+    Ok((pointer.get_u32() as usize, length.get_u32() as usize))
 }
 
 fn unsupported(what: &str) -> Error {

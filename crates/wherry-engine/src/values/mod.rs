@@ -23,7 +23,7 @@ pub use wasmtime::component::{ResourceAny, ResourceType};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What sort of named type a port is asked to prepare names for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Named {
     /// A record; the names are those of its fields.
     Record,
@@ -57,7 +57,7 @@ pub trait Port: Sized + Send + Sync + 'static {
     /// A value that can be kept without the token.
     type Owned: Send + Sync + 'static;
     /// What the port keeps for a named type, such as interned field names and a class.
-    type Names: Send + Sync + 'static;
+    type Names: Clone + Send + Sync + 'static;
     /// What a lifted guest resource must remember of the instance it lives in.
     type Home: Send + Sync + 'static;
 

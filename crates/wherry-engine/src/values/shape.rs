@@ -5,7 +5,7 @@
 
 use super::{Named, Port, host_resource};
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use wasmtime::component::__internal::wasmtime_environ::component::{
     TypeResourceTableIndex, TypeTupleIndex, VariantInfo,
 };
@@ -169,6 +169,7 @@ pub struct Types<P: Port> {
     shapes: RwLock<HashMap<TypeTupleIndex, Arc<Node<P>>>>,
     names: TypeNames,
     known: OnceLock<HashMap<Vec<String>, String>>,
+    made: Mutex<HashMap<(Named, Vec<String>), P::Names>>,
     host_resources: u32,
 }
 
@@ -179,7 +180,7 @@ impl<P: Port> Types<P> {
         Self {
             shapes: RwLock::default(),
             names,
-            known: OnceLock::new(),
+            known: OnceLock::new(), made: Mutex::default(),
             host_resources,
         }
     }
@@ -243,6 +244,7 @@ impl<P: Port> Types<P> {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each compound type")]
     fn compound(&self, token: P::Token<'_>, ty: InterfaceType, types: &ComponentTypes) -> Shape<P> {
         let node = |ty: InterfaceType| self.node(token, ty, types);
         match ty {
@@ -314,18 +316,24 @@ impl<P: Port> Types<P> {
         }
     }
 
-    fn named<'n>(&self, token: P::Token<'_>, named: Named, names: impl Iterator<Item = &'n str>) -> P::Names {
+    /// The names of a type, the same object for each mention of it.
+    fn named<'n>(
+        &self,
+        token: P::Token<'_>,
+        kind: Named,
+        names: impl Iterator<Item = &'n str>,
+    ) -> P::Names {
         let names: Vec<&str> = names.collect();
         let key: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        P::names(
-            token,
-            named,
-            self.known
-                .get_or_init(|| (self.names)())
-                .get(&key)
-                .map(String::as_str),
-            &names,
-        )
+        let key = (kind, key);
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = made().get(&key).cloned() {
+            return known;
+        }
+        // Not under the lock: making them may run code of the host language, which may come back here.
+        let known = self.known.get_or_init(|| (self.names)()).get(&key.1).map(String::as_str);
+        let fresh = P::names(token, kind, known, &names);
+        made().entry(key).or_insert(fresh).clone()
     }
 
     fn fields<'n>(
