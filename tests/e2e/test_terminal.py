@@ -223,6 +223,17 @@ class TestTerminal:
             assert b"error" not in rest
             assert b"Traceback" not in rest
 
+    def test_ctrl_c_ends_compiling(self, tmp_path: Path) -> None:
+        """What takes long shows how long, and ends when one does not want to wait; the line is cleared."""
+        stores = "".join(f"(i32.store offset={at} (local.get 0) (i32.const {at}))" for at in range(200))
+        function = f"(func (param i32) {stores})"
+        (tmp_path / "slow.wat").write_text(f"(module (memory 1) {function * 5000})")
+        with on_terminal("--no-cache", tmp_path / "slow.wat") as (process, terminal):
+            read_until(terminal, b"compiling")
+            os.write(terminal, b"\x03")
+            assert process.wait(DEADLINE) == 130
+            assert read_until(terminal, b"\r\x1b[2K").endswith(b"\r\x1b[2K")
+
 
 class TestSignals:
     """Signals without a terminal."""
