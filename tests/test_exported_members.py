@@ -13,6 +13,7 @@ import pytest
 
 import wherry
 import wherry.errors
+from wherry import _native
 
 PRIVATE = {"wherry._native", "wherry.__main__"}
 MODULES = sorted(
@@ -70,6 +71,12 @@ def test_every_error_stands_in_the_tree() -> None:
         error = getattr(wherry.errors, name)
         if issubclass(error, wherry.errors.WherryError) and error is not wherry.errors.WherryError:
             assert bases.get(name) == error.__bases__[0].__name__, name
+
+
+def test_limits_are_those_of_the_command_line() -> None:
+    """``wherry.Limits`` names each limit that has a flag, without the ``max-``, and no others."""
+    flags = [flag.name.removeprefix("max-") for flag in _native.flags() if flag.group == "Limits"]
+    assert list(inspect.signature(wherry.Limits).parameters) == flags
 
 
 def test_import_is_lazy() -> None:
