@@ -61,7 +61,10 @@ pub fn define<P: Port>(linker: &mut Linker<Guest>, surface: &Surface) -> Result<
 }
 
 /// The guest dropped a handle: the host value goes.
-#[expect(clippy::needless_pass_by_value, reason = "the linker hands the store over by value")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the linker hands the store over by value"
+)]
 fn release<P: Port>(store: StoreContextMut<'_, Guest>, handle: u32) -> wasmtime::Result<()> {
     drop(host::<P>(&store)?.context.take(handle));
     Ok(())

@@ -93,8 +93,12 @@ impl<P: Port> Function<P> {
     /// # Errors
     /// [`Kind::Value`] when an argument does not fit.
     pub fn pieces(&self, arguments: &P::Ref<'_>) -> Result<Option<(Pieces, PieceType)>> {
-        let (None, Callee::Component(_)) = (self.asynchronous, self.callee) else { return Ok(None) };
-        let Some(result) = self.signature.piece_type() else { return Ok(None) };
+        let (None, Callee::Component(_)) = (self.asynchronous, self.callee) else {
+            return Ok(None);
+        };
+        let Some(result) = self.signature.piece_type() else {
+            return Ok(None);
+        };
         Ok(self.signature.pieces(arguments)?.map(|pieces| (pieces, result)))
     }
 }
@@ -134,12 +138,17 @@ impl<P: Port> Instance<P> {
     /// As [`Instance::call`].
     pub fn call_pieces(&mut self, function: &Function<P>, arguments: Pieces) -> Result<Option<Piece>> {
         let Callee::Component(callee) = function.callee else {
-            return Err(Error::new(Kind::Internal, "functions of core modules take values"));
+            return Err(Error::new(
+                Kind::Internal,
+                "functions of core modules take values",
+            ));
         };
         let sandbox = &mut self.sandbox;
-        enter(&self.context, &function.signature, || match function.signature.piece_type() {
-            Some(PieceType::Nothing) => call_with_pieces::<0>(sandbox, callee, arguments),
-            _ => call_with_pieces::<1>(sandbox, callee, arguments),
+        enter(&self.context, &function.signature, || {
+            match function.signature.piece_type() {
+                Some(PieceType::Nothing) => call_with_pieces::<0>(sandbox, callee, arguments),
+                _ => call_with_pieces::<1>(sandbox, callee, arguments),
+            }
         })
     }
 

@@ -337,8 +337,13 @@ fn call_question(py: Python<'_>) -> PyResult<Option<Question>> {
 impl Function {
     /// Calls a function of small values: they cross before and after, so that the GIL is released once and not three times.
     fn call_pieces(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyAny>>> {
-        let made = self.inner.pieces(arguments.as_any()).map_err(|error| raise(py, self.located(error)))?;
-        let Some((pieces, result)) = made else { return Ok(None) };
+        let made = self
+            .inner
+            .pieces(arguments.as_any())
+            .map_err(|error| raise(py, self.located(error)))?;
+        let Some((pieces, result)) = made else {
+            return Ok(None);
+        };
         let question = call_question(py)?;
         let work = || {
             self.cell.with(|instance| {
@@ -346,11 +351,13 @@ impl Function {
                 instance.call_pieces(&self.inner, pieces)
             })
         };
-        let returned = py.detach(|| guarded(work)).map_err(|error| raise(py, self.located(error)))?;
+        let returned = py
+            .detach(|| guarded(work))
+            .map_err(|error| raise(py, self.located(error)))?;
         let value = match (result, returned) {
-            (PieceType::Scalar(scalar), Some(Piece::Bits(bits))) => {
-                scalar_value::<Python3>(py, scalar, bits).map_err(|error| raise(py, error))?.unbind()
-            }
+            (PieceType::Scalar(scalar), Some(Piece::Bits(bits))) => scalar_value::<Python3>(py, scalar, bits)
+                .map_err(|error| raise(py, error))?
+                .unbind(),
             (_, Some(Piece::Text(text))) => PyString::new(py, &text).into_any().unbind(),
             _ => py.None(),
         };

@@ -17,8 +17,19 @@ pub struct Names {
 }
 
 /// The methods of mappings.
-const MAPPING: [&str; 11] =
-    ["clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"];
+const MAPPING: [&str; 11] = [
+    "clear",
+    "copy",
+    "fromkeys",
+    "get",
+    "items",
+    "keys",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+    "values",
+];
 
 impl Names {
     /// Prepares the names of a type.

@@ -209,20 +209,30 @@ impl Port for Python3 {
             }
         }
         let missing = || {
-            let title = if names.type_name.is_empty() { "record" } else { &names.type_name };
+            let title = if names.type_name.is_empty() {
+                "record"
+            } else {
+                &names.type_name
+            };
             wrong(&format!("a {title} with a field `{name}`"), value)
         };
         if let Ok(mapping) = value.cast::<PyDict>() {
             let found = mapping.get_item(name).map_err(carry)?;
             return match found {
                 Some(found) => Ok(found),
-                None => mapping.get_item(&names.wit[index]).map_err(carry)?.ok_or_else(missing),
+                None => mapping
+                    .get_item(&names.wit[index])
+                    .map_err(carry)?
+                    .ok_or_else(missing),
             };
         }
         // Whether something is a mapping is asked late, as that takes longer than the field itself.
         let mapping = || {
             let mapping = value.cast::<PyMapping>().ok()?;
-            mapping.get_item(name).or_else(|_| mapping.get_item(&names.wit[index])).ok()
+            mapping
+                .get_item(name)
+                .or_else(|_| mapping.get_item(&names.wit[index]))
+                .ok()
         };
         if names.shadowed[index]
             && let Some(found) = mapping()

@@ -454,7 +454,9 @@ impl<P: Port> Signature<P> {
     /// What the function returns, if that is a small value; `None` for all else, and before the first call.
     #[must_use]
     pub fn piece_type(&self) -> Option<PieceType> {
-        let Shape::Tuple(fields) = &self.results.get()?.shape else { return None };
+        let Shape::Tuple(fields) = &self.results.get()?.shape else {
+            return None;
+        };
         match fields.first().map(|field| &field.node.shape) {
             None => Some(PieceType::Nothing),
             Some(Shape::Scalar(scalar)) => Some(PieceType::Scalar(*scalar)),
@@ -468,11 +470,16 @@ impl<P: Port> Signature<P> {
     /// # Errors
     /// [`Kind::Value`] when an argument does not fit.
     pub fn pieces(&self, arguments: &P::Ref<'_>) -> super::Result<Option<Pieces>> {
-        let Some(Shape::Tuple(fields)) = self.params.get().map(|node| &node.shape) else { return Ok(None) };
+        let Some(Shape::Tuple(fields)) = self.params.get().map(|node| &node.shape) else {
+            return Ok(None);
+        };
         if fields.len() > MAX_PIECES {
             return Ok(None);
         }
-        let mut pieces = Pieces { items: [const { Piece::Bits(0) }; MAX_PIECES], count: fields.len() };
+        let mut pieces = Pieces {
+            items: [const { Piece::Bits(0) }; MAX_PIECES],
+            count: fields.len(),
+        };
         for (index, field) in fields.iter().enumerate() {
             let value = P::item(arguments, index)?;
             let piece = match field.node.shape {
@@ -557,20 +564,33 @@ unsafe impl<const N: usize> Lift for PieceResult<N> {
         src: &[ValRaw; N],
     ) -> wasmtime::Result<Self> {
         let index = tuple_index(ty)?;
-        let Some(slot) = src.first() else { return Ok(Self(None)) };
+        let Some(slot) = src.first() else {
+            return Ok(Self(None));
+        };
         if cx.types[index].types.first() != Some(&InterfaceType::String) {
             return Ok(Self(Some(Piece::Bits(slot.get_u64()))));
         }
         let at = slot.get_u32() as usize;
-        let pair = cx.memory().get(at..).and_then(|rest| rest.get(..8)).filter(|_| at.is_multiple_of(4));
+        let pair = cx
+            .memory()
+            .get(at..)
+            .and_then(|rest| rest.get(..8))
+            .filter(|_| at.is_multiple_of(4));
         let pair = pair.ok_or_else(|| {
-            Error::new(Kind::Trap, "the guest returned an address that is outside its memory or not aligned")
+            Error::new(
+                Kind::Trap,
+                "the guest returned an address that is outside its memory or not aligned",
+            )
         })?;
         let text = String::linear_lift_from_memory(cx, InterfaceType::String, pair)?;
         Ok(Self(Some(Piece::Text(text))))
     }
 
-    fn linear_lift_from_memory(_: &mut LiftContext<'_>, _: InterfaceType, _: &[u8]) -> wasmtime::Result<Self> {
+    fn linear_lift_from_memory(
+        _: &mut LiftContext<'_>,
+        _: InterfaceType,
+        _: &[u8],
+    ) -> wasmtime::Result<Self> {
         Err(Error::new(Kind::Internal, "a small value came back through memory").into())
     }
 }

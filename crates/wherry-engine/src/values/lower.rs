@@ -404,7 +404,8 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
 /// [`Kind::Trap`] when the guest's allocator fails.
 pub(super) fn lower_text<T>(cx: &mut LowerContext<'_, T>, text: &str) -> Result<(usize, usize)> {
     let mut pair = MaybeUninit::<[ValRaw; 2]>::uninit();
-    text.linear_lower_to_flat(cx, InterfaceType::String, &mut pair).map_err(engine_error)?;
+    text.linear_lower_to_flat(cx, InterfaceType::String, &mut pair)
+        .map_err(engine_error)?;
     // SAFETY: lowering a string initialises both of its flat values: address and length.
     let [pointer, length] = unsafe { pair.assume_init() };
     Ok((pointer.get_u32() as usize, length.get_u32() as usize))

@@ -164,12 +164,15 @@ pub struct Cases<P: Port> {
 /// Asked once, when the first of them crosses.
 pub type TypeNames = Box<dyn Fn() -> HashMap<Vec<String>, String> + Send + Sync>;
 
+/// What was made for the names of a type.
+type Made<P> = HashMap<(Named, Vec<String>), <P as Port>::Names>;
+
 /// The shapes of one component, made when they are first needed.
 pub struct Types<P: Port> {
     shapes: RwLock<HashMap<TypeTupleIndex, Arc<Node<P>>>>,
     names: TypeNames,
     known: OnceLock<HashMap<Vec<String>, String>>,
-    made: Mutex<HashMap<(Named, Vec<String>), P::Names>>,
+    made: Mutex<Made<P>>,
     host_resources: u32,
 }
 
@@ -180,7 +183,8 @@ impl<P: Port> Types<P> {
         Self {
             shapes: RwLock::default(),
             names,
-            known: OnceLock::new(), made: Mutex::default(),
+            known: OnceLock::new(),
+            made: Mutex::default(),
             host_resources,
         }
     }
@@ -317,12 +321,7 @@ impl<P: Port> Types<P> {
     }
 
     /// The names of a type, the same object for each mention of it.
-    fn named<'n>(
-        &self,
-        token: P::Token<'_>,
-        kind: Named,
-        names: impl Iterator<Item = &'n str>,
-    ) -> P::Names {
+    fn named<'n>(&self, token: P::Token<'_>, kind: Named, names: impl Iterator<Item = &'n str>) -> P::Names {
         let names: Vec<&str> = names.collect();
         let key: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let key = (kind, key);
@@ -331,7 +330,11 @@ impl<P: Port> Types<P> {
             return known;
         }
         // Not under the lock: making them may run code of the host language, which may come back here.
-        let known = self.known.get_or_init(|| (self.names)()).get(&key.1).map(String::as_str);
+        let known = self
+            .known
+            .get_or_init(|| (self.names)())
+            .get(&key.1)
+            .map(String::as_str);
         let fresh = P::names(token, kind, known, &names);
         made().entry(key).or_insert(fresh).clone()
     }
