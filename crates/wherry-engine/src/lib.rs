@@ -37,6 +37,7 @@ pub mod settings;
 #[cfg(unix)]
 mod stdin;
 pub mod stdio;
+mod ticker;
 pub mod trap;
 mod validate;
 pub mod values;

@@ -240,6 +240,15 @@ fn pool() -> InstanceAllocationStrategy {
     InstanceAllocationStrategy::Pooling(pool)
 }
 
+/// Advances the epoch of every engine that interrupts guests by it.
+pub(crate) fn increment_epochs() {
+    ENGINES.each(|key, made| {
+        if key.mode.epochs() {
+            made.engine.increment_epoch();
+        }
+    });
+}
+
 /// The settings of wasmtime for `key`.
 fn config(key: &EngineKey) -> Result<Config> {
     if key.stack < 64 << 10 || key.stack > MAX_STACK {

@@ -72,6 +72,16 @@ impl<K: PartialEq + Send + Sync, V: Send + Sync> Registry<K, V> {
         }
     }
 
+    /// Looks at every entry.
+    pub fn each(&self, mut look: impl FnMut(&K, &'static V)) {
+        let mut entry: *const Entry<K, V> = self.head.load(Ordering::Acquire);
+        // SAFETY: as in `find`.
+        while let Some(found) = unsafe { entry.as_ref::<'static>() } {
+            look(&found.key, &found.value);
+            entry = found.next;
+        }
+    }
+
     fn find(mut entry: *const Entry<K, V>, key: &K) -> Option<&'static V> {
         // SAFETY: every pointer in the list was published by `get_or_try_insert` and is never freed.
         while let Some(found) = unsafe { entry.as_ref::<'static>() } {

@@ -9,9 +9,10 @@ use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::mode::Mode;
 use crate::program::{Code, Program};
+use crate::ticker::Ticking;
 use crate::trap::classify;
-use crate::watch::{Ticking, Watch, drive};
-use crate::{coredump, fork, hosting, wasi, watch};
+use crate::watch::{Watch, drive};
+use crate::{coredump, fork, hosting, wasi};
 use std::time::{Duration, Instant};
 use wasmtime::component::{InstancePre as ComponentPre, Linker as ComponentLinker};
 use wasmtime::{InstancePre as ModulePre, Store, UpdateDeadline};
@@ -66,9 +67,6 @@ impl Linked {
                 )
             }
         };
-        if program.key.mode.epochs() {
-            watch::tick(&program.engine);
-        }
         Ok(Self {
             program,
             surface,

@@ -1,24 +1,21 @@
 //! Who may stop a guest, and how a call waits.
 //!
-//! A guest that computes is stopped by the epoch: one thread of this process advances it while guests run, and the
-//! engine asks [`Watch::check`] at each tick. A guest that waits in a WASI call is a pending future, and [`drive`] asks
+//! A guest that computes is stopped by the epoch, which `ticker` advances: the engine asks [`Watch::check`] at each tick. A guest that waits in a WASI call is a pending future, and [`drive`] asks
 //! between polls. Both ways ask the same question: has the deadline passed, was the call cancelled, does the embedding
 //! program want to stop (Ctrl-C)?
 
 use crate::error::{Error, Kind, Result};
 use crate::fork;
+use crate::registry::Registry;
 use crate::stdio::Room;
+use crate::ticker::TICK;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-use wasmtime::{Engine, EngineWeak};
-
-/// How often a running guest is asked whether it should stop.
-pub const TICK: Duration = Duration::from_millis(10);
 
 /// A question of the embedding program: an error ends the guest with it.
 pub type Question = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -148,130 +145,16 @@ impl Wake for Unpark {
 ///
 /// After a fork it is made anew, and the old one is left alone: its thread and descriptors are the parent's.
 fn reactor() -> Result<&'static Runtime> {
-    static REACTOR: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
-    let generation = fork::generation();
-    let mut slot = REACTOR.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((made, runtime)) = *slot
-        && made == generation
-    {
-        return Ok(runtime);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("wherry-reactor")
-        .enable_all()
-        .build()
-        .map_err(|error| {
+    static REACTORS: Registry<u32, Runtime> = Registry::new();
+    REACTORS.get_or_try_insert(fork::generation(), || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("wherry-reactor")
+            .enable_all()
+            .build();
+        runtime.map_err(|error| {
             Error::new(Kind::Internal, format!("cannot wait for the guest: {error}"))
                 .with_hint("the process may be out of file descriptors or threads: see `ulimit -n -u`")
-        })?;
-    let runtime: &'static Runtime = Box::leak(Box::new(runtime));
-    *slot = Some((generation, runtime));
-    Ok(runtime)
-}
-
-/// Advances the epoch of engines while guests run.
-struct Ticker {
-    state: Mutex<TickerState>,
-    wake: Condvar,
-    running: AtomicUsize,
-    parked: AtomicBool,
-    generation: AtomicU32,
-}
-
-struct TickerState {
-    engines: Vec<EngineWeak>,
-}
-
-static TICKER: Ticker = Ticker {
-    state: Mutex::new(TickerState { engines: Vec::new() }),
-    wake: Condvar::new(),
-    running: AtomicUsize::new(0),
-    parked: AtomicBool::new(false),
-    generation: AtomicU32::new(0),
-};
-
-/// How many idle ticks pass before the ticker sleeps.
-const IDLE_TICKS: u32 = 100;
-
-/// Held while a guest runs that the epoch must reach.
-pub struct Ticking(());
-
-impl Ticking {
-    /// Counts a running guest; wakes or starts the ticker when needed.
-    #[must_use]
-    pub fn start() -> Self {
-        TICKER.running.fetch_add(1, Ordering::SeqCst);
-        if TICKER.parked.load(Ordering::SeqCst)
-            || TICKER.generation.load(Ordering::Relaxed) != fork::generation()
-        {
-            TICKER.wake_up();
-        }
-        Self(())
-    }
-}
-
-impl Drop for Ticking {
-    fn drop(&mut self) {
-        TICKER.running.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Has the epoch of `engine` advanced from now on.
-pub fn tick(engine: &Engine) {
-    let mut state = TICKER.state.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = state
-        .engines
-        .iter()
-        .filter_map(EngineWeak::upgrade)
-        .any(|other| Engine::same(&other, engine));
-    if !known {
-        state.engines.push(engine.weak());
-    }
-}
-
-impl Ticker {
-    /// Starts the thread in a process that has none (after a fork too), or wakes it.
-    #[cold]
-    fn wake_up(&'static self) {
-        let generation = fork::generation();
-        if self.generation.swap(generation, Ordering::SeqCst) != generation {
-            self.parked.store(false, Ordering::SeqCst);
-            // Without a thread nothing can be interrupted; the caller finds out by its own deadline at the latest.
-            let _ = std::thread::Builder::new()
-                .name("wherry-ticker".into())
-                .spawn(|| self.run());
-            return;
-        }
-        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.parked.store(false, Ordering::SeqCst);
-        self.wake.notify_all();
-    }
-
-    fn run(&self) {
-        let mut idle = 0;
-        loop {
-            std::thread::sleep(TICK);
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state
-                .engines
-                .retain(|engine| engine.upgrade().inspect(Engine::increment_epoch).is_some());
-            idle = if self.running.load(Ordering::SeqCst) == 0 {
-                idle + 1
-            } else {
-                0
-            };
-            if idle < IDLE_TICKS {
-                continue;
-            }
-            self.parked.store(true, Ordering::SeqCst);
-            if self.running.load(Ordering::SeqCst) == 0 {
-                while self.parked.load(Ordering::SeqCst) {
-                    state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-            self.parked.store(false, Ordering::SeqCst);
-            idle = 0;
-        }
-    }
+        })
+    })
 }
