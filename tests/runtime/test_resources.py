@@ -91,7 +91,7 @@ class TestOfTheGuest:
         gc.collect()
         assert counters.live() == 0
 
-    @pytest.mark.parametrize("wrong", [None, 1, "counter", object()], ids=repr)
+    @pytest.mark.parametrize("wrong", [None, 1, "counter", object()], ids=["None", "1", "str", "object"])
     def test_something_else_is_refused(self, counters: Any, wrong: object) -> None:
         """The message says that a resource was expected, and what there was instead."""
         with pytest.raises(wherry.WitTypeError, match=r"`it`.*resource"):

@@ -32,7 +32,7 @@ pub struct Guest {
     /// Where a picture of it goes when it traps.
     pub coredump: Option<Coredump>,
     http: WasiHttpCtx,
-    requests: crate::wasi::NoRequests,
+    requests: crate::requests::NoRequests,
 }
 
 impl Guest {
@@ -97,7 +97,7 @@ impl Guest {
             sampler: None,
             coredump: None,
             http: WasiHttpCtx::new(),
-            requests: crate::wasi::NoRequests,
+            requests: crate::requests::NoRequests,
         })
     }
 }

@@ -6,13 +6,19 @@
 use crate::error::{Error, Kind, Result};
 use crate::exports::{Import, Surface};
 use crate::guest::Guest;
-use crate::instance::Host;
-use crate::program::Program;
-use crate::values::{Lifted, Port, Returned, host_resource};
+use crate::values::{Context, Lifted, Port, Returned, host_resource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance};
-use wasmtime::{Module, StoreContextMut};
+
+/// The host functions of one instance, in the order of [`Template::imports`].
+pub struct Host<P: Port> {
+    /// The functions.
+    pub functions: Vec<P::Owned>,
+    /// What its values refer to.
+    pub context: Arc<Context<P>>,
+}
 
 /// Defines what a component imports beyond WASI.
 ///
@@ -122,30 +128,4 @@ fn typed<P: Port, const PARAMS: usize, const RESULTS: usize>(
             ))
         },
     )
-}
-
-/// Refuses a core module that imports more than WASI, and says what.
-///
-/// # Errors
-/// [`Kind::Link`] with the list.
-pub fn refuse_unknown(program: &Program, module: &Module) -> Result<()> {
-    let unknown: Vec<String> = module
-        .imports()
-        .filter(|import| !matches!(import.module(), "wasi_snapshot_preview1" | "wasi_unstable"))
-        .map(|import| format!("`{}` from `{}`", import.name(), import.module()))
-        .collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Link,
-        format!(
-            "`{}` imports what nothing provides: {}",
-            program.name,
-            unknown.join(", ")
-        ),
-    )
-    .with_hint(
-        "core modules get WASI and nothing else; build it as a component to give it functions of your own",
-    ))
 }

@@ -6,6 +6,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::exports::{Export, Import};
 use crate::guest::Guest;
+use crate::hosting::Host;
 use crate::limits::Limits;
 use crate::program::Program;
 use crate::sandbox::{Callee, Linked, Sandbox};
@@ -21,14 +22,6 @@ pub struct Template<P: Port> {
     pub linked: Linked,
     /// The shapes of its types.
     pub types: Arc<Types<P>>,
-}
-
-/// The host functions of one instance, in the order of [`Template::imports`].
-pub struct Host<P: Port> {
-    /// The functions.
-    pub functions: Vec<P::Owned>,
-    /// What its values refer to.
-    pub context: Arc<Context<P>>,
 }
 
 impl<P: Port> Template<P> {

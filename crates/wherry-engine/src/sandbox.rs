@@ -12,10 +12,10 @@ use crate::program::{Code, Program};
 use crate::ticker::Ticking;
 use crate::trap::classify;
 use crate::watch::{Watch, drive};
-use crate::{coredump, fork, hosting, wasi};
+use crate::{coredump, fork, wasi};
 use std::time::{Duration, Instant};
 use wasmtime::component::{InstancePre as ComponentPre, Linker as ComponentLinker};
-use wasmtime::{InstancePre as ModulePre, Store, UpdateDeadline};
+use wasmtime::{InstancePre as ModulePre, Module, Store, UpdateDeadline};
 
 /// How much fuel a metered guest burns before it is asked whether it should stop.
 const FUEL_SLICE: u64 = 1_000_000;
@@ -58,7 +58,7 @@ impl Linked {
                 )
             }
             Code::Module(module) => {
-                hosting::refuse_unknown(&program, module)?;
+                refuse_unknown(&program, module)?;
                 let linker = wasi::module_linker(&program.engine)?;
                 Pre::Module(
                     linker
@@ -316,4 +316,30 @@ impl Sandbox {
             matches!(error.kind(), Kind::Value | Kind::Unsupported | Kind::Closed) && !self.concurrent;
         Err(error)
     }
+}
+
+/// Refuses a core module that imports more than WASI, and says what.
+///
+/// # Errors
+/// [`Kind::Link`] with the list.
+fn refuse_unknown(program: &Program, module: &Module) -> Result<()> {
+    let unknown: Vec<String> = module
+        .imports()
+        .filter(|import| !matches!(import.module(), "wasi_snapshot_preview1" | "wasi_unstable"))
+        .map(|import| format!("`{}` from `{}`", import.name(), import.module()))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Link,
+        format!(
+            "`{}` imports what nothing provides: {}",
+            program.name,
+            unknown.join(", ")
+        ),
+    )
+    .with_hint(
+        "core modules get WASI and nothing else; build it as a component to give it functions of your own",
+    ))
 }

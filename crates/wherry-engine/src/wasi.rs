@@ -9,7 +9,6 @@ use crate::program::Program;
 use wasmtime::component::Linker as ComponentLinker;
 use wasmtime::{Engine, Linker};
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi_http::{WasiBody, WasiHttpHooks};
 
 /// Both names that core modules know WASI by.
 const PREVIEWS: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
@@ -75,21 +74,4 @@ pub fn component_linker(program: &Program) -> Result<ComponentLinker<Guest>> {
 
 fn refused(error: &wasmtime::Error) -> Error {
     Error::new(Kind::Internal, format!("WASI cannot be linked: {error:#}"))
-}
-
-/// Outgoing HTTP as long as nothing can be granted: each request is answered with the interface's own refusal.
-pub struct NoRequests;
-
-type Sent = Result<(), wasmtime_wasi_http::Error>;
-type Response = (http::Response<WasiBody>, Box<dyn Future<Output = Sent> + Send>);
-
-impl WasiHttpHooks for NoRequests {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<wasmtime_wasi_http::RequestOptions>,
-        _processed: Box<dyn Future<Output = Sent> + Send>,
-    ) -> Box<dyn Future<Output = Result<Response, wasmtime_wasi_http::Error>> + Send> {
-        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
-    }
 }
