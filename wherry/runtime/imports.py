@@ -8,13 +8,10 @@ attributes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wherry.errors import LinkError
 from wherry.wit.names import pascal_case, snake_case
-
-if TYPE_CHECKING:
-    from wherry import _native
 
 __all__ = ["host_functions"]
 
@@ -22,15 +19,15 @@ _MISSING = object()
 
 
 def host_functions(
-    component: _native.Component, imports: Mapping[str, object]
+    program: str, wanted: list[tuple[str | None, str, list[str]]], imports: Mapping[str, object]
 ) -> list[Callable[..., object]]:
-    """The callables for all that ``component`` imports beyond WASI, in its order.
+    """The callables for all that ``program`` imports beyond WASI, in the order of ``wanted``.
 
     Raises :class:`~wherry.errors.LinkError` with a list of all that is missing or cannot be called.
     """
     functions: list[Callable[..., object]] = []
     missing: list[str] = []
-    for interface, name, params in component.imports():
+    for interface, name, params in wanted:
         function = _find(imports, interface, name)
         if callable(function):
             functions.append(function)
@@ -40,7 +37,7 @@ def host_functions(
     if missing:
         lines = "".join(f"\n  {line}" for line in missing)
         raise LinkError(
-            f"`{component.name}` imports functions that were not given:{lines}",
+            f"`{program}` imports functions that were not given:{lines}",
             hint='give them by name: `instantiate(imports={"ns:pkg/interface": {"function": callable}})`',
         )
     return functions

@@ -49,7 +49,7 @@ class Instance(_Functions):
         self._native = native
         self._instance = self
         self._interface = None
-        self._exports = [(interface, name) for interface, name, _ in component._native.exports()]  # noqa: SLF001
+        self._exports = component._exports  # noqa: SLF001 - one package
 
     def __getitem__(self, interface: str) -> Interface:
         """The functions of an exported interface; raises ``NoSuchExportError`` where there is none."""
