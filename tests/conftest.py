@@ -29,7 +29,7 @@ def environment() -> Iterator[None]:
         patch.setenv("NO_COLOR", "1")
         patch.setenv("COLUMNS", "100")
         patch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
-        # A shell starts what runs in the background deaf to Ctrl-C, and the commands under test would inherit that.
+        # A shell starts what runs in the background deaf to Ctrl-C, and commands under test inherit that.
         heard = signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
         signal.signal(signal.SIGINT, heard)
