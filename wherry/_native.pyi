@@ -78,7 +78,7 @@ class Component:
         self,
         policy: Policy,
         limits: Limits,
-        streams: Streams,
+        streams: Streams | None,
         functions: Sequence[Callable[..., object]],
     ) -> Instance: ...
     def exports(self) -> list[_Function]: ...

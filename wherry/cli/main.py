@@ -116,7 +116,11 @@ def main(words: Sequence[str]) -> int:
         click.echo(error.ctx.get_help(), err=True)
         return UsageError.command_exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last one who can report it
-        known = understood(error, words) if isinstance(error, click.ClickException) else error
+        known: BaseException = error
+        if isinstance(error, click.ClickException):
+            known = understood(error, words)
+            # Where it came from, for `--debug`.
+            known.__cause__ = error
         return output.fail(known, debug="--debug" in words or _native.debug_wanted(), running=False)
     return result if isinstance(result, int) else 0
 

@@ -80,7 +80,7 @@ class Component:
         native = self._native.instantiate(
             policy if policy is not None else nothing_granted(),
             limits if limits is not None else default_limits(),
-            _native.Streams([self.name], None, "inherit", "inherit"),
+            None,
             host_functions(self.name, self._imports, imports or {}),
         )
         return Instance(self, native)

@@ -79,6 +79,15 @@ impl Stdio {
         }
     }
 
+    /// The outputs of this process, and an input that is at its end.
+    #[must_use]
+    pub fn outputs() -> Self {
+        Self {
+            input: Input::Empty,
+            ..Self::inherit()
+        }
+    }
+
     /// Hands the streams to a guest; gives what it may write, where that is limited.
     pub(crate) fn attach(self, builder: &mut WasiCtxBuilder, limits: &Limits) -> Option<Arc<Room>> {
         match self.input {

@@ -22,6 +22,7 @@ use wherry_engine::limits::Limits as EngineLimits;
 use wherry_engine::mode::{Mode, POOL};
 use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
 use wherry_engine::run::command;
+use wherry_engine::stdio::Stdio;
 use wherry_engine::values::{Context, TypeNames};
 use wherry_tools::model::{Model, TypeKind};
 
@@ -71,24 +72,27 @@ impl Component {
         })
     }
 
-    /// Makes one fresh sandbox. `functions` are the host functions in the order of `imports()`.
+    /// Makes one fresh sandbox. Without `streams` it writes where this process does, and reads nothing. `functions` are the host functions in the order of `imports()`.
     fn instantiate(
         &self,
         py: Python<'_>,
         policy: &Policy,
         limits: &Limits,
-        streams: &Streams,
+        streams: Option<&Streams>,
         functions: Vec<Py<PyAny>>,
     ) -> PyResult<Instance> {
         let limits = &limits.inner;
         let template = self.template(py, limits)?;
-        let stdio = streams.take(py)?;
+        let (arguments, stdio) = match streams {
+            Some(streams) => (streams.arguments.clone(), streams.take(py)?),
+            None => (vec![template.linked.program.name.clone()], Stdio::outputs()),
+        };
         let question = door::question(py)?;
         let home = Arc::new(Home::new(Arc::clone(&self.exports)));
         let context = Arc::new(Context::new(Arc::clone(&template.types), Arc::clone(&home)));
         let host = Arc::new(Host { functions, context });
         let mut instance = through(py, || {
-            let mut guest = Guest::new(&policy.inner, limits, &streams.arguments, stdio)?;
+            let mut guest = Guest::new(&policy.inner, limits, &arguments, stdio)?;
             guest.watch.question = question;
             template.instantiate(guest, limits, Arc::clone(&host))
         })?;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::watch::Question;
 
@@ -34,18 +34,14 @@ fn said(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic without a message")
 }
 
-/// Whether Ctrl-C was pressed, for calls on Python's main thread; other threads are never told by Python.
-#[expect(
-    clippy::redundant_closure_for_method_calls,
-    reason = "the method's path is not general in its lifetime"
-)]
+/// What asks whether Ctrl-C was pressed, for calls on Python's main thread; other threads are never told by Python.
 pub fn question(py: Python<'_>) -> PyResult<Option<Question>> {
+    static QUESTION: OnceLock<Question> = OnceLock::new();
     if !on_main_thread(py)? {
         return Ok(None);
     }
-    Ok(Some(Arc::new(|| {
-        Python::attach(|py| py.check_signals()).map_err(carry)
-    })))
+    let asked = QUESTION.get_or_init(|| Arc::new(|| Python::attach(|py| py.check_signals()).map_err(carry)));
+    Ok(Some(Arc::clone(asked)))
 }
 
 /// Whether this is the thread on which Python runs its signal handlers.

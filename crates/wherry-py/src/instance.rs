@@ -3,7 +3,7 @@
 //! [`Cell`] holds the engine's instance and lets one call at a time through; [`Function`] is what `instance.add` is. Names,
 //! interfaces and resources as people see them are put together in `wherry/runtime/instance.py`.
 
-use crate::door::{guarded, on_main_thread, question};
+use crate::door::{guarded, question};
 use crate::errors::{raise, result_error};
 use crate::names::attribute;
 use crate::port::Python3;
@@ -20,7 +20,7 @@ use wherry_engine::linear_memory;
 use wherry_engine::values::bridge::{Piece, PieceType};
 use wherry_engine::values::lift::scalar_value;
 use wherry_engine::values::{Outcome, ResourceAny, ResourceType};
-use wherry_engine::watch::{Cancel, Question};
+use wherry_engine::watch::Cancel;
 
 /// An instance that lets one call at a time through.
 pub struct Cell {
@@ -322,19 +322,6 @@ impl Function {
     }
 }
 
-/// What asks for Ctrl-C, on the main thread only; made once.
-fn call_question(py: Python<'_>) -> PyResult<Option<Question>> {
-    static QUESTION: OnceLock<Question> = OnceLock::new();
-    if !on_main_thread(py)? {
-        return Ok(None);
-    }
-    if let Some(known) = QUESTION.get() {
-        return Ok(Some(Arc::clone(known)));
-    }
-    let asked = question(py)?;
-    Ok(asked.map(|asked| Arc::clone(QUESTION.get_or_init(|| asked))))
-}
-
 impl Function {
     /// Calls a function of small values: they cross before and after, so that the GIL is released once and not three times.
     fn call_pieces(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyAny>>> {
@@ -345,7 +332,7 @@ impl Function {
         let Some((pieces, result)) = made else {
             return Ok(None);
         };
-        let question = call_question(py)?;
+        let question = question(py)?;
         let work = || {
             self.cell.with(|instance| {
                 instance.sandbox.watch().question = question;
@@ -367,7 +354,7 @@ impl Function {
 
     /// Calls it without the GIL.
     fn call(&self, py: Python<'_>, arguments: Bound<'_, PyTuple>) -> PyResult<Outcome<Python3, 1>> {
-        let question = call_question(py)?;
+        let question = question(py)?;
         let arguments = arguments.into_any().unbind();
         let work = || {
             self.cell.with(|instance| {

@@ -22,8 +22,8 @@ pub struct Streams {
 
 #[derive(FromPyObject)]
 enum Choice {
-    Descriptor(i32),
     Named(String),
+    Descriptor(i32),
 }
 
 #[pymethods]
