@@ -40,8 +40,8 @@ pub fn question(py: Python<'_>) -> PyResult<Option<Question>> {
     if !on_main_thread(py)? {
         return Ok(None);
     }
-    let asked = QUESTION.get_or_init(|| Arc::new(|| Python::attach(|py| py.check_signals()).map_err(carry)));
-    Ok(Some(Arc::clone(asked)))
+    let ask = || Arc::new(|| Python::attach(|py| py.check_signals().map_err(carry))) as Question;
+    Ok(Some(Arc::clone(QUESTION.get_or_init(ask))))
 }
 
 /// Whether this is the thread on which Python runs its signal handlers.
