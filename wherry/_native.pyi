@@ -64,6 +64,7 @@ def precompile_file(
     mode: str = "plain",
     limits: Limits | None = None,
     progress: Callable[[float], object] | None = None,
+    apart: bool = True,
 ) -> bytes: ...
 def targets() -> list[str]: ...
 

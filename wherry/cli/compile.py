@@ -52,7 +52,9 @@ def compile_(file: str, output: str | None, target: str | None, mode: str, **bou
 
     limits = _native.Limits(**{name: text for name, text in bounds.items() if text is not None})
     try:
-        written = precompile(file, output, target=target, mode=mode, limits=limits, progress=show)
+        written = precompile(
+            file, output, target=target, mode=mode, limits=limits, progress=show, apart=False
+        )
     finally:
         show(None)
     click.echo(written)

@@ -40,6 +40,7 @@ def precompile(
     mode: str = "plain",
     limits: _native.Limits | None = None,
     progress: Callable[[float], object] | None = None,
+    apart: bool = True,
 ) -> Path:
     """Compile the file ``source`` into the file ``output``, and return the path of that.
 
@@ -47,7 +48,8 @@ def precompile(
     for this machine, with all that its processor can do; with a triple it is for any processor of that kind.
     What is larger than ``limits`` allow (``functions``, ``body``, ``nesting``, ``size``) is refused before it
     is compiled. While compiling takes over a second, ``progress`` is called with the seconds so far.
-    ``output`` appears whole or not at all.
+    ``output`` appears whole or not at all. What is large is compiled ``apart``, in a process of its own;
+    a program that does nothing else may as well compile it itself.
 
     Raises:
         LoadError: ``source`` is not there, no WebAssembly, damaged or too large.
@@ -57,7 +59,9 @@ def precompile(
     """
     path = Path(source)
     result = path.with_suffix(SUFFIX) if output is None else Path(output)
-    code = _native.precompile_file(path, target=target, mode=mode, limits=limits, progress=progress)
+    code = _native.precompile_file(
+        path, target=target, mode=mode, limits=limits, progress=progress, apart=apart
+    )
     _write(result, code)
     return result
 

@@ -240,6 +240,14 @@ fn pool() -> InstanceAllocationStrategy {
     InstanceAllocationStrategy::Pooling(pool)
 }
 
+/// Whether code was refused because its guests are too large for the pool; without a pool it can be loaded.
+///
+/// wasmtime has no error type for it.
+#[must_use]
+pub fn no_room(error: &Error) -> bool {
+    error.message().contains("pooling allocator")
+}
+
 /// Advances the epoch of every engine that interrupts guests by it.
 pub(crate) fn increment_epochs() {
     ENGINES.each(|key, made| {

@@ -357,6 +357,8 @@ impl Loading<'_, '_> {
         // SAFETY: the cache vouches that we wrote this file, and files in it are replaced, never changed.
         match unsafe { compiled::map(&mode::engine(key)?, file, &header.form) } {
             Ok(code) => Ok(Some(code)),
+            // The code is good, and another engine takes it.
+            Err(error) if mode::no_room(&error) => Err(error),
             Err(error) => {
                 cache.reject(&header, error.message(), self.options.warn);
                 Ok(None)

@@ -143,9 +143,10 @@ pub fn modes() -> Vec<&'static str> {
 /// Compiles the file at `path` for `target`, or for this machine; gives the bytes of a `.cwasm` file.
 ///
 /// While it takes over a second `progress` is called with the seconds so far. Bounds are those of `limits`, or of the settings.
+/// What is large is compiled `apart`, in a process that can be ended; a process that ends with the work needs no other.
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
-#[pyo3(signature = (path, *, target = None, mode = "plain", limits = None, progress = None))]
+#[pyo3(signature = (path, *, target = None, mode = "plain", limits = None, progress = None, apart = true))]
 pub fn precompile_file<'py>(
     py: Python<'py>,
     path: PathBuf,
@@ -153,13 +154,14 @@ pub fn precompile_file<'py>(
     mode: &str,
     limits: Option<&Limits>,
     progress: Option<Py<PyAny>>,
+    apart: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mode = Mode::from_name(mode).ok_or_else(|| raise(py, no_mode(mode)))?;
     let bounds = match limits {
         Some(limits) => limits.inner.bounds,
         None => ambient(py)?.0.limits.bounds,
     };
-    let child = loading::compiler_child(py)?;
+    let child = if apart { loading::compiler_child(py)? } else { None };
     let question = door::question(py)?;
     let file = through(py, || {
         let stopped = RefCell::new(None);

@@ -13,13 +13,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use wherry_engine::error::Kind;
+use wherry_engine::error::{Kind, Result};
 use wherry_engine::exports::{Export, Import};
 use wherry_engine::guest::Guest;
 use wherry_engine::hosting::Host;
 use wherry_engine::instance::Template;
 use wherry_engine::limits::Limits as EngineLimits;
-use wherry_engine::mode::{Mode, POOL};
+use wherry_engine::mode::{Mode, POOL, no_room};
 use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
 use wherry_engine::run::command;
 use wherry_engine::stdio::Stdio;
@@ -237,7 +237,7 @@ fn make(
             },
             ..LoadOptions::default()
         };
-        let program = load(source, &options).map_err(|error| match error.kind() {
+        let program = load_somewhere(source, options).map_err(|error| match error.kind() {
             Kind::Interrupted => stopped.take().unwrap_or(error),
             _ => error,
         })?;
@@ -246,6 +246,21 @@ fn make(
     })?;
     warn(py, warnings.into_inner().unwrap_or_else(PoisonError::into_inner))?;
     Ok(template)
+}
+
+/// Loads for the pool, or without one what does not fit its places.
+fn load_somewhere(source: Source, options: LoadOptions<'_>) -> Result<Program> {
+    match load(source.clone(), &options) {
+        // The engine has no kind of its own for it.
+        Err(error) if options.pooled && error.message().contains("pooling allocator") => load(
+            source,
+            &LoadOptions {
+                pooled: false,
+                ..options
+            },
+        ),
+        loaded => loaded,
+    }
 }
 
 /// Tells what works, but slower than it should.
