@@ -181,7 +181,8 @@ impl Component {
         };
         let program = &self.template.linked.program;
         let pooled = Cell::alive() < POOL as usize;
-        if mode == program.key.mode && limits.stack == program.key.stack && pooled == program.key.pooled {
+        let fits = mode == program.key.mode && limits.stack == program.key.stack;
+        if fits && pooled == program.key.pooled {
             return Ok(Arc::clone(&self.template));
         }
         let key = (mode, limits.stack, pooled);
@@ -189,7 +190,11 @@ impl Component {
         if let Some(template) = known(&self.others.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(template);
         }
-        let bytes = through(py, || program.bytes())?;
+        let bytes = match through(py, || program.bytes()) {
+            // Compiled code has no source to make code for another engine from; the engine that it came with will do.
+            Err(_) if fits => return Ok(Arc::clone(&self.template)),
+            bytes => bytes?,
+        };
         let source = Source::Bytes {
             bytes: bytes.to_vec(),
             name: program.name.clone(),
@@ -251,14 +256,13 @@ fn make(
 /// Loads for the pool, or without one what does not fit its places.
 fn load_somewhere(source: Source, options: LoadOptions<'_>) -> Result<Program> {
     match load(source.clone(), &options) {
-        // The engine has no kind of its own for it.
-        Err(error) if options.pooled && error.message().contains("pooling allocator") => load(
-            source,
-            &LoadOptions {
+        Err(error) if options.pooled && no_room(&error) => {
+            let options = LoadOptions {
                 pooled: false,
                 ..options
-            },
-        ),
+            };
+            load(source, &options)
+        }
         loaded => loaded,
     }
 }
