@@ -6,6 +6,8 @@ import pytest
 
 import wherry
 from tests.guests.build import binary
+from tests.guests.echo import echo
+from tests.guests.wit_types import Prim
 
 FUNCTION = '(func (export "f") (result i32) (i32.const 1))'
 LARGE = {
@@ -26,6 +28,12 @@ def test_what_does_not_fit_the_pool_runs(wat: str) -> None:
 
 def test_more_instances_than_the_pool_has_places() -> None:
     """Those over the number of places come from the system."""
-    component = wherry.load(binary(f"(module (memory 1) {FUNCTION})"))
+    component = wherry.load(echo(Prim("u32")).encode())
     alive = [component.instantiate() for _ in range(1_200)]
-    assert sum(instance.f() for instance in alive) == len(alive)
+    assert all(instance.echo(place) == place for place, instance in enumerate(alive))
+
+
+def test_fuel_is_another_engine() -> None:
+    """Functions of a component are found in the code that was made for it."""
+    with wherry.load(echo(Prim("u32")).encode()).instantiate(limits=wherry.Limits(fuel=10_000)) as instance:
+        assert instance.echo(7) == 7

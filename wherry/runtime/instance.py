@@ -47,9 +47,12 @@ class Instance(_Functions):
     def __init__(self, component: Component, native: _native.Instance) -> None:
         self._component = component
         self._native = native
-        self._instance = self
         self._interface = None
         self._exports = component._exports  # noqa: SLF001 - one package
+
+    @property
+    def _instance(self) -> Instance:  # type: ignore[override]  # an attribute would be a circle: freed late
+        return self
 
     def __getitem__(self, interface: str) -> Interface:
         """The functions of an exported interface; raises ``NoSuchExportError`` where there is none."""

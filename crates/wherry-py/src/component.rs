@@ -83,12 +83,18 @@ impl Component {
     ) -> PyResult<Instance> {
         let limits = &limits.inner;
         let template = self.template(py, limits)?;
+        // The places of exports are those of one compiled component and no other.
+        let exports = if Arc::ptr_eq(&template, &self.template) {
+            Arc::clone(&self.exports)
+        } else {
+            Arc::new(template.linked.surface.exports.clone())
+        };
         let (arguments, stdio) = match streams {
             Some(streams) => (streams.arguments.clone(), streams.take(py)?),
             None => (vec![template.linked.program.name.clone()], Stdio::outputs()),
         };
         let question = door::question(py)?;
-        let home = Arc::new(Home::new(Arc::clone(&self.exports)));
+        let home = Arc::new(Home::new(Arc::clone(&exports)));
         let context = Arc::new(Context::new(Arc::clone(&template.types), Arc::clone(&home)));
         let host = Arc::new(Host { functions, context });
         let mut instance = through(py, || {
@@ -99,11 +105,7 @@ impl Component {
         let resources = instance.resources(&template.linked);
         let cell = Arc::new(Cell::new(instance));
         home.settle(&cell, resources);
-        Ok(Instance {
-            cell,
-            exports: Arc::clone(&self.exports),
-            host,
-        })
+        Ok(Instance { cell, exports, host })
     }
 
     /// What can be called: interface, name in WIT, parameters.
