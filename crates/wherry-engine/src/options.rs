@@ -77,6 +77,18 @@ impl CacheOptions {
         let usual = || Cache::default_folder(&|name| environment.get(name).cloned());
         self.dir.clone().or_else(usual)
     }
+
+    /// The cache, for this process; `None` where it is off or there is no place for one.
+    ///
+    /// # Errors
+    /// As [`Cache::open`]. Without a cache everything works, only slower.
+    pub fn open(&self) -> Result<Option<Cache>> {
+        let usual = || Cache::default_folder(&|name| std::env::var_os(name));
+        match self.dir.clone().or_else(usual) {
+            Some(folder) if !self.off => Cache::open(&folder, self.size).map(Some),
+            _ => Ok(None),
+        }
+    }
 }
 
 impl Default for CacheOptions {

@@ -134,20 +134,10 @@ fn mode(invocation: &Invocation) -> Result<Mode> {
 
 /// The cache, or none with a warning: it makes starts faster and nothing else.
 fn cache(options: &CacheOptions, how: &How<'_>) -> Option<Cache> {
-    if options.off {
-        return None;
-    }
-    let folder = options
-        .dir
-        .clone()
-        .or_else(|| Cache::default_folder(&|name| std::env::var_os(name)))?;
-    match Cache::open(&folder, options.size) {
-        Ok(cache) => Some(cache),
-        Err(error) => {
-            (how.warn)(format!("nothing is cached: {}", error.message()));
-            None
-        }
-    }
+    options.open().unwrap_or_else(|error| {
+        (how.warn)(format!("nothing is cached: {}", error.message()));
+        None
+    })
 }
 
 /// The guest's state: what it is granted, and what is watched while it runs.

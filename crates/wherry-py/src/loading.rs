@@ -11,15 +11,8 @@ use wherry_engine::options::CacheOptions;
 
 /// The cache that the settings name; `None` where it is off or there is no place for one.
 pub fn cache(py: Python<'_>, options: &CacheOptions) -> PyResult<Option<Cache>> {
-    let usual = || Cache::default_folder(&|name| std::env::var_os(name));
-    let Some(folder) = options.dir.clone().or_else(usual).filter(|_| !options.off) else {
-        return Ok(None);
-    };
-    match Cache::open(&folder, options.size) {
-        Ok(cache) => Ok(Some(cache)),
-        // Without a cache everything works, only slower.
-        Err(error) => warn(py, &error).map(|()| None),
-    }
+    // Without a cache everything works, only slower.
+    options.open().or_else(|error| warn(py, &error).map(|()| None))
 }
 
 fn warn(py: Python<'_>, error: &Error) -> PyResult<()> {
