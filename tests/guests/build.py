@@ -76,7 +76,7 @@ def binary(wat: str | Path) -> Path:
 
 
 def cached(name: str, build: Callable[[Path], None], *ingredients: str | bytes) -> Path:
-    """The file that ``build`` writes to the path it is given, unless the same ingredients made it before."""
+    """The file or folder that ``build`` writes to its path, unless the same ingredients made it before."""
     digest = hashlib.sha256()
     for ingredient in ingredients:
         part = ingredient.encode() if isinstance(ingredient, str) else ingredient
@@ -87,7 +87,11 @@ def cached(name: str, build: Callable[[Path], None], *ingredients: str | bytes) 
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             output = Path(folder) / name
             build(output)
-            output.replace(path)
+            try:
+                output.replace(path)
+            except OSError:  # only a folder cannot be replaced, and then another worker was faster
+                if not path.is_dir():
+                    raise
     return path
 
 
