@@ -105,6 +105,7 @@ lock: $(PY) ## Compile requirements/*.in into hashed *.txt (UPGRADE=--upgrade fo
 	build/lock/bin/uv pip compile $(LOCK) requirements/dev.in pyproject.toml --output-file requirements/dev.txt
 	build/lock/bin/uv pip compile $(LOCK) requirements/bench.in --constraints requirements/dev.txt --output-file requirements/bench.txt
 	build/lock/bin/uv pip compile $(LOCK) requirements/programs.in --no-deps --output-file requirements/programs.txt
+	build/lock/bin/uv pip compile $(LOCK) requirements/emulated.in --output-file requirements/emulated.txt
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 
 .PHONY: clean
