@@ -136,13 +136,13 @@ PROVOKED: dict[str, tuple[Provoke, str]] = {
     "Fuel": (lambda _: guest(wherry.Limits(fuel=1000)).spin(), "the guest used up its fuel"),
     "Output": (
         lambda _: wherry.run(c_command("flood"), "0", capture=True, limits=wherry.Limits(output=100)),
-        "the guest wrote more than the limit of 100 bytes of output",
+        "the guest wrote more output than the limit of 100 bytes",
     ),
     "Memory": (
         lambda _: guest(wherry.Limits(memory="1MiB")).grow(),
         (
             "the guest trapped (wasm `unreachable` instruction executed) after it was refused memory over"
-            " the limit of 1048576 bytes"
+            " the limit of 1MiB"
         ),
     ),
     "Exit": (

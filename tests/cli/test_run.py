@@ -195,7 +195,7 @@ class TestLimits:
         """The limit strikes in both generations of WASI, whatever the guest makes of the failed write."""
         typed = wherry("run", "--max-output", "5", python_command(name), "a")
         assert (typed.code, typed.stdout) == (153, "argum"), typed
-        assert "wrote more than the limit of 5 bytes" in typed.stderr
+        assert "wrote more output than the limit of 5 bytes" in typed.stderr
 
     def test_a_deeper_stack_can_be_given(self, wherry: Terminal) -> None:
         """A recursion that needs more than the usual stack runs with ``--stack``."""

@@ -168,6 +168,75 @@ pub static FLAGS: &[Flag] = &[
         ..GRANT
     },
     Flag {
+        name: "allow-net",
+        value: Some("HOST:PORT"),
+        help: "Let the guest connect to HOST, a name, an address or a range such as 10.0.0.0/8",
+        repeatable: true,
+        set: |run, text, _| run.policy.allow_net(text),
+        ..GRANT
+    },
+    Flag {
+        name: "allow-http",
+        value: Some("[METHOD ]URL"),
+        help: "Let the guest send requests to URL and below",
+        repeatable: true,
+        set: |run, text, _| run.policy.allow_http(text),
+        ..GRANT
+    },
+    Flag {
+        name: "allow-listen",
+        value: Some("ADDR:PORT"),
+        help: "Let the guest accept connections at ADDR",
+        repeatable: true,
+        set: |run, text, _| run.policy.allow_listen(text),
+        ..GRANT
+    },
+    Flag {
+        name: "allow-dns",
+        help: "Let the guest look up any name",
+        set: |run, text, _| options::switch(text).map(|on| run.policy.dns = on),
+        ..GRANT
+    },
+    Flag {
+        name: "config",
+        value: Some("NAME=VALUE"),
+        help: "Answer this when the guest asks its configuration (wasi:config) for NAME",
+        repeatable: true,
+        set: |run, text, _| run.policy.grant_config(text),
+        ..GRANT
+    },
+    Flag {
+        name: "secret",
+        value: Some("NAME[@FILE]"),
+        help: "The same with the variable NAME or the contents of FILE, which is never shown",
+        repeatable: true,
+        set: |run, text, environment| run.policy.grant_secret(text, environment),
+        ..GRANT
+    },
+    Flag {
+        name: "kv",
+        value: Some("PATH"),
+        help: "Keep what the guest stores (wasi:keyvalue) in this SQLite file, not in memory",
+        set: |run, text, environment| run.policy.set_kv(text, environment),
+        ..GRANT
+    },
+    Flag {
+        name: "clock",
+        value: Some("CLOCK"),
+        help: "The guest's clocks: host, none, or when a virtual one begins",
+        default: Some("host"),
+        set: |run, text, _| run.policy.set_clock(text),
+        ..GRANT
+    },
+    Flag {
+        name: "random",
+        value: Some("SOURCE"),
+        help: "The guest's randomness: host, none, or a seed",
+        default: Some("host"),
+        set: |run, text, _| run.policy.set_random(text),
+        ..GRANT
+    },
+    Flag {
         name: "memory",
         value: Some("SIZE"),
         help: "Most memory, such as 256MiB",
@@ -219,6 +288,60 @@ pub static FLAGS: &[Flag] = &[
         variable: Some("WHERRY_MAX_HANDLES"),
         default: Some("1024"),
         set: |run, text, _| limits::count(text).map(|most| run.limits.handles = most),
+        ..LIMIT
+    },
+    Flag {
+        name: "max-connections",
+        value: Some("COUNT"),
+        help: "Most connections at once",
+        variable: Some("WHERRY_MAX_CONNECTIONS"),
+        default: Some("64"),
+        set: |run, text, _| limits::count(text).map(|most| run.limits.connections = most),
+        ..LIMIT
+    },
+    Flag {
+        name: "max-write",
+        value: Some("SIZE"),
+        help: "Most bytes written to files",
+        variable: Some("WHERRY_MAX_WRITE"),
+        default: Some("none"),
+        set: |run, text, _| limits::or_none(text, limits::size).map(|bytes| run.limits.write = bytes),
+        ..LIMIT
+    },
+    Flag {
+        name: "max-transfer",
+        value: Some("SIZE"),
+        help: "Most bytes sent and received over the network",
+        variable: Some("WHERRY_MAX_TRANSFER"),
+        default: Some("1GiB"),
+        set: |run, text, _| limits::or_none(text, limits::size).map(|bytes| run.limits.transfer = bytes),
+        ..LIMIT
+    },
+    Flag {
+        name: "connect-timeout",
+        value: Some("DURATION"),
+        help: "Longest time until a connection stands",
+        variable: Some("WHERRY_CONNECT_TIMEOUT"),
+        default: Some("10s"),
+        set: |run, text, _| limits::duration(text).map(|time| run.limits.connect_timeout = time),
+        ..LIMIT
+    },
+    Flag {
+        name: "first-byte-timeout",
+        value: Some("DURATION"),
+        help: "Longest time from an HTTP request to the first byte of its answer",
+        variable: Some("WHERRY_FIRST_BYTE_TIMEOUT"),
+        default: Some("1m"),
+        set: |run, text, _| limits::duration(text).map(|time| run.limits.first_byte_timeout = time),
+        ..LIMIT
+    },
+    Flag {
+        name: "between-bytes-timeout",
+        value: Some("DURATION"),
+        help: "Longest time between two pieces of an HTTP answer",
+        variable: Some("WHERRY_BETWEEN_BYTES_TIMEOUT"),
+        default: Some("1m"),
+        set: |run, text, _| limits::duration(text).map(|time| run.limits.between_bytes_timeout = time),
         ..LIMIT
     },
     Flag {
@@ -297,6 +420,39 @@ pub static FLAGS: &[Flag] = &[
         choices: &["pulley64"],
         help: "Run in the portable interpreter instead of as machine code",
         set: |run, text, _| options::target(text).map(|target| run.options.target = Some(target)),
+        ..ROW
+    },
+    Flag {
+        name: "deterministic",
+        help: "The same output and fuel on each run and machine: virtual clocks, seeded randomness, no network",
+        set: |run, text, _| options::switch(text).map(|on| run.options.deterministic = on),
+        ..ROW
+    },
+    Flag {
+        name: "receipt",
+        value: Some("FILE"),
+        help: "Write what ran, with what, and digests of what came out, for `wherry verify-run`",
+        set: |run, text, _| options::path(text).map(|path| run.options.receipt = Some(path)),
+        ..ROW
+    },
+    Flag {
+        name: "audit",
+        value: Some("FILE"),
+        help: "Write each grant used and each refusal, as lines of JSON",
+        set: |run, text, _| options::path(text).map(|path| run.options.audit = Some(path)),
+        ..ROW
+    },
+    Flag {
+        name: "learn",
+        value: Some("FILE"),
+        help: "Ask about each access, and write the smallest policy that covers the run",
+        set: |run, text, _| options::path(text).map(|path| run.options.learn = Some(path)),
+        ..ROW
+    },
+    Flag {
+        name: "allow-all",
+        help: "With --learn: allow everything, without asking",
+        set: |run, text, _| options::switch(text).map(|on| run.options.allow_all = on),
         ..ROW
     },
     Flag {

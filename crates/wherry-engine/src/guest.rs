@@ -6,6 +6,7 @@
 use crate::coredump::Coredump;
 use crate::error::{Error, Kind, Result};
 use crate::limits::Limits;
+use crate::monitor::Monitor;
 use crate::policy::Policy;
 use crate::profile::Sampler;
 use crate::stdio::Stdio;
@@ -23,6 +24,8 @@ pub struct Guest {
     pub wasi: WasiP1Ctx,
     /// What the guest has used up.
     pub meter: Meter,
+    /// What it reached outside, and what it was refused.
+    pub monitor: Arc<Monitor>,
     /// Who may stop it, and when it has to end.
     pub watch: Watch,
     /// The host functions of the embedding program, by the type that the linker was made for.
@@ -89,6 +92,7 @@ impl Guest {
         Ok(Self {
             wasi,
             meter: Meter::new(limits),
+            monitor: Arc::new(Monitor::default()),
             watch: Watch {
                 room,
                 ..Watch::default()

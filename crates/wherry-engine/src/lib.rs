@@ -24,6 +24,7 @@ pub mod limits;
 pub mod linear_memory;
 pub mod machine;
 pub mod mode;
+pub mod monitor;
 mod nearest;
 pub mod options;
 pub mod policy;

@@ -31,6 +31,18 @@ pub struct Limits {
     pub stack: usize,
     /// Open files, folders, sockets and other handles at once.
     pub handles: u32,
+    /// Connections at once.
+    pub connections: u32,
+    /// Bytes written to files, and by which files grow.
+    pub write: Option<u64>,
+    /// Bytes sent and received over the network, both together.
+    pub transfer: Option<u64>,
+    /// Until a connection stands.
+    pub connect_timeout: Duration,
+    /// From a request to the first byte of its answer.
+    pub first_byte_timeout: Duration,
+    /// Between two pieces of an answer.
+    pub between_bytes_timeout: Duration,
     /// Core instances at once.
     pub instances: u32,
     /// Tables at once.
@@ -50,6 +62,12 @@ impl Limits {
             output: None,
             stack: 1 << 20,
             handles: 1024,
+            connections: 64,
+            write: None,
+            transfer: Some(1 << 30),
+            connect_timeout: Duration::from_secs(10),
+            first_byte_timeout: Duration::from_mins(1),
+            between_bytes_timeout: Duration::from_mins(1),
             instances: 10_000,
             tables: 10_000,
             bounds: Bounds::default(),
@@ -65,6 +83,65 @@ impl Limits {
             ..Self::terminal()
         }
     }
+}
+
+/// One of the limits, for messages about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// [`Limits::memory`].
+    Memory,
+    /// [`Limits::timeout`].
+    Timeout,
+    /// [`Limits::fuel`].
+    Fuel,
+    /// [`Limits::output`].
+    Output,
+    /// [`Limits::stack`].
+    Stack,
+    /// [`Limits::handles`].
+    Handles,
+    /// [`Limits::connections`].
+    Connections,
+    /// [`Limits::write`].
+    Write,
+    /// [`Limits::transfer`].
+    Transfer,
+}
+
+impl Limit {
+    /// Its flag, without dashes, and a value that would do more often.
+    pub(crate) const fn flag(self) -> (&'static str, &'static str) {
+        match self {
+            Limit::Memory => ("memory", "2GiB"),
+            Limit::Timeout => ("timeout", "1m"),
+            Limit::Fuel => ("fuel", "10G"),
+            Limit::Output => ("max-output", "1GiB"),
+            Limit::Stack => ("stack", "8MiB"),
+            Limit::Handles => ("max-handles", "10k"),
+            Limit::Connections => ("max-connections", "1k"),
+            Limit::Write => ("max-write", "1GiB"),
+            Limit::Transfer => ("max-transfer", "10GiB"),
+        }
+    }
+
+    /// How to raise it, in a terminal and in Python.
+    #[must_use]
+    pub fn hint(self) -> String {
+        let (flag, example) = self.flag();
+        let argument = flag.trim_start_matches("max-");
+        format!("raise it with `--{flag} {example}`, in Python with `Limits({argument}=\"{example}\")`")
+    }
+}
+
+/// A number of bytes as people write it: `512MiB`, `1000 bytes`.
+#[must_use]
+pub fn in_bytes(bytes: u64) -> String {
+    for (unit, name) in [(1 << 30, "GiB"), (MIB, "MiB"), (1 << 10, "KiB")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("{}{name}", bytes / unit);
+        }
+    }
+    format!("{bytes} bytes")
 }
 
 impl Default for Limits {

@@ -39,6 +39,7 @@ pub enum Format {
 }
 
 /// How one run is done.
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
     /// The call to make instead of running the program, such as `add(1, 2)`.
@@ -53,6 +54,16 @@ pub struct Options {
     pub precompiled: bool,
     /// What to compile for when it is not this machine's processor.
     pub target: Option<String>,
+    /// Where to write what the guest reached and was refused.
+    pub audit: Option<PathBuf>,
+    /// Where to write the smallest policy that covers the run.
+    pub learn: Option<PathBuf>,
+    /// While learning, allow everything without asking.
+    pub allow_all: bool,
+    /// The same bytes and the same fuel on each run and machine.
+    pub deterministic: bool,
+    /// Where to write what ran, with what, and what came out.
+    pub receipt: Option<PathBuf>,
     /// Show where an error came from.
     pub debug: bool,
     /// No progress and no warnings.

@@ -6,7 +6,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::exports::{Export, Place, Surface};
 use crate::guest::Guest;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits, in_bytes};
 use crate::mode::Mode;
 use crate::program::{Code, Program};
 use crate::ticker::Ticking;
@@ -193,11 +193,11 @@ impl Sandbox {
             return error;
         }
         let message = format!(
-            "`{}` needs more memory at its start than the limit of {} bytes",
+            "`{}` needs more memory at its start than the limit of {}",
             program.name,
-            meter.limit()
+            in_bytes(meter.limit() as u64)
         );
-        Error::new(Kind::Memory, message).with_hint("raise it with `--memory`, such as `--memory 2GiB`")
+        Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint())
     }
 
     /// Finds an export.

@@ -4,7 +4,7 @@
 //! terminals see what a native program would show. What both outputs write counts against one limit.
 
 use crate::error::{Error, Kind};
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits, in_bytes};
 use std::fs::File;
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -179,11 +179,11 @@ impl Room {
         Error::new(
             Kind::Output,
             format!(
-                "the guest wrote more than the limit of {} bytes of output",
-                self.limit
+                "the guest wrote more output than the limit of {}",
+                in_bytes(self.limit)
             ),
         )
-        .with_hint("raise it with `--max-output`")
+        .with_hint(Limit::Output.hint())
     }
 }
 

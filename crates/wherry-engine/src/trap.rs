@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Frame, Kind, Payload};
 use crate::guest::Guest;
+use crate::limits::{Limit, in_bytes};
 use wasmtime::component::__internal::wasmtime_environ::demangle_function_name;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -47,10 +48,11 @@ fn exited(code: i32) -> Error {
 
 fn trapped(error: &wasmtime::Error, guest: &Guest) -> Error {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => Error::new(Kind::Stack, "the guest used up its stack")
-            .with_hint("raise it with `--stack`, such as `--stack 8MiB`"),
+        Some(Trap::StackOverflow) => {
+            Error::new(Kind::Stack, "the guest used up its stack").with_hint(Limit::Stack.hint())
+        }
         Some(Trap::OutOfFuel) => {
-            Error::new(Kind::Fuel, "the guest used up its fuel").with_hint("raise it with `--fuel`")
+            Error::new(Kind::Fuel, "the guest used up its fuel").with_hint(Limit::Fuel.hint())
         }
         trap if guest.meter.refused() => out_of_memory(trap, guest),
         Some(trap) => Error::new(Kind::Trap, format!("the guest trapped: {}", name(*trap))),
@@ -67,11 +69,11 @@ fn out_of_memory(trap: Option<&Trap>, guest: &Guest) -> Error {
     Error::new(
         Kind::Memory,
         format!(
-            "the guest {what} after it was refused memory over the limit of {} bytes",
-            guest.meter.limit()
+            "the guest {what} after it was refused memory over the limit of {}",
+            in_bytes(guest.meter.limit() as u64)
         ),
     )
-    .with_hint("raise it with `--memory`, such as `--memory 2GiB`")
+    .with_hint(Limit::Memory.hint())
 }
 
 /// The engine's words for a trap, without their prefix.

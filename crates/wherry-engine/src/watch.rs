@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::fork;
+use crate::limits::Limit;
 use crate::registry::Registry;
 use crate::stdio::Room;
 use crate::ticker::TICK;
@@ -76,7 +77,7 @@ impl Watch {
                 Kind::Time,
                 format!("the guest ran longer than its time limit of {time:?}"),
             )
-            .with_hint("raise it with `--timeout`, or `timeout=` in Python"));
+            .with_hint(Limit::Timeout.hint()));
         }
         if self.cancel.0.load(Ordering::Acquire) {
             return Err(Error::new(Kind::Interrupted, "the call was cancelled"));

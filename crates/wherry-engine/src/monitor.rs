@@ -1,0 +1,243 @@
+//! The reference monitor: what a guest reached outside its sandbox, what it was refused, and what would allow it.
+//!
+//! Each wrapper round a WASI interface tells a [`Monitor`] what happened, in the same words whatever the version of the
+//! interface: an [`Access`]. Nothing is decided here, with one exception: while a policy is learned, [`Monitor::learns`]
+//! says whether something that is not granted is let through. Values never come here, only names.
+
+use crate::limits::Limit;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+/// The most distinct accesses that are kept; a guest can make up any number of names.
+const MOST: usize = 10_000;
+
+/// What sort of thing was reached for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A file or folder, by the guest's path.
+    File,
+    /// An address, by TCP or UDP.
+    Net,
+    /// A name that was looked up.
+    Dns,
+    /// An HTTP request.
+    Http,
+    /// An address to listen at.
+    Listen,
+    /// An environment variable.
+    Env,
+    /// A clock.
+    Clock,
+    /// Randomness.
+    Random,
+    /// A value of the configuration.
+    Config,
+    /// A secret, by its name.
+    Secret,
+    /// A key-value store.
+    KeyValue,
+    /// Standard input.
+    Stdin,
+    /// A limit that answers by the interface's own error.
+    Limit,
+}
+
+impl Subject {
+    /// Its name in audit files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Subject::File => "file",
+            Subject::Net => "net",
+            Subject::Dns => "dns",
+            Subject::Http => "http",
+            Subject::Listen => "listen",
+            Subject::Env => "env",
+            Subject::Clock => "clock",
+            Subject::Random => "random",
+            Subject::Config => "config",
+            Subject::Secret => "secret",
+            Subject::KeyValue => "kv",
+            Subject::Stdin => "stdin",
+            Subject::Limit => "limit",
+        }
+    }
+}
+
+/// One thing that a guest did, or tried.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// What sort of thing it is.
+    pub subject: Subject,
+    /// What was done with it: `read`, `write`, `connect`, `look up`.
+    pub operation: &'static str,
+    /// Its name: a guest path, `host:port`, a URL without its query.
+    pub target: String,
+}
+
+/// A flag that would allow an access, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Grant {
+    /// The long name of the flag, without dashes.
+    pub flag: &'static str,
+    /// Its value, not quoted for a shell.
+    pub value: String,
+}
+
+/// How an access ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It was granted.
+    Granted,
+    /// It was refused: why, and what would allow it, if anything can.
+    Refused {
+        /// In a few words, for `was refused: ...`.
+        why: String,
+        /// What would allow it.
+        lift: Option<Grant>,
+    },
+}
+
+/// An access with how it ended and how often that was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The access.
+    pub access: Access,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// How often.
+    pub count: u64,
+}
+
+/// Asked while a policy is learned: may this be, which `grant` would allow?
+pub type Ask = Box<dyn Fn(&Access, &Grant) -> bool + Send + Sync>;
+
+/// Told of each access when it is seen for the first time.
+pub type Tell = Box<dyn Fn(&Access, &Verdict) + Send + Sync>;
+
+/// What is known of the accesses of one guest.
+#[derive(Default)]
+pub struct Monitor {
+    /// What was granted is recorded too, for an audit or for learning.
+    records: bool,
+    ask: Option<Ask>,
+    tell: Option<Tell>,
+    journal: Mutex<Journal>,
+}
+
+#[derive(Default)]
+struct Journal {
+    entries: Vec<Entry>,
+    places: HashMap<(Access, Verdict), usize>,
+    answers: HashMap<Grant, bool>,
+}
+
+impl Monitor {
+    /// A monitor that records what was granted as well as what was refused, and tells of each.
+    #[must_use]
+    pub fn auditing(tell: Option<Tell>, ask: Option<Ask>) -> Self {
+        Self {
+            records: true,
+            ask,
+            tell,
+            journal: Mutex::default(),
+        }
+    }
+
+    /// Whether [`Monitor::granted`] has any effect: it need not be called otherwise.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.records
+    }
+
+    /// Notes that an access was granted.
+    pub fn granted(&self, access: impl FnOnce() -> Access) {
+        if self.records {
+            self.note(access(), Verdict::Granted);
+        }
+    }
+
+    /// Notes that an access was refused.
+    pub fn refused(&self, access: Access, why: impl Into<String>, lift: Option<Grant>) {
+        let why = why.into();
+        self.note(access, Verdict::Refused { why, lift });
+    }
+
+    /// Notes that a limit struck which the guest hears of by the interface's own error.
+    pub fn struck(&self, limit: Limit, operation: &'static str, value: u64) {
+        let (flag, example) = limit.flag();
+        let access = Access {
+            subject: Subject::Limit,
+            operation,
+            target: format!("--{flag}"),
+        };
+        let lift = Grant {
+            flag,
+            value: example.to_owned(),
+        };
+        self.refused(access, format!("the limit is {value}"), Some(lift));
+    }
+
+    /// While a policy is learned: whether what is not granted is let through. Asks once for each grant.
+    #[must_use]
+    pub fn learns(&self, access: &Access, grant: &Grant) -> bool {
+        let Some(ask) = &self.ask else {
+            return false;
+        };
+        let known = self.lock().answers.get(grant).copied();
+        known.unwrap_or_else(|| {
+            let answer = ask(access, grant);
+            self.lock().answers.insert(grant.clone(), answer);
+            answer
+        })
+    }
+
+    /// Everything that was noted, in the order of its first time.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        self.lock().entries.clone()
+    }
+
+    /// What was allowed only because a policy is learned.
+    #[must_use]
+    pub fn learned(&self) -> Vec<Grant> {
+        let journal = self.lock();
+        let allowed = journal.answers.iter().filter(|(_, allowed)| **allowed);
+        allowed.map(|(grant, _)| grant.clone()).collect()
+    }
+
+    fn note(&self, access: Access, verdict: Verdict) {
+        let mut journal = self.lock();
+        let key = (access, verdict);
+        if let Some(place) = journal.places.get(&key).copied() {
+            journal.entries[place].count += 1;
+            return;
+        }
+        if journal.entries.len() >= MOST {
+            return;
+        }
+        if let Some(tell) = &self.tell {
+            tell(&key.0, &key.1);
+        }
+        let place = journal.entries.len();
+        journal.entries.push(Entry {
+            access: key.0.clone(),
+            verdict: key.1.clone(),
+            count: 1,
+        });
+        journal.places.insert(key, place);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor")
+            .field("entries", &self.entries())
+            .finish_non_exhaustive()
+    }
+}
