@@ -57,9 +57,14 @@ test: $(VENV)/.native ## Run the tests; ARGS goes to pytest: make test ARGS="-k 
 	cargo test --release --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest $(ARGS)
 
+# Kept beside the caches: the fuzz targets need it, and nothing else does.
+CARGO_FUZZ := $(CACHE)/cargo-tools/bin/cargo-fuzz
+$(CARGO_FUZZ):
+	cargo install --quiet --locked --root $(CACHE)/cargo-tools cargo-fuzz@0.13.2
+
 .PHONY: test-slow
-test-slow: $(VENV)/.native ## Run the tests that take minutes: fuzzing, emulators, installing anew
-	$(PY) -m pytest -m slow $(ARGS)
+test-slow: $(VENV)/.native $(CARGO_FUZZ) ## Run the tests that take minutes: fuzzing, emulators, installing anew
+	PATH=$(dir $(CARGO_FUZZ)):$$PATH $(PY) -m pytest -m slow $(ARGS)
 
 .PHONY: check
 check: check-style check-types check-layers check-rust docs ## Run what CI runs before the tests

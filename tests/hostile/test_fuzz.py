@@ -26,7 +26,7 @@ SEEDS = 200
 def test_a_minute_of_fuzzing_finds_nothing(target: str, tmp_path: Path) -> None:
     """A finding ends the fuzzer with its input, which the message names."""
     if shutil.which("cargo-fuzz") is None:
-        pytest.fail("`cargo-fuzz` is missing: cargo install cargo-fuzz --locked")
+        pytest.fail("`cargo-fuzz` is missing: `make test-slow` installs it")
     seeds = tmp_path / "seeds"
     seeds.mkdir()
     for number, module in enumerate(examples(target)):
