@@ -47,6 +47,12 @@ impl Environment {
         &self.folder
     }
 
+    /// The same variables in another folder.
+    #[must_use]
+    pub fn within(&self, folder: &Path) -> Self {
+        Self::new(self.variables.clone(), folder.to_owned())
+    }
+
     /// Where the user's settings are: the base directory of the XDG specification, on Windows `%APPDATA%`.
     #[must_use]
     pub fn user_file(&self) -> Option<PathBuf> {

@@ -8,7 +8,7 @@
 
 use crate::environment::Environment;
 use crate::options::{self, Invocation};
-use crate::{Result, limits};
+use crate::{Result, limits, policy};
 
 /// Under which heading help shows a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,6 +234,13 @@ pub static FLAGS: &[Flag] = &[
         help: "The guest's randomness: host, none, or a seed",
         default: Some("host"),
         set: |run, text, _| run.policy.set_random(text),
+        ..GRANT
+    },
+    Flag {
+        name: "policy",
+        value: Some("FILE"),
+        help: "Grant and limit what FILE says; flags beside it add to it or override it",
+        set: |run, text, environment| policy::text::read(run, text, environment),
         ..GRANT
     },
     Flag {

@@ -40,6 +40,7 @@ pub mod settings;
 mod stdin;
 pub mod stdio;
 mod ticker;
+mod toml_file;
 pub mod trap;
 mod validate;
 pub mod values;

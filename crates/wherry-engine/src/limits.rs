@@ -144,6 +144,24 @@ pub fn in_bytes(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
+/// A size as a flag takes it: `512MiB`, `1000`.
+#[must_use]
+pub fn typed_size(bytes: u64) -> String {
+    in_bytes(bytes).trim_end_matches(" bytes").to_owned()
+}
+
+/// A stretch of time as a flag takes it: `90s`, `250ms`.
+#[must_use]
+pub fn typed_duration(time: Duration) -> String {
+    let nanoseconds = time.as_nanos();
+    for (unit, name) in [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")] {
+        if nanoseconds.is_multiple_of(unit) {
+            return format!("{}{name}", nanoseconds / unit);
+        }
+    }
+    format!("{nanoseconds}ns")
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::terminal()

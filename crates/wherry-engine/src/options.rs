@@ -39,7 +39,10 @@ pub enum Format {
 }
 
 /// How one run is done.
-#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one switch of the command line"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
     /// The call to make instead of running the program, such as `add(1, 2)`.

@@ -7,6 +7,7 @@ mod ambient;
 mod folders;
 mod network;
 mod stores;
+pub mod text;
 mod variables;
 
 pub use ambient::{Clock, Randomness};

@@ -14,21 +14,21 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-
-use toml::de::{DeTable, DeValue};
 
 use crate::arguments::{self, Arguments};
 use crate::environment::Environment;
 use crate::flags::{self, FLAGS, Flag, Group, Reach};
 use crate::nearest::nearest;
 use crate::options::{self, Invocation};
+use crate::toml_file::{self, Sort};
 use crate::{Error, Kind, Result};
 
-/// The most bytes that a settings file may have.
-const MOST_FILE: u64 = 1 << 20;
+/// How messages call it.
+const SORT: Sort = Sort {
+    name: "a settings file",
+    example: "memory = \"1GiB\"",
+};
 
 /// Where a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +78,12 @@ pub fn parse_run(words: &[OsString], environment: &Environment) -> Result<Invoca
             apply(&mut run, &setting, environment)?;
         }
     }
-    for (flag, text) in flags {
+    // A policy comes first, wherever it stands: what is said beside it adds to it, or overrides it.
+    let (policies, others): (Vec<_>, Vec<_>) = flags.into_iter().partition(|(flag, _)| flag.name == "policy");
+    for (flag, text) in policies.into_iter().next_back().into_iter().chain(others) {
         (flag.set)(&mut run, &text, environment).map_err(|error| {
             let place = match text.as_str() {
+                _ if flag.name == "secret" => "`--secret`".to_owned(),
                 "" => format!("`--{} ''`", flag.name),
                 text => format!("`--{} {text}`", flag.name),
             };
@@ -208,56 +211,28 @@ fn variables(environment: &Environment) -> Result<Vec<Setting>> {
 
 /// What a settings file says; nothing when there is none.
 fn read_file(path: &Path, reach: Reach, origin: fn(PathBuf, usize) -> Origin) -> Result<Vec<Setting>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(unreadable(path, &error)),
-    };
-    let place = format!("`{}`", path.display());
-    let malformed = |message: &str| {
-        Error::new(Kind::Usage, format!("{place}: {message}"))
-            .with_hint("a settings file is TOML with lines such as `memory = \"1GiB\"`")
-    };
-    let mut bytes = Vec::new();
-    file.take(MOST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, &error))?;
-    if bytes.len() as u64 > MOST_FILE {
-        return Err(malformed("over 1MiB, which no settings file is"));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| malformed("not UTF-8"))?;
-    let line_of = |byte: usize| text.get(..byte).unwrap_or(&text).matches('\n').count() + 1;
-    let table = DeTable::parse(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_of(span.start));
-        malformed(&format!("line {line}: {}", error.message()))
+    let text = toml_file::read(path, &SORT).map_err(|error| match error.kind() {
+        Kind::Usage => error,
+        _ => Error::new(
+            Kind::Usage,
+            format!("settings cannot be read: {}", error.message()),
+        )
+        .with_hint("move it out of the way, or make it a file that you may read"),
     })?;
+    let place = format!("`{}`", path.display());
     let mut said = Vec::new();
-    for (key, value) in table.get_ref() {
-        let line = line_of(key.span().start);
-        let place = format!("{place} line {line}");
-        let flag = settable(key.get_ref(), reach).map_err(|error| at(&place, &error))?;
-        let value = written(flag, value.get_ref()).map_err(|error| at(&place, &error))?;
+    toml_file::keys(&text.unwrap_or_default(), &place, &SORT, |key, value, found| {
+        let place = format!("{place} line {}", found.line);
+        let flag = settable(key, reach).map_err(|error| at(&place, &error))?;
+        let value = toml_file::written(flag, value).map_err(|error| at(&place, &error))?;
         said.push(Setting {
             flag,
             value: Some(value),
-            origin: origin(path.to_owned(), line),
+            origin: origin(path.to_owned(), found.line),
         });
-    }
+        Ok(())
+    })?;
     Ok(said)
-}
-
-/// A settings file is there and cannot be read.
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    let io = Error::io(path.display(), error);
-    Error::new(Kind::Usage, format!("settings cannot be read: {}", io.message()))
-        .with_hint("move it out of the way, or make it a file that you may read")
 }
 
 /// The flag of a key, if a file of this reach may set it.
@@ -293,27 +268,6 @@ fn settable(key: &str, reach: Reach) -> Result<&'static Flag> {
             format!("a project's file cannot set `{name}`, as it may come from a stranger"),
             format!("set `{name}` in your own file (`wherry config explain` says where), or use `--{name}`"),
         ),
-    }
-}
-
-/// A value of TOML as it would be written on the command line.
-fn written(flag: &Flag, value: &DeValue<'_>) -> Result<String> {
-    match value {
-        DeValue::String(text) => Ok(text.clone().into_owned()),
-        DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
-        DeValue::Boolean(on) if flag.is_switch() => Ok(on.to_string()),
-        _ => {
-            let form = if flag.is_switch() {
-                "true".to_owned()
-            } else {
-                format!("\"{}\"", flag.default.unwrap_or("..."))
-            };
-            Err(Error::new(
-                Kind::Usage,
-                format!("`{}` cannot be of type {}", flag.name, value.type_str()),
-            )
-            .with_hint(format!("write it as `{} = {form}`", flag.name)))
-        }
     }
 }
 
@@ -364,7 +318,7 @@ fn guest_arguments(words: &[OsString]) -> Result<Vec<String>> {
 }
 
 /// The same error with the place it happened at in front.
-fn at(place: &str, error: &Error) -> Error {
+pub(crate) fn at(place: &str, error: &Error) -> Error {
     let moved = Error::new(error.kind(), format!("{place}: {}", error.message()));
     match error.hint() {
         Some(hint) => moved.with_hint(hint),

@@ -2,6 +2,7 @@
 
 use super::Policy;
 use crate::{Error, Kind, Result};
+use std::fmt;
 use std::time::Duration;
 
 /// What time a guest sees.
@@ -31,6 +32,28 @@ pub enum Randomness {
     Withheld,
     /// A sequence that follows from the seed.
     Seeded(u64),
+}
+
+/// As `--clock` takes it.
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Clock::Host => f.write_str("host"),
+            Clock::Withheld => f.write_str("none"),
+            Clock::Virtual { start, step } => write!(f, "{}+{}", start.as_secs(), step.as_nanos()),
+        }
+    }
+}
+
+/// As `--random` takes it.
+impl fmt::Display for Randomness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Randomness::Host => f.write_str("host"),
+            Randomness::Withheld => f.write_str("none"),
+            Randomness::Seeded(seed) => write!(f, "{seed}"),
+        }
+    }
 }
 
 impl Policy {

@@ -2,6 +2,7 @@
 //!
 //! What does not exist on the host is an error, never an empty grant. Start reading at [`Policy::grant_dir`].
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
@@ -17,6 +18,24 @@ pub struct DirGrant {
     pub guest: String,
     /// The guest cannot change anything in it.
     pub read_only: bool,
+}
+
+/// As `--dir` takes it.
+impl fmt::Display for DirGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.host.display())?;
+        if self.host != Path::new(&self.guest) || self.guest.contains("::") {
+            write!(f, "::{}", self.guest)?;
+        }
+        if self.read_only {
+            f.write_str(":ro")
+        } else if self.guest.ends_with(":ro") {
+            // Not the end of the grant, but of the name.
+            f.write_str("/")
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl Policy {

@@ -2,6 +2,7 @@
 
 use super::Policy;
 use crate::{Error, Kind, Result};
+use std::fmt;
 use std::net::IpAddr;
 
 /// Which hosts a rule covers.
@@ -57,6 +58,70 @@ pub struct ListenRule {
     pub address: IpAddr,
     /// The ports.
     pub ports: Ports,
+}
+
+/// As the flags take it, an address of IPv6 in brackets.
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostPattern::Name(name) => f.write_str(name),
+            HostPattern::Below(name) => write!(f, "*.{name}"),
+            HostPattern::Range(address, bits) => {
+                let whole = if address.is_ipv4() { 32 } else { 128 };
+                let length = if *bits == whole {
+                    String::new()
+                } else {
+                    format!("/{bits}")
+                };
+                match address {
+                    IpAddr::V4(address) => write!(f, "{address}{length}"),
+                    IpAddr::V6(address) => write!(f, "[{address}{length}]"),
+                }
+            }
+            HostPattern::Any => f.write_str("*"),
+        }
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ports::One(port) => write!(f, "{port}"),
+            Ports::Any => f.write_str("*"),
+        }
+    }
+}
+
+/// As `--allow-net` takes it.
+impl fmt::Display for NetRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.ports)
+    }
+}
+
+/// As `--allow-http` takes it.
+impl fmt::Display for HttpRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.methods.is_empty() {
+            write!(f, "{} ", self.methods.join(","))?;
+        }
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        match (self.scheme.as_str(), self.ports) {
+            ("http", Ports::One(80)) | ("https", Ports::One(443)) => {}
+            (_, ports) => write!(f, ":{ports}")?,
+        }
+        f.write_str(&self.path)
+    }
+}
+
+/// As `--allow-listen` takes it.
+impl fmt::Display for ListenRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            IpAddr::V4(address) => write!(f, "{address}:{}", self.ports),
+            IpAddr::V6(address) => write!(f, "[{address}]:{}", self.ports),
+        }
+    }
 }
 
 impl Policy {
