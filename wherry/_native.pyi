@@ -48,6 +48,8 @@ _Path: TypeAlias = str | PathLike[str]
 _Bytes: TypeAlias = bytes  # in `Component`, `bytes` is the method
 _Function: TypeAlias = tuple[str | None, str, list[str]]  # interface, name in WIT, parameters
 _Dir: TypeAlias = _Path | tuple[_Path, _Path] | tuple[_Path, _Path, Literal["ro", "rw"]]
+# subject, operation, target, why, flag and value that would allow it, count
+_Denial: TypeAlias = tuple[str, str, str, str, str | None, str | None, int]
 
 # cache.rs
 
@@ -150,6 +152,8 @@ class Instance:
     def read_memory(self, address: int, length: int) -> bytes: ...
     def write_memory(self, address: int, data: bytes) -> None: ...
     def fuel(self) -> int | None: ...
+    def denials(self) -> list[_Denial]: ...
+    def hint(self) -> str | None: ...
     def held(self) -> int: ...
 
 @final
@@ -189,7 +193,7 @@ class Resource:
 
 def run_command(
     words: list[str], warn: Callable[[str], object], progress: Callable[[float | None], object]
-) -> tuple[int, str | None]: ...
+) -> tuple[int, str | None, list[str]]: ...
 
 # settings.rs
 

@@ -88,7 +88,8 @@ if TYPE_CHECKING:
 class WherryError(Exception):
     """The root of the tree.
 
-    ``message`` says what failed, on what and why; ``hint`` what to do about it, or is ``None``.
+    ``message`` says what failed, on what and why; ``hint`` what to do about it, a line for each thing, or is
+    ``None``.
     ``exit_code`` is what ``wherry run`` ends with; other commands end with ``command_exit_code``.
     """
 
@@ -101,7 +102,10 @@ class WherryError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return self.message if self.hint is None else f"{self.message}\n\nhint: {self.hint}"
+        if self.hint is None:
+            return self.message
+        hints = self.hint.replace("\n", "\nhint: ")
+        return f"{self.message}\n\nhint: {hints}"
 
 
 class WherryWarning(UserWarning):

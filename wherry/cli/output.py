@@ -11,7 +11,7 @@ import sys
 
 from wherry.errors import InternalError, WherryError
 
-__all__ = ["INTERRUPTED", "fail", "progress", "report", "warn"]
+__all__ = ["INTERRUPTED", "fail", "hint", "progress", "report", "warn"]
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as in a shell."""
@@ -43,8 +43,13 @@ def report(error: WherryError) -> None:
     """Write an error, the guest's stack if it has one, and the hint."""
     lines = [f"{_painted('error:', '1;31')} {error.message}", *_stack(error)]
     if error.hint is not None:
-        lines += ["", f"{_painted('hint:', '1;36')} {error.hint}"]
+        lines += ["", *_hints(error.hint.split("\n"))]
     _say(lines)
+
+
+def hint(texts: list[str]) -> None:
+    """Write hints after a guest that failed without a message of ours."""
+    _say(_hints(texts))
 
 
 def warn(message: str) -> None:
@@ -82,6 +87,11 @@ def _stack(error: WherryError) -> list[str]:
     if len(frames) > _MOST_FRAMES:
         lines.append(f"  and {len(frames) - _MOST_FRAMES} more")
     return lines
+
+
+def _hints(texts: list[str]) -> list[str]:
+    """Each hint on a line of its own."""
+    return [f"{_painted('hint:', '1;36')} {text}" for text in texts]
 
 
 def _say(lines: list[str]) -> None:

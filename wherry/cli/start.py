@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
     from wherry import _native
 
     try:
-        code, printed = _native.run_command(words, _warn, _progress)
+        code, printed, hints = _native.run_command(words, _warn, _progress)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last one who can report it
         from wherry.cli import output
 
@@ -42,6 +42,10 @@ def run(words: list[str]) -> int:
         return output.fail(error, debug=debug, running=True)
     if printed is not None and sys.stdout is not None:
         sys.stdout.write(f"{printed}\n")
+    if hints:
+        from wherry.cli import output
+
+        output.hint(hints)
     return code
 
 

@@ -97,6 +97,13 @@ impl Kind {
         Kind::Host,
         Kind::Internal,
     ];
+
+    /// Whether the guest ran and failed, be it by itself or at a limit.
+    #[must_use]
+    pub fn is_guest_s(self) -> bool {
+        use Kind::{Exit, Fuel, Memory, Output, Stack, Time, Trap};
+        matches!(self, Trap | Exit | Stack | Time | Fuel | Output | Memory)
+    }
 }
 
 /// One frame of the guest's stack at a trap, innermost first.
@@ -162,6 +169,21 @@ impl Error {
         self
     }
 
+    /// The same error with these hints after its own, each on a line.
+    #[must_use]
+    pub fn with_more_hints(self, more: &[String]) -> Self {
+        if more.is_empty() {
+            return self;
+        }
+        let lines: Vec<&str> = self
+            .hint()
+            .into_iter()
+            .chain(more.iter().map(String::as_str))
+            .collect();
+        let hint = lines.join("\n");
+        self.with_hint(hint)
+    }
+
     /// The same error with the guest's stack, innermost frame first.
     #[must_use]
     pub fn with_frames(mut self, frames: Vec<Frame>) -> Self {
@@ -215,7 +237,7 @@ impl Error {
         &self.0.message
     }
 
-    /// What the user can do about it.
+    /// What the user can do about it; several things on a line each.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()

@@ -44,18 +44,25 @@ impl Guest {
     /// # Errors
     /// [`Kind::Grant`] when a folder cannot be opened.
     pub fn new(policy: &Policy, limits: &Limits, arguments: &[String], stdio: Stdio) -> Result<Self> {
-        Self::build(WasiCtxBuilder::new(), policy, limits, arguments, stdio)
+        let monitor = Arc::new(Monitor::default());
+        Self::build(WasiCtxBuilder::new(), policy, limits, arguments, stdio, monitor)
     }
 
-    /// The same in a process that ends with it: it may hold its thread up, so that reading a file takes no detour over
-    /// another thread. No time limit ends it while the kernel holds it.
+    /// The same in a process that ends with it, under a monitor that may record more and ask: it may hold its thread up, so
+    /// that reading a file takes no detour over another thread. No time limit ends it while the kernel holds it.
     ///
     /// # Errors
     /// As [`Guest::new`].
-    pub fn alone(policy: &Policy, limits: &Limits, arguments: &[String], stdio: Stdio) -> Result<Self> {
+    pub fn alone(
+        policy: &Policy,
+        limits: &Limits,
+        arguments: &[String],
+        stdio: Stdio,
+        monitor: Arc<Monitor>,
+    ) -> Result<Self> {
         let mut builder = WasiCtxBuilder::new();
         builder.allow_blocking_current_thread(true);
-        Self::build(builder, policy, limits, arguments, stdio)
+        Self::build(builder, policy, limits, arguments, stdio, monitor)
     }
 
     fn build(
@@ -64,6 +71,7 @@ impl Guest {
         limits: &Limits,
         arguments: &[String],
         stdio: Stdio,
+        monitor: Arc<Monitor>,
     ) -> Result<Self> {
         builder.args(arguments).envs(&policy.env);
         if let Some(folder) = &policy.workdir {
@@ -92,7 +100,7 @@ impl Guest {
         Ok(Self {
             wasi,
             meter: Meter::new(limits),
-            monitor: Arc::new(Monitor::default()),
+            monitor,
             watch: Watch {
                 room,
                 ..Watch::default()

@@ -17,6 +17,7 @@ pub mod exports;
 pub mod flags;
 pub mod fork;
 pub mod guest;
+pub mod hints;
 pub mod hosting;
 pub mod instance;
 mod invoke;
@@ -36,6 +37,7 @@ mod requests;
 pub mod run;
 pub mod sandbox;
 pub mod settings;
+pub mod shell;
 #[cfg(unix)]
 mod stdin;
 pub mod stdio;

@@ -124,6 +124,46 @@ impl Limit {
         }
     }
 
+    /// What a guest has had when a limit of this value struck: `1MiB written`.
+    #[must_use]
+    pub fn reached(self, value: u64) -> String {
+        match self {
+            Limit::Memory => format!("{} of memory", in_bytes(value)),
+            Limit::Timeout => format!("{value} nanoseconds"),
+            Limit::Fuel => format!("{value} of fuel"),
+            Limit::Output => format!("{} of output", in_bytes(value)),
+            Limit::Stack => format!("{} of stack", in_bytes(value)),
+            Limit::Handles => format!("{value} open handles"),
+            Limit::Connections => format!("{value} connections"),
+            Limit::Write => format!("{} written", in_bytes(value)),
+            Limit::Transfer => format!("{} sent and received", in_bytes(value)),
+        }
+    }
+
+    /// A value of its flag that is higher than this one, which struck.
+    #[must_use]
+    pub fn raised(self, value: u64) -> String {
+        let (_, example) = self.flag();
+        let twice = value.saturating_mul(2);
+        let (usual, more) = match self {
+            Limit::Timeout => {
+                let usual = duration(example).map_or(0, |time| time.as_nanos());
+                (usual, format!("{}s", twice.div_ceil(1_000_000_000)))
+            }
+            Limit::Fuel | Limit::Handles | Limit::Connections => {
+                (count::<u64>(example).map_or(0, u128::from), twice.to_string())
+            }
+            Limit::Memory | Limit::Output | Limit::Stack | Limit::Write | Limit::Transfer => {
+                let usual = size::<u64>(example).map_or(0, u128::from);
+                (usual, in_bytes(twice).replace(" bytes", ""))
+            }
+        };
+        if u128::from(value) < usual {
+            return example.to_owned();
+        }
+        more
+    }
+
     /// How to raise it, in a terminal and in Python.
     #[must_use]
     pub fn hint(self) -> String {
@@ -338,6 +378,36 @@ fn amount<'a>(text: &'a str, units: &[(&str, u64)], what: &str) -> Result<(u128,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_that_struck_is_raised_over_its_value() {
+        for limit in [
+            Limit::Memory,
+            Limit::Write,
+            Limit::Transfer,
+            Limit::Output,
+            Limit::Stack,
+        ] {
+            for value in [0, 1, 1000, 1 << 20, (1 << 20) + 1, 1 << 40] {
+                assert!(
+                    size::<u64>(&limit.raised(value)).unwrap() > value,
+                    "{limit:?} {value}"
+                );
+            }
+        }
+        for limit in [Limit::Fuel, Limit::Handles, Limit::Connections] {
+            for value in [0, 1, 1000, 10_000, 20_000_000_000] {
+                assert!(
+                    count::<u64>(&limit.raised(value)).unwrap() > value,
+                    "{limit:?} {value}"
+                );
+            }
+        }
+        for seconds in [1, 60, 61, 10_000] {
+            let raised = duration(&Limit::Timeout.raised(seconds * 1_000_000_000)).unwrap();
+            assert!(raised > Duration::from_secs(seconds));
+        }
+    }
 
     #[test]
     fn sizes_are_exact() {

@@ -76,6 +76,17 @@ pub struct Access {
     pub target: String,
 }
 
+/// What is done with a file by a guest that changes nothing.
+const LOOKING: [&str; 4] = ["read", "list", "look at", "open"];
+
+impl Access {
+    /// Whether it does more to a file than look at it, so that `:ro` would not do.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.subject == Subject::File && !LOOKING.contains(&self.operation)
+    }
+}
+
 /// A flag that would allow an access, as it is typed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
@@ -130,7 +141,30 @@ pub struct Monitor {
 struct Journal {
     entries: Vec<Entry>,
     places: HashMap<(Access, Verdict), usize>,
-    answers: HashMap<Grant, bool>,
+    answers: Vec<Answer>,
+    unnamed: u64,
+}
+
+/// What was answered while a policy is learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What would allow it.
+    pub grant: Grant,
+    /// The guest does more than look: see [`Access::changes`].
+    pub changes: bool,
+    /// It was let through.
+    pub allowed: bool,
+}
+
+/// How many accesses were noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Those that were granted.
+    pub granted: u64,
+    /// Those that were refused.
+    pub refused: u64,
+    /// Those after too many distinct ones to name them all.
+    pub unnamed: u64,
 }
 
 impl Monitor {
@@ -164,32 +198,44 @@ impl Monitor {
         self.note(access, Verdict::Refused { why, lift });
     }
 
-    /// Notes that a limit struck which the guest hears of by the interface's own error.
+    /// Notes that a limit of this value struck which the guest hears of by the interface's own error.
     pub fn struck(&self, limit: Limit, operation: &'static str, value: u64) {
-        let (flag, example) = limit.flag();
         let access = Access {
             subject: Subject::Limit,
             operation,
-            target: format!("--{flag}"),
+            target: limit.reached(value),
         };
         let lift = Grant {
-            flag,
-            value: example.to_owned(),
+            flag: limit.flag().0,
+            value: limit.raised(value),
         };
-        self.refused(access, format!("the limit is {value}"), Some(lift));
+        self.refused(access, "the limit was reached", Some(lift));
     }
 
-    /// While a policy is learned: whether what is not granted is let through. Asks once for each grant.
+    /// While a policy is learned: whether what is not granted is let through.
+    ///
+    /// Asks once for each grant, and once more when the guest does not only look at what it grants. The caller notes the
+    /// access as granted or refused, as it does where nothing is learned.
     #[must_use]
     pub fn learns(&self, access: &Access, grant: &Grant) -> bool {
         let Some(ask) = &self.ask else {
             return false;
         };
-        let known = self.lock().answers.get(grant).copied();
+        let asked = |answer: &&Answer| answer.grant == *grant && answer.changes == access.changes();
+        let known = self
+            .lock()
+            .answers
+            .iter()
+            .find(asked)
+            .map(|answer| answer.allowed);
         known.unwrap_or_else(|| {
-            let answer = ask(access, grant);
-            self.lock().answers.insert(grant.clone(), answer);
-            answer
+            let allowed = ask(access, grant);
+            self.lock().answers.push(Answer {
+                grant: grant.clone(),
+                changes: access.changes(),
+                allowed,
+            });
+            allowed
         })
     }
 
@@ -199,12 +245,27 @@ impl Monitor {
         self.lock().entries.clone()
     }
 
-    /// What was allowed only because a policy is learned.
+    /// What was asked while a policy is learned, in the order of the questions.
     #[must_use]
-    pub fn learned(&self) -> Vec<Grant> {
+    pub fn answers(&self) -> Vec<Answer> {
+        self.lock().answers.clone()
+    }
+
+    /// How many accesses were noted: granted, refused, and those that only their number is known of.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
         let journal = self.lock();
-        let allowed = journal.answers.iter().filter(|(_, allowed)| **allowed);
-        allowed.map(|(grant, _)| grant.clone()).collect()
+        let mut counts = Counts {
+            unnamed: journal.unnamed,
+            ..Counts::default()
+        };
+        for entry in &journal.entries {
+            match entry.verdict {
+                Verdict::Granted => counts.granted += entry.count,
+                Verdict::Refused { .. } => counts.refused += entry.count,
+            }
+        }
+        counts
     }
 
     fn note(&self, access: Access, verdict: Verdict) {
@@ -215,6 +276,7 @@ impl Monitor {
             return;
         }
         if journal.entries.len() >= MOST {
+            journal.unnamed += 1;
             return;
         }
         if let Some(tell) = &self.tell {

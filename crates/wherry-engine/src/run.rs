@@ -11,11 +11,13 @@ use crate::coredump::Coredump;
 use crate::error::{Error, Kind, Result};
 use crate::exports::Export;
 use crate::guest::Guest;
+use crate::hints;
 use crate::hosting::Host;
 use crate::instance::{Instance, Template};
 use crate::invoke::{self, Call};
 use crate::limits::Limits;
 use crate::mode::Mode;
+use crate::monitor::Monitor;
 use crate::options::{CacheOptions, Invocation};
 use crate::profile::{self, Sampler};
 use crate::program::{Code, LoadOptions, Program, Source, load};
@@ -56,6 +58,8 @@ pub struct Completed {
     pub code: u8,
     /// The result of `--invoke`, to be printed as a line.
     pub printed: Option<String>,
+    /// Where the code is not 0: what the guest was refused, and what would allow it.
+    pub hints: Vec<String>,
 }
 
 /// Runs the program of `invocation` with the standard streams of this process.
@@ -71,16 +75,31 @@ pub fn run(invocation: &Invocation, how: &How<'_>) -> Result<Completed> {
     let errand = Errand::of(linked, invocation)?;
 
     let guest = guest(&linked.program, invocation)?;
-    let sampler = guest.sampler.clone();
+    let (sampler, monitor) = (guest.sampler.clone(), Arc::clone(&guest.monitor));
     let result = beside(template, guest, &invocation.limits, &errand, how);
     let written = sampler.map_or(Ok(()), |sampler| sampler.finish());
-    match (errand.completed(result, invocation), written) {
+    let completed = explained(errand.completed(result, invocation), &monitor);
+    match (completed, written) {
         (Ok(completed), written) => written.map(|()| completed),
         (Err(error), Ok(())) => Err(error),
         (Err(error), Err(unwritten)) => {
             (how.warn)(unwritten.message().to_owned());
             Err(error)
         }
+    }
+}
+
+/// The same end of a run with what the guest was refused, where that may be why it ended so.
+fn explained(result: Result<Completed>, monitor: &Monitor) -> Result<Completed> {
+    match result {
+        Ok(completed) if completed.code != 0 => Ok(Completed {
+            hints: hints::at_terminal(&monitor.entries()),
+            ..completed
+        }),
+        Err(error) if error.kind().is_guest_s() => {
+            Err(error.with_more_hints(&hints::at_terminal(&monitor.entries())))
+        }
+        result => result,
     }
 }
 
@@ -156,7 +175,8 @@ fn guest(program: &Program, invocation: &Invocation) -> Result<Guest> {
         .to_string_lossy()
         .into_owned();
     let arguments: Vec<String> = std::iter::once(name).chain(args.iter().cloned()).collect();
-    let mut guest = Guest::alone(policy, limits, &arguments, Stdio::inherit())?;
+    let monitor = Arc::new(Monitor::default());
+    let mut guest = Guest::alone(policy, limits, &arguments, Stdio::inherit(), monitor)?;
     guest.sampler = options
         .profile
         .as_deref()
@@ -246,14 +266,17 @@ impl Errand {
             (Ok(outcome), Errand::Command(_)) => Ok(Completed {
                 code: outcome.failed.into(),
                 printed: None,
+                hints: Vec::new(),
             }),
             (Ok(Outcome { value, failed }), Errand::Invoke(_, call)) => Ok(Completed {
                 code: failed.into(),
                 printed: call.print(value, failed, invocation.options.format),
+                hints: Vec::new(),
             }),
             (Err(error), _) if error.kind() == Kind::Exit => Ok(Completed {
                 code: error.exit_code().unwrap_or(1),
                 printed: None,
+                hints: Vec::new(),
             }),
             (Err(error), Errand::Command(_)) => Err(error),
             (Err(error), Errand::Invoke(_, call)) => Err(call.explain(error)),

@@ -14,9 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError, Weak};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::exports::Export;
+use wherry_engine::hints;
 use wherry_engine::hosting::Host;
 use wherry_engine::instance::{Function as EngineFunction, Instance as EngineInstance};
 use wherry_engine::linear_memory;
+use wherry_engine::monitor::{Entry, Monitor, Verdict};
 use wherry_engine::values::bridge::{Piece, PieceType};
 use wherry_engine::values::lift::scalar_value;
 use wherry_engine::values::{Outcome, ResourceAny, ResourceType};
@@ -28,6 +30,8 @@ pub struct Cell {
     /// Resources that were released while a call ran.
     released: Mutex<Vec<ResourceAny>>,
     cancel: Cancel,
+    /// What the guest was refused; it outlives the sandbox.
+    monitor: Arc<Monitor>,
 }
 
 /// How many instances are alive in this process.
@@ -47,11 +51,13 @@ impl Cell {
 
     pub fn new(instance: EngineInstance<Python3>) -> Self {
         ALIVE.fetch_add(1, Ordering::Relaxed);
-        let cancel = instance.sandbox.guest().watch.cancel.clone();
+        let guest = instance.sandbox.guest();
+        let (cancel, monitor) = (guest.watch.cancel.clone(), Arc::clone(&guest.monitor));
         Self {
             instance: Mutex::new(Some(instance)),
             released: Mutex::default(),
             cancel,
+            monitor,
         }
     }
 
@@ -74,6 +80,16 @@ impl Cell {
         })?;
         self.drain(instance);
         work(instance)
+    }
+
+    /// The same for what runs the guest: where that ends it, the error says what it was refused.
+    fn running<R>(&self, work: impl FnOnce(&mut EngineInstance<Python3>) -> Result<R>) -> Result<R> {
+        self.with(work).map_err(|error| {
+            if error.kind().is_guest_s() {
+                return error.with_more_hints(&hints::in_python(&self.monitor.entries()));
+            }
+            error
+        })
     }
 
     fn drain(&self, instance: &mut EngineInstance<Python3>) {
@@ -173,6 +189,17 @@ impl Home {
     }
 }
 
+/// One refusal as Python sees it: subject, operation, target, why, flag, value, count.
+type Denial = (
+    &'static str,
+    &'static str,
+    String,
+    String,
+    Option<&'static str>,
+    Option<String>,
+    u64,
+);
+
 /// One fresh sandbox.
 #[pyclass(frozen, module = "wherry._native")]
 pub struct Instance {
@@ -262,6 +289,35 @@ impl Instance {
             .map_err(|error| raise(py, error))
     }
 
+    /// What the guest was refused: subject, operation, target, why, flag and value that would allow it, and how often.
+    fn denials(&self) -> Vec<Denial> {
+        let entries = self.cell.monitor.entries();
+        let denial = |entry: Entry| {
+            let Verdict::Refused { why, lift } = entry.verdict else {
+                return None;
+            };
+            let (flag, value) = lift.map(|grant| (grant.flag, grant.value)).unzip();
+            let access = entry.access;
+            let subject = access.subject.name();
+            Some((
+                subject,
+                access.operation,
+                access.target,
+                why,
+                flag,
+                value,
+                entry.count,
+            ))
+        };
+        entries.into_iter().filter_map(denial).collect()
+    }
+
+    /// The hint for a guest that failed: what it was refused, and what would allow it.
+    fn hint(&self) -> Option<String> {
+        let lines = hints::in_python(&self.cell.monitor.entries());
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
     /// How many host values the guest holds handles to.
     fn held(&self, py: Python<'_>) -> PyResult<usize> {
         self.cell
@@ -334,7 +390,7 @@ impl Function {
         };
         let question = question(py)?;
         let work = || {
-            self.cell.with(|instance| {
+            self.cell.running(|instance| {
                 instance.sandbox.watch().question = question;
                 instance.call_pieces(&self.inner, pieces)
             })
@@ -357,7 +413,7 @@ impl Function {
         let question = question(py)?;
         let arguments = arguments.into_any().unbind();
         let work = || {
-            self.cell.with(|instance| {
+            self.cell.running(|instance| {
                 instance.sandbox.watch().question = question;
                 instance.call(&self.inner, arguments)
             })

@@ -10,11 +10,11 @@ use std::ffi::OsString;
 use wherry_engine::compile::Progress;
 use wherry_engine::environment::Environment;
 use wherry_engine::error::Result;
-use wherry_engine::run::{Completed, How, run};
+use wherry_engine::run::{How, run};
 use wherry_engine::settings;
 
-/// Runs `[OPTIONS] FILE [ARGS...]` with the standard streams of this process; gives the exit code, and the result of
-/// `--invoke` to be printed as a line.
+/// Runs `[OPTIONS] FILE [ARGS...]` with the standard streams of this process; gives the exit code, the result of `--invoke`
+/// to be printed as a line, and hints for when the code is not 0.
 ///
 /// While compiling takes long `progress` is called with the seconds, and with `None` when that is over; `warn` is called with
 /// text. With `--quiet` neither is. When a time limit or Ctrl-C strikes, the guest's thread may still run when this raises:
@@ -26,7 +26,7 @@ pub fn run_command(
     words: Vec<OsString>,
     warn: Py<PyAny>,
     progress: Py<PyAny>,
-) -> PyResult<(u8, Option<String>)> {
+) -> PyResult<(u8, Option<String>, Vec<String>)> {
     let child = compiler_child(py)?;
     let work = || {
         let invocation = settings::parse_run(&words, &Environment::of_process()?)?;
@@ -44,8 +44,8 @@ pub fn run_command(
         };
         run(&invocation, &how)
     };
-    let Completed { code, printed } = py.detach(|| guarded(work)).map_err(|error| raise(py, error))?;
-    Ok((code, printed))
+    let done = py.detach(|| guarded(work)).map_err(|error| raise(py, error))?;
+    Ok((done.code, done.printed, done.hints))
 }
 
 /// Who typed the command.
