@@ -153,7 +153,7 @@ PROVOKED: dict[str, tuple[Provoke, str]] = {
     "Usage": (lambda _: wherry.Limits(memory="lots"), "`memory`: not a size"),
     "Grant": (
         lambda folder: wherry.Policy(dirs=[folder / "missing"]),
-        "there is no folder `{folder}/missing`",
+        "`dirs`: there is no folder `{folder}/missing`",
     ),
     "Internal": (use_streams_twice, "the streams were used already"),
 }

@@ -76,7 +76,16 @@ def test_every_error_stands_in_the_tree() -> None:
 def test_limits_are_those_of_the_command_line() -> None:
     """``wherry.Limits`` names each limit that has a flag, without the ``max-``, and no others."""
     flags = [flag.name.removeprefix("max-") for flag in _native.flags() if flag.group == "Limits"]
-    assert list(inspect.signature(wherry.Limits).parameters) == flags
+    assert list(inspect.signature(wherry.Limits).parameters) == [flag.replace("-", "_") for flag in flags]
+
+
+def test_grants_are_those_of_the_command_line() -> None:
+    """``wherry.Policy`` names each grant that has a flag, without the ``allow-``, and no others."""
+    flags = [flag for flag in _native.flags() if flag.group.startswith("Grants")]
+    names = [flag.name.removeprefix("allow-").replace("-", "_") for flag in flags]
+    names.remove("policy")  # `Policy.from_toml`
+    plural = {"dir": "dirs", "secret": "secrets"}
+    assert list(inspect.signature(wherry.Policy).parameters) == [plural.get(name, name) for name in names]
 
 
 def test_import_is_lazy() -> None:

@@ -95,41 +95,6 @@ class Component:
     @property
     def is_component(self) -> bool: ...
 
-# configuration.rs
-
-@final
-class Limits:
-    # What is not named comes from a variable such as `WHERRY_MEMORY`, from a settings file or from the
-    # table of flags. Texts are as on the command line: `256MiB`, `1m30s`, `10M`.
-    def __new__(
-        cls,
-        *,
-        memory: int | str = ...,
-        timeout: float | str | None = ...,
-        fuel: int | str | None = ...,
-        output: int | str | None = ...,
-        stack: int | str = ...,
-        handles: int | str = ...,
-        instances: int | str = ...,
-        tables: int | str = ...,
-        functions: int | str = ...,
-        body: int | str = ...,
-        nesting: int | str = ...,
-        size: int | str = ...,
-    ) -> Self: ...
-    def __eq__(self, other: object, /) -> bool: ...
-    __hash__: None  # type: ignore[assignment]  # equal by value, and without a hash
-
-@final
-class Policy:
-    def __new__(
-        cls,
-        *,
-        dirs: Iterable[_Dir] | None = None,
-        env: Mapping[str, str] | Iterable[str] | None = None,
-        workdir: str | None = None,
-    ) -> Self: ...
-
 # errors.rs
 
 def error_kinds() -> dict[str, type[WherryError]]: ...
@@ -162,9 +127,173 @@ class Function:
     @property
     def name(self) -> str: ...
 
+# limits.rs
+
+@final
+class Limits:
+    # What is not named comes from a variable such as `WHERRY_MEMORY`, from a settings file or from the
+    # table of flags. Texts are as on the command line: `256MiB`, `1m30s`, `10M`.
+    def __new__(
+        cls,
+        *,
+        memory: int | str = ...,
+        timeout: float | str | None = ...,
+        fuel: int | str | None = ...,
+        output: int | str | None = ...,
+        stack: int | str = ...,
+        handles: int | str = ...,
+        connections: int | str = ...,
+        write: int | str | None = ...,
+        transfer: int | str | None = ...,
+        connect_timeout: float | str = ...,
+        first_byte_timeout: float | str = ...,
+        between_bytes_timeout: float | str = ...,
+        instances: int | str = ...,
+        tables: int | str = ...,
+        functions: int | str = ...,
+        body: int | str = ...,
+        nesting: int | str = ...,
+        size: int | str = ...,
+    ) -> Self: ...
+    def replace(
+        self,
+        *,
+        memory: int | str = ...,
+        timeout: float | str | None = ...,
+        fuel: int | str | None = ...,
+        output: int | str | None = ...,
+        stack: int | str = ...,
+        handles: int | str = ...,
+        connections: int | str = ...,
+        write: int | str | None = ...,
+        transfer: int | str | None = ...,
+        connect_timeout: float | str = ...,
+        first_byte_timeout: float | str = ...,
+        between_bytes_timeout: float | str = ...,
+        instances: int | str = ...,
+        tables: int | str = ...,
+        functions: int | str = ...,
+        body: int | str = ...,
+        nesting: int | str = ...,
+        size: int | str = ...,
+    ) -> Self: ...
+    __replace__ = replace
+    @staticmethod
+    def from_toml(path: _Path) -> Limits: ...
+    @property
+    def memory(self) -> int: ...
+    @property
+    def timeout(self) -> float | None: ...
+    @property
+    def fuel(self) -> int | None: ...
+    @property
+    def output(self) -> int | None: ...
+    @property
+    def stack(self) -> int: ...
+    @property
+    def handles(self) -> int: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def write(self) -> int | None: ...
+    @property
+    def transfer(self) -> int | None: ...
+    @property
+    def connect_timeout(self) -> float: ...
+    @property
+    def first_byte_timeout(self) -> float: ...
+    @property
+    def between_bytes_timeout(self) -> float: ...
+    @property
+    def instances(self) -> int: ...
+    @property
+    def tables(self) -> int: ...
+    @property
+    def functions(self) -> int: ...
+    @property
+    def body(self) -> int: ...
+    @property
+    def nesting(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]: ...
+
 # loading.rs
 
 def compile_worker() -> None: ...
+
+# policy.rs
+
+@final
+class Policy:
+    def __new__(
+        cls,
+        *,
+        dirs: Iterable[_Dir] | None = None,
+        env: Mapping[str, str] | Iterable[str] | None = None,
+        env_file: _Path | None = None,
+        workdir: str | None = None,
+        net: Iterable[str] | None = None,
+        http: Iterable[str] | None = None,
+        listen: Iterable[str] | None = None,
+        dns: bool | None = False,
+        config: Mapping[str, str] | Iterable[str] | None = None,
+        secrets: Mapping[str, str] | Iterable[str | tuple[str, str]] | None = None,
+        kv: _Path | None = None,
+        clock: str | None = "host",
+        random: int | str | None = "host",
+    ) -> Self: ...
+    def replace(
+        self,
+        *,
+        dirs: Iterable[_Dir] | None = ...,
+        env: Mapping[str, str] | Iterable[str] | None = ...,
+        env_file: _Path | None = ...,
+        workdir: str | None = ...,
+        net: Iterable[str] | None = ...,
+        http: Iterable[str] | None = ...,
+        listen: Iterable[str] | None = ...,
+        dns: bool | None = ...,
+        config: Mapping[str, str] | Iterable[str] | None = ...,
+        secrets: Mapping[str, str] | Iterable[str | tuple[str, str]] | None = ...,
+        kv: _Path | None = ...,
+        clock: str | None = ...,
+        random: int | str | None = ...,
+    ) -> Self: ...
+    __replace__ = replace
+    @staticmethod
+    def from_toml(path: _Path) -> Policy: ...
+    def __or__(self, other: Policy, /) -> Policy: ...
+    def __ror__(self, other: Policy, /) -> Policy: ...
+    @property
+    def dirs(self) -> tuple[str, ...]: ...
+    @property
+    def env(self) -> Mapping[str, str]: ...
+    @property
+    def workdir(self) -> str | None: ...
+    @property
+    def net(self) -> tuple[str, ...]: ...
+    @property
+    def http(self) -> tuple[str, ...]: ...
+    @property
+    def listen(self) -> tuple[str, ...]: ...
+    @property
+    def dns(self) -> bool: ...
+    @property
+    def config(self) -> Mapping[str, str]: ...
+    @property
+    def secrets(self) -> tuple[str, ...]: ...
+    @property
+    def kv(self) -> str | None: ...
+    @property
+    def clock(self) -> str: ...
+    @property
+    def random(self) -> int | str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]: ...
 
 # record.rs
 

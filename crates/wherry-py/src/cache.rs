@@ -16,9 +16,10 @@ use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::mode::{Mode, TARGETS};
 use wherry_engine::program::{LoadOptions, Source, precompile};
 
-use crate::configuration::{Limits, ambient, cache_options};
+use crate::configuration::{ambient, cache_options};
 use crate::door::{self, through};
 use crate::errors::raise;
+use crate::limits::Limits;
 use crate::loading;
 
 /// An [`Entry`] as JSON.

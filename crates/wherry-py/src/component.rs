@@ -1,10 +1,12 @@
 //! A loaded program, as Python holds it: compiled once, instantiated again and again, from any thread.
 
-use crate::configuration::{Limits, Policy, cache_options};
+use crate::configuration::cache_options;
 use crate::door::{self, through};
 use crate::errors::raise;
 use crate::instance::{Cell, Home, Instance};
+use crate::limits::Limits;
 use crate::loading;
+use crate::policy::Policy;
 use crate::port::Python3;
 use crate::stdio::Streams;
 use pyo3::prelude::*;

@@ -11,8 +11,10 @@ mod door;
 mod errors;
 mod inspect;
 mod instance;
+mod limits;
 mod loading;
 mod names;
+mod policy;
 mod port;
 mod record;
 mod resource;
@@ -32,15 +34,17 @@ mod _native {
     #[pymodule_export]
     use crate::component::Component;
     #[pymodule_export]
-    use crate::configuration::{Limits, Policy};
-    #[pymodule_export]
     use crate::errors::error_kinds;
     #[pymodule_export]
     use crate::inspect::{inspect, wit_model, wit_text};
     #[pymodule_export]
     use crate::instance::{Function, Instance};
     #[pymodule_export]
+    use crate::limits::Limits;
+    #[pymodule_export]
     use crate::loading::compile_worker;
+    #[pymodule_export]
+    use crate::policy::Policy;
     #[pymodule_export]
     use crate::record::{Record, make_record};
     #[pymodule_export]
