@@ -198,6 +198,13 @@ pub static FLAGS: &[Flag] = &[
         ..GRANT
     },
     Flag {
+        name: "resolver",
+        value: Some("IP[:PORT]"),
+        help: "Ask this DNS server for names, not the system",
+        set: |run, text, _| run.policy.set_resolver(text),
+        ..GRANT
+    },
+    Flag {
         name: "config",
         value: Some("NAME=VALUE"),
         help: "Answer this when the guest asks its configuration (wasi:config) for NAME",

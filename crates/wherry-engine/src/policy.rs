@@ -3,17 +3,23 @@
 //! [`Policy::default`] grants no file, no variable, no address and no name lookup; clocks, randomness and stores in memory
 //! are there. Each file below this one holds one sort of grant, with the parser of its flag.
 
+mod addresses;
 mod ambient;
 mod folders;
 mod network;
+mod requests;
 mod stores;
 pub mod text;
 mod variables;
 
+pub use addresses::{canonical, special};
 pub use ambient::{Clock, Randomness};
 pub use folders::DirGrant;
-pub use network::{HostPattern, HttpRule, ListenRule, NetRule, Ports};
+pub use network::{HostPattern, ListenRule, NetRule, Ports};
+pub use requests::HttpRule;
 pub use stores::{KeyValue, Secret};
+
+use std::net::SocketAddr;
 
 /// What a run is granted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +38,8 @@ pub struct Policy {
     pub listen: Vec<ListenRule>,
     /// The guest may look any name up.
     pub dns: bool,
+    /// The server that is asked for addresses of names; the system, where there is none.
+    pub resolver: Option<SocketAddr>,
     /// What `wasi:config` answers; no name comes twice.
     pub config: Vec<(String, String)>,
     /// What `wasi:config` answers as well, and nobody else sees.

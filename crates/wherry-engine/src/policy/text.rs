@@ -139,6 +139,7 @@ fn grants(policy: &Policy) -> Vec<Grant> {
         http,
         listen,
         dns,
+        resolver,
         config,
         secrets,
         kv,
@@ -160,6 +161,7 @@ fn grants(policy: &Policy) -> Vec<Grant> {
     say("allow-http", http.iter().map(ToString::to_string).collect());
     say("allow-listen", listen.iter().map(ToString::to_string).collect());
     say("allow-dns", dns.then(|| "true".to_owned()).into_iter().collect());
+    say("resolver", resolver.iter().map(ToString::to_string).collect());
     say("config", pairs(config));
     say("secret", secrets.iter().map(typed_secret).collect());
     say("kv", typed_kv(kv).into_iter().collect());
