@@ -321,7 +321,10 @@ class Resource:
 # run_command.rs
 
 def run_command(
-    words: list[str], warn: Callable[[str], object], progress: Callable[[float | None], object]
+    words: list[str],
+    warn: Callable[[str], object],
+    progress: Callable[[float | None], object],
+    say: Callable[[str], object],
 ) -> tuple[int, str | None, list[str]]: ...
 
 # settings.rs

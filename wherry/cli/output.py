@@ -11,7 +11,7 @@ import sys
 
 from wherry.errors import InternalError, WherryError
 
-__all__ = ["INTERRUPTED", "fail", "hint", "progress", "report", "warn"]
+__all__ = ["INTERRUPTED", "fail", "hint", "progress", "report", "say", "warn"]
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as in a shell."""
@@ -55,6 +55,11 @@ def hint(texts: list[str]) -> None:
 def warn(message: str) -> None:
     """Write a warning."""
     _say([f"{_painted('warning:', '1;33')} {message}"])
+
+
+def say(line: str) -> None:
+    """Write what someone asked to be told."""
+    _say([line])
 
 
 def progress(what: str, seconds: float | None) -> None:

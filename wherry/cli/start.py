@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
     from wherry import _native
 
     try:
-        code, printed, hints = _native.run_command(words, _warn, _progress)
+        code, printed, hints = _native.run_command(words, _warn, _progress, _say)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last one who can report it
         from wherry.cli import output
 
@@ -59,6 +59,12 @@ def _progress(seconds: float | None) -> None:
     from wherry.cli import output
 
     output.progress("compiling", seconds)
+
+
+def _say(line: str) -> None:
+    from wherry.cli import output
+
+    output.say(line)
 
 
 def _words_of_run(words: list[str]) -> list[str] | None:

@@ -157,7 +157,10 @@ pub static FLAGS: &[Flag] = &[
         value: Some("FILE"),
         help: "Set the variables of a file with lines of NAME=VALUE",
         repeatable: true,
-        set: |run, text, environment| run.policy.grant_env_file(text, environment),
+        set: |run, text, environment| {
+            run.options.env_files.push(environment.folder().join(text));
+            run.policy.grant_env_file(text, environment)
+        },
         ..GRANT
     },
     Flag {

@@ -5,6 +5,7 @@
 //! limits. Every failure is an [`error::Error`].
 
 pub mod arguments;
+mod audit;
 pub mod bounds;
 pub mod cache;
 pub mod compile;
@@ -21,6 +22,7 @@ pub mod hints;
 pub mod hosting;
 pub mod instance;
 mod invoke;
+mod learn;
 pub mod limits;
 pub mod linear_memory;
 pub mod machine;
@@ -32,6 +34,7 @@ pub mod policy;
 pub mod profile;
 pub mod program;
 pub mod recognise;
+mod recording;
 mod registry;
 mod requests;
 pub mod run;

@@ -61,6 +61,10 @@ pub struct Options {
     pub audit: Option<PathBuf>,
     /// Where to write the smallest policy that covers the run.
     pub learn: Option<PathBuf>,
+    /// The policy that was read with `--policy`.
+    pub policy: Option<PathBuf>,
+    /// The files of variables that were read with `--env-file`.
+    pub env_files: Vec<PathBuf>,
     /// While learning, allow everything without asking.
     pub allow_all: bool,
     /// The same bytes and the same fuel on each run and machine.

@@ -11,16 +11,15 @@ use crate::coredump::Coredump;
 use crate::error::{Error, Kind, Result};
 use crate::exports::Export;
 use crate::guest::Guest;
-use crate::hints;
 use crate::hosting::Host;
 use crate::instance::{Instance, Template};
 use crate::invoke::{self, Call};
 use crate::limits::Limits;
 use crate::mode::Mode;
-use crate::monitor::Monitor;
 use crate::options::{CacheOptions, Invocation};
 use crate::profile::{self, Sampler};
 use crate::program::{Code, LoadOptions, Program, Source, load};
+use crate::recording::{Recording, Spent};
 use crate::sandbox::Linked;
 use crate::stdio::Stdio;
 use crate::values::{Context, Outcome};
@@ -49,6 +48,8 @@ pub struct How<'a> {
     pub progress: &'a dyn Fn(Option<Progress>),
     /// Told what works, but slower or with less than was asked for.
     pub warn: &'a dyn Fn(String),
+    /// Told what the person asked to be told, as a line.
+    pub say: &'a dyn Fn(String),
 }
 
 /// A run that came to its own end.
@@ -69,16 +70,27 @@ pub struct Completed {
 /// excepted; [`Kind::Time`] and what [`How::question`] answered, with the guest's thread still running; [`Kind::Io`] when the
 /// profile cannot be written.
 pub fn run(invocation: &Invocation, how: &How<'_>) -> Result<Completed> {
+    let recording = Recording::begin(invocation, how)?;
+    let question = || {
+        recording.check()?;
+        (how.question)()
+    };
+    let how = &How {
+        question: &question,
+        child: how.child.clone(),
+        ..*how
+    };
     let template = Template::<Wave>::new(load_program(invocation, how)?, Box::new(HashMap::new))?;
     let linked = &template.linked;
     refuse_imports(linked)?;
     let errand = Errand::of(linked, invocation)?;
 
-    let guest = guest(&linked.program, invocation)?;
-    let (sampler, monitor) = (guest.sampler.clone(), Arc::clone(&guest.monitor));
-    let result = beside(template, guest, &invocation.limits, &errand, how);
+    recording.start(&linked.program)?;
+    let guest = guest(&linked.program, invocation, &recording)?;
+    let sampler = guest.sampler.clone();
+    let (result, spent) = beside(template, guest, &invocation.limits, &errand, &recording, how);
     let written = sampler.map_or(Ok(()), |sampler| sampler.finish());
-    let completed = explained(errand.completed(result, invocation), &monitor);
+    let completed = recording.end(errand.completed(result, invocation), spent, invocation, how);
     match (completed, written) {
         (Ok(completed), written) => written.map(|()| completed),
         (Err(error), Ok(())) => Err(error),
@@ -86,20 +98,6 @@ pub fn run(invocation: &Invocation, how: &How<'_>) -> Result<Completed> {
             (how.warn)(unwritten.message().to_owned());
             Err(error)
         }
-    }
-}
-
-/// The same end of a run with what the guest was refused, where that may be why it ended so.
-fn explained(result: Result<Completed>, monitor: &Monitor) -> Result<Completed> {
-    match result {
-        Ok(completed) if completed.code != 0 => Ok(Completed {
-            hints: hints::at_terminal(&monitor.entries()),
-            ..completed
-        }),
-        Err(error) if error.kind().is_guest_s() => {
-            Err(error.with_more_hints(&hints::at_terminal(&monitor.entries())))
-        }
-        result => result,
     }
 }
 
@@ -160,7 +158,7 @@ fn cache(options: &CacheOptions, how: &How<'_>) -> Option<Cache> {
 }
 
 /// The guest's state: what it is granted, and what is watched while it runs.
-fn guest(program: &Program, invocation: &Invocation) -> Result<Guest> {
+fn guest(program: &Program, invocation: &Invocation, recording: &Recording) -> Result<Guest> {
     let Invocation {
         file,
         args,
@@ -175,7 +173,7 @@ fn guest(program: &Program, invocation: &Invocation) -> Result<Guest> {
         .to_string_lossy()
         .into_owned();
     let arguments: Vec<String> = std::iter::once(name).chain(args.iter().cloned()).collect();
-    let monitor = Arc::new(Monitor::default());
+    let monitor = Arc::clone(&recording.monitor);
     let mut guest = Guest::alone(policy, limits, &arguments, Stdio::inherit(), monitor)?;
     guest.sampler = options
         .profile
@@ -341,36 +339,62 @@ fn nothing_to_run(linked: &Linked) -> Error {
     )
 }
 
-/// Runs the guest on a thread of its own and waits beside it.
+/// Runs the guest on a thread of its own and waits beside it: how it ended, and what it used up where it came to rest.
 fn beside(
     template: Template<Wave>,
     guest: Guest,
     limits: &Limits,
     errand: &Errand,
+    recording: &Recording,
     how: &How<'_>,
-) -> Result<Outcome<Wave, 1>> {
+) -> (Result<Outcome<Wave, 1>>, Spent) {
     let cancel = guest.watch.cancel.clone();
     let sampled = guest
         .sampler
         .is_some()
         .then(|| template.linked.program.engine.clone());
     let (sender, receiver) = sync_channel(1);
-    let (calls, own_limits) = (errand.calls(), limits.clone());
+    let (calls, mut own_limits) = (errand.calls(), limits.clone());
+    if recording.asks() {
+        // Time in which a person thinks is not the guest's; only the calling thread knows of it.
+        own_limits.timeout = None;
+    }
     let watch = Watch {
         deadline: limits.timeout.map(|time| (Instant::now() + time, time)),
         ..Watch::default()
     };
-    std::thread::Builder::new()
+    let spawned = std::thread::Builder::new()
         .name("wherry-guest".into())
         .stack_size(limits.stack + HOST_STACK)
         .spawn(move || {
             let mut instance = None;
             let result = perform(&template, guest, &own_limits, calls, &mut instance);
+            let spent = instance
+                .as_ref()
+                .map_or_else(Spent::default, |instance| spent(instance, &own_limits));
             // Nobody may be there to receive. The instance goes afterwards, while the process ends.
-            let _ = sender.send(result);
-        })
-        .map_err(|error| Error::new(Kind::Internal, format!("no thread for the guest: {error}")))?;
-    wait(&receiver, &watch, sampled.as_ref(), how).inspect_err(|_| cancel.cancel())
+            let _ = sender.send((result, spent));
+        });
+    if let Err(error) = spawned {
+        let error = Error::new(Kind::Internal, format!("no thread for the guest: {error}"));
+        return (Err(error), Spent::default());
+    }
+    wait(&receiver, watch, recording, sampled.as_ref(), how).unwrap_or_else(|error| {
+        cancel.cancel();
+        (Err(error), Spent::default())
+    })
+}
+
+/// What a guest has used up.
+fn spent(instance: &Instance<Wave>, limits: &Limits) -> Spent {
+    let sandbox = &instance.sandbox;
+    Spent {
+        fuel: limits
+            .fuel
+            .zip(sandbox.fuel())
+            .map(|(given, left)| given.saturating_sub(left)),
+        memory: Some(sandbox.guest().meter.used() as u64),
+    }
 }
 
 /// Makes the calls, on the guest's thread.
@@ -403,13 +427,16 @@ fn perform(
 
 /// Waits for the end of the guest, the time limit or the user, whichever comes first.
 fn wait<T>(
-    receiver: &Receiver<Result<T>>,
-    watch: &Watch,
+    receiver: &Receiver<T>,
+    watch: Watch,
+    recording: &Recording,
     sampled: Option<&Engine>,
     how: &How<'_>,
 ) -> Result<T> {
     let mut asked = Instant::now();
+    let (begin, mut watch) = (watch.deadline, watch);
     loop {
+        watch.deadline = begin.map(|(deadline, time)| (deadline + recording.waited(), time));
         let now = Instant::now();
         let tick = if sampled.is_some() {
             profile::INTERVAL
@@ -420,7 +447,7 @@ fn wait<T>(
             deadline.saturating_duration_since(now).min(tick)
         });
         match receiver.recv_timeout(rest) {
-            Ok(result) => return result,
+            Ok(result) => return Ok(result),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Error::new(

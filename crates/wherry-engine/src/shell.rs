@@ -4,15 +4,16 @@
 
 use std::fmt::Write as _;
 
-/// Characters that no shell takes for anything but themselves.
+/// Characters that no shell takes for anything but themselves, after the first.
 fn plain(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "_-./:,@%+".contains(character)
+    character.is_ascii_alphanumeric() || "_-./:,@%+=".contains(character)
 }
 
 /// One word, in quotes where it needs them.
 #[must_use]
 pub fn quoted(word: &str) -> String {
-    if !word.is_empty() && word.chars().all(plain) {
+    // One shell takes `=name` for the path of a program.
+    if !word.is_empty() && !word.starts_with('=') && word.chars().all(plain) {
         return word.to_owned();
     }
     if word.chars().any(hidden) {

@@ -17,7 +17,7 @@ use wherry_engine::settings;
 /// to be printed as a line, and hints for when the code is not 0.
 ///
 /// While compiling takes long `progress` is called with the seconds, and with `None` when that is over; `warn` is called with
-/// text. With `--quiet` neither is. When a time limit or Ctrl-C strikes, the guest's thread may still run when this raises:
+/// text. With `--quiet` neither is. `say` is called with what the person asked to be told. When a time limit or Ctrl-C strikes, the guest's thread may still run when this raises:
 /// end the process.
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
@@ -26,6 +26,7 @@ pub fn run_command(
     words: Vec<OsString>,
     warn: Py<PyAny>,
     progress: Py<PyAny>,
+    say: Py<PyAny>,
 ) -> PyResult<(u8, Option<String>, Vec<String>)> {
     let child = compiler_child(py)?;
     let work = || {
@@ -41,6 +42,7 @@ pub fn run_command(
                 person.tell(|py| progress.call1(py, (now.map(|now| now.elapsed.as_secs_f64()),)));
             },
             warn: &|message| person.tell(|py| warn.call1(py, (message.as_str(),))),
+            say: &|line| person.say(|py| say.call1(py, (line.as_str(),))),
         };
         run(&invocation, &how)
     };
@@ -56,11 +58,15 @@ struct Person {
 }
 
 impl Person {
-    /// Says something. That it cannot be said is no reason to fail.
+    /// Says something, unless the person wants to hear nothing.
     fn tell(&self, say: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) {
-        if self.quiet {
-            return;
+        if !self.quiet {
+            self.say(say);
         }
+    }
+
+    /// Says something. That it cannot be said is no reason to fail.
+    fn say(&self, say: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) {
         Python::attach(|py| {
             if let Err(error) = say(py)
                 && !error.is_instance_of::<PyException>(py)

@@ -23,6 +23,7 @@ use crate::monitor::Grant;
 use crate::nearest::nearest;
 use crate::options::Invocation;
 use crate::settings::at;
+use crate::shell;
 use crate::toml_file::{self, Sort};
 use crate::{Error, Kind, Result};
 
@@ -47,6 +48,7 @@ pub fn read(run: &mut Invocation, file: &str, environment: &Environment) -> Resu
             .with_hint("check the path, or write a policy with `wherry run --learn FILE`")
     })?;
     let folder = path.parent().unwrap_or(Path::new("/"));
+    run.options.policy = Some(path.clone());
     parse(run, &text, &format!("`{file}`"), &environment.within(folder))
 }
 
@@ -270,20 +272,10 @@ pub fn toml(said: &[Grant]) -> String {
 #[must_use]
 pub fn command_line(said: &[Grant]) -> String {
     let words = said.iter().map(|grant| match flags::by_name(grant.flag) {
-        Some(flag) if flag.is_switch() => format!("--{}", grant.flag),
-        _ => format!("--{} {}", grant.flag, quoted(&grant.value)),
+        Some(flag) if flag.is_switch() => shell::flag(grant.flag, None),
+        _ => shell::flag(grant.flag, Some(&grant.value)),
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// A word as a POSIX shell reads it back, in quotes only where it needs them.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
