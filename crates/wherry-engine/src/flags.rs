@@ -233,7 +233,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "clock",
         value: Some("CLOCK"),
-        help: "The guest's clocks: host, none, or when a virtual one begins",
+        help: "The guest's clocks: host, none, or START[+STEP] of a virtual one",
         default: Some("host"),
         set: |run, text, _| run.policy.set_clock(text),
         ..GRANT
@@ -442,7 +442,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "deterministic",
         help: "The same output and fuel on each run and machine: virtual clocks, seeded randomness, no network",
-        set: |run, text, _| options::switch(text).map(|on| run.options.deterministic = on),
+        set: |run, text, _| options::switch(text).map(|on| run.policy.deterministic = on),
         ..ROW
     },
     Flag {

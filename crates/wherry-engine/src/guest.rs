@@ -3,6 +3,7 @@
 //! [`Guest`] is the data of every store. What a guest was refused is noted in [`Meter`], so that a trap that follows can
 //! say why.
 
+use crate::ambient::Ambient;
 use crate::coredump::Coredump;
 use crate::error::{Error, Kind, Result};
 use crate::limits::Limits;
@@ -26,6 +27,8 @@ pub struct Guest {
     pub meter: Meter,
     /// What it reached outside, and what it was refused.
     pub monitor: Arc<Monitor>,
+    /// Which clock and which randomness it has.
+    pub ambient: Ambient,
     /// Who may stop it, and when it has to end.
     pub watch: Watch,
     /// The host functions of the embedding program, by the type that the linker was made for.
@@ -94,6 +97,8 @@ impl Guest {
                     .with_hint("grant a folder that exists and that you may read")
                 })?;
         }
+        let ambient = Ambient::of(policy, &mut builder);
+        let clock = ambient.clock.clone();
         let room = stdio.attach(&mut builder, limits);
         let mut wasi = builder.build_p1();
         wasi.ctx().table.set_max_capacity(limits.handles as usize);
@@ -101,8 +106,10 @@ impl Guest {
             wasi,
             meter: Meter::new(limits),
             monitor,
+            ambient,
             watch: Watch {
                 room,
+                clock,
                 ..Watch::default()
             },
             host: None,

@@ -108,7 +108,8 @@ fn done(access: &Access) -> String {
         Subject::Config => format!("tried to {operation} the configuration value {target}"),
         Subject::Secret => format!("tried to {operation} the secret {target}"),
         Subject::KeyValue => format!("tried to {operation} the key-value store {target}"),
-        Subject::File | Subject::Http | Subject::Clock | Subject::Random | Subject::Stdin => {
+        Subject::Clock => format!("tried to {operation} the {target}"),
+        Subject::File | Subject::Http | Subject::Random | Subject::Stdin => {
             format!("tried to {operation} {target}")
         }
     }

@@ -4,10 +4,12 @@
 //! A program is loaded by [`program::load`]; what a guest may do and use is said by the policy and the
 //! limits. Every failure is an [`error::Error`].
 
+pub mod ambient;
 pub mod arguments;
 mod audit;
 pub mod bounds;
 pub mod cache;
+pub mod clock;
 pub mod compile;
 pub mod compiled;
 mod core_values;

@@ -67,8 +67,6 @@ pub struct Options {
     pub env_files: Vec<PathBuf>,
     /// While learning, allow everything without asking.
     pub allow_all: bool,
-    /// The same bytes and the same fuel on each run and machine.
-    pub deterministic: bool,
     /// Where to write what ran, with what, and what came out.
     pub receipt: Option<PathBuf>,
     /// Show where an error came from.

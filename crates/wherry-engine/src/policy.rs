@@ -50,4 +50,6 @@ pub struct Policy {
     pub clock: Clock,
     /// What randomness the guest sees.
     pub random: Randomness,
+    /// The guest sees nothing that differs from one run or machine to the next.
+    pub deterministic: bool,
 }

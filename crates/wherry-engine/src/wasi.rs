@@ -3,6 +3,7 @@
 //! The three generations stand beside each other. A linker is made once per engine and cloned where an embedding program
 //! adds functions of its own. All of it is asynchronous inside, so that a guest that waits can be stopped.
 
+use crate::ambient;
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
 use crate::program::Program;
@@ -40,6 +41,7 @@ pub fn module_linker(engine: &Engine) -> Result<Linker<Guest>> {
     let add = |linker: &mut Linker<Guest>| {
         wasmtime_wasi::p1::add_to_linker_async(linker, |guest: &mut Guest| &mut guest.wasi)?;
         wasmtime_wasi::p0::add_to_linker_async(linker, |guest: &mut Guest| &mut guest.wasi)?;
+        ambient::modules::add_to_linker(linker)?;
         for preview in PREVIEWS {
             // The one of wasmtime-wasi takes 126 and above for an error; a program may end with any code.
             linker.func_wrap(preview, "proc_exit", |code: i32| -> wasmtime::Result<()> {
@@ -66,6 +68,7 @@ pub fn component_linker(program: &Program) -> Result<ComponentLinker<Guest>> {
             wasmtime_wasi::p3::add_to_linker(linker)?;
             wasmtime_wasi_http::p3::add_to_linker(linker)?;
         }
+        ambient::components::add_to_linker(linker, program.key.concurrency)?;
         Ok(())
     };
     add(&mut linker).map_err(|error| refused(&error))?;

@@ -4,6 +4,7 @@
 //! between polls. Both ways ask the same question: has the deadline passed, was the call cancelled, does the embedding
 //! program want to stop (Ctrl-C)?
 
+use crate::clock::VirtualClock;
 use crate::error::{Error, Kind, Result};
 use crate::fork;
 use crate::limits::Limit;
@@ -34,6 +35,8 @@ pub struct Watch {
     pub question: Option<Question>,
     /// What the guest may write, where that is limited.
     pub room: Option<Arc<Room>>,
+    /// The guest's own clock, by which it waits where it has one.
+    pub clock: Option<Arc<VirtualClock>>,
 }
 
 /// Ends a running call from another thread.
@@ -115,7 +118,11 @@ pub fn drive<T>(watch: &Watch, call: impl Future<Output = T>) -> Result<T> {
             return Ok(done);
         }
         watch.check()?;
-        if !wake.woken.swap(false, Ordering::AcqRel) {
+        if wake.woken.swap(false, Ordering::AcqRel) {
+            continue;
+        }
+        // Nothing of the guest can go on: its own clock moves on to whatever it waits for first.
+        if !watch.clock.as_ref().is_some_and(|clock| clock.move_on()) {
             let rest = watch.deadline.map_or(TICK, |(deadline, _)| {
                 deadline.saturating_duration_since(Instant::now()).min(TICK)
             });

@@ -83,7 +83,11 @@ pub fn parse(run: &mut Invocation, text: &str, place: &str, environment: &Enviro
 /// Whether a policy can say what a flag says.
 #[must_use]
 pub fn sayable(flag: &Flag) -> bool {
-    matches!(flag.group, Group::Grants | Group::Limits) && flag.name != "policy"
+    match flag.name {
+        "policy" => false,
+        "deterministic" => true,
+        _ => matches!(flag.group, Group::Grants | Group::Limits),
+    }
 }
 
 /// The flag of a key.
@@ -147,6 +151,7 @@ fn grants(policy: &Policy) -> Vec<Grant> {
         kv,
         clock,
         random,
+        deterministic,
     } = policy;
     let mut said = Vec::new();
     let mut say = |flag: &'static str, values: Vec<String>| {
@@ -173,6 +178,10 @@ fn grants(policy: &Policy) -> Vec<Grant> {
     if *random != super::Randomness::default() {
         say("random", vec![random.to_string()]);
     }
+    say(
+        "deterministic",
+        deterministic.then(|| "true".to_owned()).into_iter().collect(),
+    );
     said
 }
 
