@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from wherry.runtime.inspect import inspect as inspect
     from wherry.runtime.instance import Instance as Instance
     from wherry.runtime.program import Completed as Completed
+    from wherry.runtime.program import Denial as Denial
     from wherry.runtime.program import Running as Running
     from wherry.runtime.program import run as run
     from wherry.runtime.program import start as start
+    from wherry.runtime.sandbox import Sandbox as Sandbox
     from wherry.runtime.values import Err as Err
     from wherry.runtime.values import Ok as Ok
     from wherry.runtime.values import Record as Record
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 _SOURCES: dict[str, str] = {
     "Completed": "wherry.runtime.program",
     "Component": "wherry.runtime.component",
+    "Denial": "wherry.runtime.program",
     "Err": "wherry.runtime.values",
     "Function": "wherry._native",
     "Instance": "wherry.runtime.instance",
@@ -47,6 +50,7 @@ _SOURCES: dict[str, str] = {
     "Record": "wherry.runtime.values",
     "Resource": "wherry.runtime.values",
     "Running": "wherry.runtime.program",
+    "Sandbox": "wherry.runtime.sandbox",
     "Some": "wherry.runtime.values",
     "Variant": "wherry.runtime.values",
     "aio": "wherry.runtime",

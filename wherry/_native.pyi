@@ -83,7 +83,10 @@ class Component:
         limits: Limits,
         streams: Streams | None,
         functions: Sequence[Callable[..., object]],
+        *,
+        whole: bool = False,
     ) -> Instance: ...
+    def prepare(self, limits: Limits) -> None: ...
     def exports(self) -> list[_Function]: ...
     def imports(self) -> list[_Function]: ...
     def entry_point(self) -> int: ...
@@ -239,11 +242,13 @@ class Policy:
         http: Iterable[str] | None = None,
         listen: Iterable[str] | None = None,
         dns: bool | None = False,
+        resolver: str | None = None,
         config: Mapping[str, str] | Iterable[str] | None = None,
         secrets: Mapping[str, str] | Iterable[str | tuple[str, str]] | None = None,
         kv: _Path | None = None,
         clock: str | None = "host",
         random: int | str | None = "host",
+        deterministic: bool | None = False,
     ) -> Self: ...
     def replace(
         self,
@@ -256,11 +261,13 @@ class Policy:
         http: Iterable[str] | None = ...,
         listen: Iterable[str] | None = ...,
         dns: bool | None = ...,
+        resolver: str | None = ...,
         config: Mapping[str, str] | Iterable[str] | None = ...,
         secrets: Mapping[str, str] | Iterable[str | tuple[str, str]] | None = ...,
         kv: _Path | None = ...,
         clock: str | None = ...,
         random: int | str | None = ...,
+        deterministic: bool | None = ...,
     ) -> Self: ...
     __replace__ = replace
     @staticmethod
@@ -282,6 +289,8 @@ class Policy:
     @property
     def dns(self) -> bool: ...
     @property
+    def resolver(self) -> str | None: ...
+    @property
     def config(self) -> Mapping[str, str]: ...
     @property
     def secrets(self) -> tuple[str, ...]: ...
@@ -291,6 +300,8 @@ class Policy:
     def clock(self) -> str: ...
     @property
     def random(self) -> int | str: ...
+    @property
+    def deterministic(self) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]: ...

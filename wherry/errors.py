@@ -82,6 +82,8 @@ __all__ = [
 
 TYPE_CHECKING = False  # not from `typing`, whose import would take longer than the rest
 if TYPE_CHECKING:
+    from wherry.runtime.program import Denial
+
     Frame = tuple[str | None, str | None, str | None, int | None]
 
 
@@ -192,8 +194,22 @@ class ForkedError(CallError):
     """The instance was made before this process forked; make a new one from the same component."""
 
 
-class GuestError(WherryError):
-    """The guest ran and failed."""
+class _OfRun:
+    """What is known of a guest that ran as a program and did not end well; the rest of its ``Completed``."""
+
+    stdout: bytes | None = None
+    stderr: bytes | None = None
+    fuel: int | None = None
+    peak_memory: int | None = None
+    denials: tuple[Denial, ...] = ()
+
+
+class GuestError(WherryError, _OfRun):
+    """The guest ran and failed.
+
+    Where it ran as a program, ``stdout``, ``stderr``, ``fuel``, ``peak_memory`` and ``denials`` are as in
+    :class:`wherry.Completed`, up to its end.
+    """
 
 
 class Trap(GuestError):  # noqa: N818 - the field's own word
@@ -208,14 +224,9 @@ class Trap(GuestError):  # noqa: N818 - the field's own word
 
 
 class GuestExit(GuestError):  # noqa: N818 - not an error by itself: a program may end so on purpose
-    """The guest ended itself with ``code``, which is not zero.
-
-    ``stdout`` and ``stderr`` are what was captured.
-    """
+    """The guest ended itself with ``code``, which is not zero."""
 
     code: int = 1
-    stdout: bytes | None = None
-    stderr: bytes | None = None
 
 
 class ResultError(GuestError):
@@ -236,10 +247,11 @@ class InterruptedCallError(GuestError):
     exit_code = 130
 
 
-class LimitError(WherryError):
+class LimitError(WherryError, _OfRun):
     """A limit struck; the message says which, its value and how to raise it.
 
-    ``frames`` is the guest's stack at that moment as in :class:`Trap`, where it was looked at.
+    ``frames`` is the guest's stack at that moment as in :class:`Trap`, where it was looked at; the rest is as
+    in :class:`GuestError`.
     """
 
     frames: tuple[Frame, ...] = ()

@@ -24,6 +24,12 @@ def policy(tmp_path: Path) -> wherry.Policy:
         env={"NAME": "wert", "TOKEN": "dG9rZW4"},
         workdir="/data",
         dns=True,
+        net=["db.example.com:5432"],
+        http=["GET https://api.example.com/v1"],
+        listen=["127.0.0.1:8080"],
+        resolver="127.0.0.1:5353",
+        clock="2024-01-01T00:00:00Z+1ms",
+        config={"colour": "red"},
         secrets=[("KEY", "c2VjcmV0"), f"FILE@{tmp_path / 'secret'}"],
         kv=tmp_path / "store.sqlite",
         random=42,
@@ -46,6 +52,9 @@ class TestPolicy:
         assert policy.dirs == (f"{tmp_path}::/data:ro",)
         assert dict(policy.env) == {"NAME": "wert", "TOKEN": "dG9rZW4"}
         assert (policy.workdir, policy.dns, policy.random) == ("/data", True, 42)
+        assert (policy.net, policy.listen) == (("db.example.com:5432",), ("127.0.0.1:8080",))
+        assert (policy.http, policy.resolver) == (("GET https://api.example.com/v1",), "127.0.0.1:5353")
+        assert (policy.clock, dict(policy.config)) == ("2024-01-01T00:00:00Z+1ms", {"colour": "red"})
         assert policy.secrets == ("KEY", "FILE")
         assert policy.kv == str(tmp_path / "store.sqlite")
         assert wherry.Policy(dirs=policy.dirs, env=policy.env) == wherry.Policy(
@@ -175,8 +184,11 @@ class TestText:
     def test_a_policy_is_printed_as_a_command_line(self, policy: wherry.Policy, tmp_path: Path) -> None:
         """As it would be typed, but for the values of variables."""
         assert str(policy) == (
-            f"--dir {tmp_path}::/data:ro --env NAME --env TOKEN --workdir /data --allow-dns "
-            f"--secret KEY --secret FILE@{tmp_path}/secret --kv {tmp_path}/store.sqlite --random 42"
+            f"--dir {tmp_path}::/data:ro --env NAME --env TOKEN --workdir /data "
+            "--allow-net db.example.com:5432 --allow-http 'GET https://api.example.com/v1' "
+            "--allow-listen 127.0.0.1:8080 --allow-dns --resolver 127.0.0.1:5353 --config colour=red "
+            f"--secret KEY --secret FILE@{tmp_path}/secret --kv {tmp_path}/store.sqlite "
+            "--clock 2024-01-01T00:00:00Z+1ms --random 42"
         )
 
     def test_limits_are_printed_as_a_command_line(self) -> None:

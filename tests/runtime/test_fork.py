@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import pickle
@@ -127,6 +128,33 @@ def test_a_fork_while_another_thread_is_inside_a_guest(component: Any) -> None:
     thread.join()
     with component.instantiate() as instance:
         assert answers == {repr(instance.turns(10))}
+
+
+def test_a_sandbox_is_good_in_the_child() -> None:
+    """Though its only turn is taken by a thread of the parent, which forks in the middle of a call."""
+    answers: list[str] = []
+
+    def host(x: int) -> int:
+        if x == 1:
+            answers.append(in_child(lambda: (sandbox.ask(5), sandbox.ask(6))))
+        return x
+
+    with wherry.Sandbox(text("plugin"), imports={"host": host}, concurrency=1) as sandbox:
+        assert (sandbox.ask(1), sandbox.ask(2)) == (1, 2)
+    assert answers == ["(5, 6)"]
+
+
+def test_asyncio_is_good_in_the_child() -> None:
+    """The threads that guests ran on are the parent's; the child has its own."""
+    sandbox = wherry.aio.Sandbox(text("add"))
+
+    async def work() -> tuple[int, bytes]:
+        done = await wherry.aio.run(text("hello"), capture=True)
+        return await sandbox.add(2, 3), done.stdout
+
+    expected = repr(asyncio.run(work()))
+    assert in_child(lambda: asyncio.run(work())) == expected
+    sandbox.close()
 
 
 def _add(component: Any, number: int) -> int:

@@ -136,6 +136,20 @@ def struck_programs() -> Callable[[], object]:
     return once
 
 
+def sandboxed_calls() -> Callable[[], object]:
+    """A call in an instance of its own, which is refused memory and traps every other time."""
+    sandbox = wherry.Sandbox(
+        text("plugin"), imports={"host": lambda x: x}, limits=wherry.Limits(memory="1MiB")
+    )
+
+    def once() -> None:
+        sandbox.grow(1_000)
+        with contextlib.suppress(wherry.Trap):
+            sandbox.trap()
+
+    return once
+
+
 ACTIONS = {
     calls: 5_000,
     host_calls: 5_000,
@@ -144,6 +158,7 @@ ACTIONS = {
     forgotten_instances: 1_000,
     traps: 500,
     resources: 1_000,
+    sandboxed_calls: 500,
     programs: 100,
     struck_programs: 100,
 }

@@ -216,6 +216,40 @@ class TestLimits:
                 wherry.run(c_command("hello"), capture=True, limits=wherry.Limits(fuel=least))
 
 
+class TestAccount:
+    """What a run took, and what it was refused."""
+
+    def test_fuel_and_memory(self) -> None:
+        """Fuel is what was used, and the same each time; memory the most that there was."""
+        limits = wherry.Limits(fuel="1G", memory="64MiB")
+        runs = [wherry.run(c_command("hello"), capture=True, limits=limits) for _ in range(2)]
+        assert runs[0].fuel == runs[1].fuel
+        assert 0 < (runs[0].fuel or 0) < 1_000_000
+        assert 1 << 16 <= runs[0].peak_memory < 32 << 20
+        greedy = wherry.run(c_command("greedy"), "handle", capture=True, limits=limits)
+        assert 32 << 20 < greedy.peak_memory <= 64 << 20
+        assert wherry.run(c_command("hello"), capture=True).fuel is None
+
+    def test_an_error_has_what_there_was_until_then(self) -> None:
+        """Output, fuel and memory of a guest that was ended."""
+        with pytest.raises(wherry.TimeLimitError) as late:
+            wherry.run(c_command("spin"), capture=True, timeout=0.2)
+        assert late.value.stdout == b"spinning\n"
+        with pytest.raises(wherry.FuelLimitError) as dry:
+            wherry.run(c_command("spin"), capture=True, limits=wherry.Limits(fuel=1_000_000))
+        assert (dry.value.fuel, dry.value.stderr) == (1_000_000, b"")
+        with pytest.raises(wherry.MemoryLimitError) as full:
+            wherry.run(c_command("greedy"), limits=wherry.Limits(memory="64MiB"))
+        assert 32 << 20 < (full.value.peak_memory or 0) <= 64 << 20
+
+    def test_host_functions(self) -> None:
+        """A command may import functions of its host."""
+        for code in (0, 1):
+            assert wherry.run(text("asking"), imports={"host": lambda code=code: code}).returncode == code
+        with pytest.raises(wherry.LinkError, match="host"):
+            wherry.run(text("asking"))
+
+
 def test_a_file_that_is_not_there() -> None:
     """It is both an error of Wherry and the one that Python has for it."""
     with pytest.raises(FileNotFoundError, match=r"nowhere\.wasm"):

@@ -150,8 +150,8 @@ import wherry
 from tests.guests.build import text
 
 instance = wherry.load(text("spinner")).instantiate(limits=wherry.Limits(timeout=None))
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     instance.forever()
 except KeyboardInterrupt:
     print("interrupted", flush=True)

@@ -38,7 +38,7 @@ def host_functions(
         lines = "".join(f"\n  {line}" for line in missing)
         raise LinkError(
             f"`{program}` imports functions that were not given:{lines}",
-            hint='give them by name: `instantiate(imports={"ns:pkg/interface": {"function": callable}})`',
+            hint='give them by name: `imports={"ns:pkg/interface": {"function": callable}}`',
         )
     return functions
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wherry import _native
     from wherry.runtime.component import Component
 
-__all__ = ["Instance", "Interface", "ResourceClass"]
+__all__ = ["Instance", "Interface", "ResourceClass", "find_interface"]
 
 
 class _Functions:
@@ -56,12 +56,7 @@ class Instance(_Functions):
 
     def __getitem__(self, interface: str) -> Interface:
         """The functions of an exported interface; raises ``NoSuchExportError`` where there is none."""
-        known = dict.fromkeys(name for name, _ in self._exports if name is not None)
-        for name in known:
-            if interface == name or ("@" not in interface and interface == name.partition("@")[0]):
-                return Interface(self, name)
-        hint = f"it exports {_listed(known)}" if known else "its functions are attributes: `instance.name()`"
-        raise NoSuchExportError(f"`{self._component.name}` exports no interface `{interface}`", hint=hint)
+        return Interface(self, find_interface(self._component, interface))
 
     def close(self) -> None:
         """End the sandbox. Doing so twice is no error; using it afterwards raises ``ClosedError``."""
@@ -185,6 +180,16 @@ class ResourceClass:
 
     def __repr__(self) -> str:
         return f"<resource {self._name} of {self._interface or self._instance!r}>"
+
+
+def find_interface(component: Component, interface: str) -> str:
+    """The whole name of an exported interface; raises ``NoSuchExportError`` where there is none."""
+    known = dict.fromkeys(name for name, _ in component._exports if name is not None)  # noqa: SLF001 - one package
+    for name in known:
+        if interface == name or ("@" not in interface and interface == name.partition("@")[0]):
+            return name
+    hint = f"it exports {_listed(known)}" if known else "its functions are attributes: `instance.name()`"
+    raise NoSuchExportError(f"`{component.name}` exports no interface `{interface}`", hint=hint)
 
 
 def _listed(names: dict[str, None] | list[str]) -> str:

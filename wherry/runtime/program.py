@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wherry import _native
-from wherry.errors import GuestExit, LinkError, UsageError
+from wherry.errors import GuestError, GuestExit, LimitError, UsageError
 from wherry.runtime.component import Component, default_limits, load
+from wherry.runtime.imports import host_functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,16 +29,36 @@ if TYPE_CHECKING:
     Source = bytes | int | None
     Sink = int | Literal["inherit", "capture"]
 
-__all__ = ["Command", "Completed", "Running", "prepare", "run", "start"]
+__all__ = ["Command", "Completed", "Denial", "Running", "prepare", "read_input", "run", "start"]
+
+
+class Denial(NamedTuple):
+    """Something that a guest was refused, and how often.
+
+    ``subject`` is the sort of thing that it reached for, such as ``file``, ``net`` or ``limit``,
+    ``operation`` what it wanted with it, ``target`` its name as the guest has it, and ``reason`` why it was
+    refused. ``flag`` and ``value`` are the option that would allow it, as in ``--dir data``; both are
+    ``None`` where no grant does.
+    """
+
+    subject: str
+    operation: str
+    target: str
+    reason: str
+    flag: str | None
+    value: str | None
+    times: int
 
 
 class Completed:
-    """A command that ended by itself: its exit code, and what was captured.
+    """A command that ended by itself: its exit code, what was captured, and what it took.
 
     ``stdout`` and ``stderr`` are bytes if the command was run with ``capture``, and ``None`` otherwise.
+    ``fuel`` is the fuel that it used, where that was limited, ``peak_memory`` the most bytes of memory that
+    it had, ``denials`` all that it was refused, and ``hint`` the same in words with what would allow it.
     """
 
-    __slots__ = ("args", "returncode", "stderr", "stdout")
+    __slots__ = ("args", "denials", "fuel", "hint", "peak_memory", "returncode", "stderr", "stdout")
 
     args: tuple[str, ...]
     returncode: int
@@ -45,23 +66,47 @@ class Completed:
     # assertion; typeshed has decided the same for `subprocess.CompletedProcess`.
     stdout: Any
     stderr: Any
+    fuel: int | None
+    peak_memory: int
+    denials: tuple[Denial, ...]
+    hint: str | None
 
     def __init__(
-        self, args: tuple[str, ...], returncode: int, stdout: bytes | None, stderr: bytes | None
+        self,
+        args: tuple[str, ...],
+        returncode: int,
+        stdout: bytes | None = None,
+        stderr: bytes | None = None,
+        *,
+        fuel: int | None = None,
+        peak_memory: int = 0,
+        denials: tuple[Denial, ...] = (),
+        hint: str | None = None,
     ) -> None:
         self.args = args
         self.returncode = returncode
         self.stdout = stdout
         self.stderr = stderr
+        self.fuel = fuel
+        self.peak_memory = peak_memory
+        self.denials = denials
+        self.hint = hint
 
     def check_returncode(self) -> None:
         """Raise :class:`~wherry.errors.GuestExit` if the exit code is not zero."""
         if self.returncode:
-            error = GuestExit(f"`{self.args[0]}` exited with code {self.returncode}")
+            error = GuestExit(f"`{self.args[0]}` exited with code {self.returncode}", hint=self.hint)
             error.code = self.returncode
-            error.stdout = self.stdout
-            error.stderr = self.stderr
+            self.describe(error)
             raise error
+
+    def describe(self, error: GuestError | LimitError) -> None:
+        """Put what is known of the run into an error that ended it."""
+        error.stdout = self.stdout
+        error.stderr = self.stderr
+        error.fuel = self.fuel
+        error.peak_memory = self.peak_memory
+        error.denials = self.denials
 
     def __repr__(self) -> str:
         return f"Completed(args={self.args!r}, returncode={self.returncode})"
@@ -81,17 +126,18 @@ def run(
     timeout: float | str | None = None,
     policy: Policy | None = None,
     limits: Limits | None = None,
+    imports: Mapping[str, object] | None = None,
 ) -> Completed:
     """Run a command and wait for its end.
 
     ``program`` is a path, bytes or a loaded component. ``stdin`` is empty unless given as bytes, an open file
     or a descriptor; ``stdout`` and ``stderr`` are those of this process unless given, and with ``capture``
     they come back as bytes. ``env`` and ``dirs`` are grants as in :class:`wherry.Policy`, ``timeout`` is in
-    seconds (30 unless given). With ``check`` an exit code other than zero raises
-    :class:`~wherry.errors.GuestExit`.
+    seconds (30 unless given), and ``imports`` are host functions as for :meth:`wherry.Component.instantiate`.
+    With ``check`` an exit code other than zero raises :class:`~wherry.errors.GuestExit`.
 
     Raises what loading raises, :class:`~wherry.errors.Trap` when the guest breaks, and a
-    :class:`~wherry.errors.LimitError` when a limit strikes.
+    :class:`~wherry.errors.LimitError` when a limit strikes; both carry what the guest wrote until then.
     """
     command, streams = prepare(
         program,
@@ -106,6 +152,7 @@ def run(
         timeout=timeout,
         policy=policy,
         limits=limits,
+        imports=imports,
     )
     completed = command.run(*streams)
     if check:
@@ -127,16 +174,18 @@ def prepare(
     timeout: float | str | None = None,
     policy: Policy | None = None,
     limits: Limits | None = None,
+    imports: Mapping[str, object] | None = None,
 ) -> tuple[Command, tuple[Source, Sink, Sink]]:
     """What :func:`run` does before anything runs: read the arguments, load the program."""
     if capture and (stdout is not None or stderr is not None):
         raise UsageError(
             "`capture` and `stdout` or `stderr` exclude each other", hint="leave one of them out"
         )
-    command = Command(program, args, _granted(policy, env, dirs, workdir), _limited(limits, timeout))
+    granted, limited = _granted(policy, env, dirs, workdir), _limited(limits, timeout)
+    command = Command(program, args, granted, limited, imports)
     if capture:
-        return command, (_input(stdin), "capture", "capture")
-    return command, (_input(stdin), _output(stdout), _output(stderr))
+        return command, (read_input(stdin), "capture", "capture")
+    return command, (read_input(stdin), _output(stdout), _output(stderr))
 
 
 def start(
@@ -150,13 +199,15 @@ def start(
     timeout: float | str | None = None,
     policy: Policy | None = None,
     limits: Limits | None = None,
+    imports: Mapping[str, object] | None = None,
 ) -> Running:
     """Start a command and return while it runs; iterate over the result for the lines that it writes.
 
     The arguments are those of :func:`run`. The guest waits when its output is not read.
     """
-    command = Command(program, args, _granted(policy, env, dirs, workdir), _limited(limits, timeout))
-    return Running(command, _input(stdin), _output(stderr))
+    granted, limited = _granted(policy, env, dirs, workdir), _limited(limits, timeout)
+    command = Command(program, args, granted, limited, imports)
+    return Running(command, read_input(stdin), _output(stderr))
 
 
 class Running:
@@ -225,38 +276,56 @@ class Command:
     """A program with its arguments and grants, to be run once."""
 
     def __init__(
-        self, program: Path | bytes | Component, args: tuple[str, ...], policy: Policy, limits: Limits
+        self,
+        program: Path | bytes | Component,
+        args: tuple[str, ...],
+        policy: Policy,
+        limits: Limits,
+        imports: Mapping[str, object] | None = None,
     ) -> None:
         self._component = program if isinstance(program, Component) else load(program)
         self._args = args
         self._policy = policy
         self._limits = limits
+        self._imports = imports or {}
         self._cancelled = False
         self._native: _native.Instance | None = None
 
     def run(self, stdin: Source, stdout: Sink, stderr: Sink) -> Completed:
         """Run it on this thread."""
-        component = self._component._native  # noqa: SLF001 - one package
-        entry = component.entry_point()
         name = os.path.basename(self._component.name)  # noqa: PTH119 - pathlib costs 5 ms at start-up
         streams = _native.Streams([name, *self._args], stdin, stdout, stderr)
-        if component.imports():
-            raise LinkError(
-                f"`{self._component.name}` imports functions of its host and cannot be run by itself",
-                hint="give them: `wherry.load(...).instantiate(imports=...)`",
-            )
-        instance = component.instantiate(self._policy, self._limits, streams, [])
+        completed = Completed((name, *self._args), 0)
+        try:
+            completed.returncode = self._run(completed, streams)
+        except GuestExit as ended:
+            completed.returncode = ended.code
+        except (GuestError, LimitError) as error:
+            completed.stdout, completed.stderr = streams.captured()
+            completed.describe(error)
+            raise
+        completed.stdout, completed.stderr = streams.captured()
+        return completed
+
+    def _run(self, completed: Completed, streams: _native.Streams) -> int:
+        """Run it, and note in ``completed`` what it took."""
+        component = self._component._native  # noqa: SLF001 - one package
+        entry = component.entry_point()
+        functions = host_functions(self._component.name, component.imports(), self._imports)
+        instance = component.instantiate(self._policy, self._limits, streams, functions, whole=True)
         self._native = instance
         if self._cancelled:
             instance.cancel()
         try:
-            code = instance.run(entry)
-        except GuestExit as ended:
-            code = ended.code
+            return instance.run(entry)
         finally:
+            left, given = instance.fuel(), self._limits.fuel
+            completed.fuel = None if left is None or given is None else given - left
+            completed.peak_memory = instance.memory()
+            completed.denials = tuple(Denial._make(denial) for denial in instance.denials())
+            completed.hint = instance.hint()
             # A guest that runs on a thread whose reader went away must not outlive it.
             instance.close()
-        return Completed((name, *self._args), code, *streams.captured())
 
     def cancel(self) -> None:
         """End it, now or as soon as it starts."""
@@ -288,7 +357,8 @@ def _limited(limits: Limits | None, timeout: float | str | None) -> Limits:
     return limits
 
 
-def _input(stdin: Input) -> Source:
+def read_input(stdin: Input) -> Source:
+    """What the core takes for an input: an open file by its descriptor, or read whole if it has none."""
     if stdin is None or isinstance(stdin, int):
         return stdin
     if isinstance(stdin, bytes | bytearray | memoryview):

@@ -291,10 +291,14 @@ impl Sandbox {
     ) -> Result<R> {
         self.usable()?;
         let watch = &mut self.store.data_mut().watch;
-        (watch.deadline, watch.allowance) = match self.timeout {
-            Some(timeout) if self.waits => (Some((Instant::now() + timeout, timeout)), None),
-            timeout => (None, timeout),
-        };
+        if !watch.whole || watch.deadline.is_none() {
+            (watch.deadline, watch.allowance) = match self.timeout {
+                Some(timeout) if self.waits || watch.whole => {
+                    (Some((Instant::now() + timeout, timeout)), None)
+                }
+                timeout => (None, timeout),
+            };
+        }
         let _ticking = self.mode.epochs().then(Ticking::start);
         let result = if self.waits {
             let watch = self.store.data().watch.clone();

@@ -29,6 +29,8 @@ pub struct Watch {
     pub deadline: Option<(Instant, Duration)>,
     /// How long a call has that sets its deadline at its first tick, which is sooner than the clock is worth reading.
     pub allowance: Option<Duration>,
+    /// One time limit holds for the start and all calls together, and not for each.
+    pub whole: bool,
     /// Set from another thread to end the running call.
     pub cancel: Cancel,
     /// Asked at each tick, on the thread of the call.

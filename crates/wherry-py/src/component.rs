@@ -74,7 +74,9 @@ impl Component {
         })
     }
 
-    /// Makes one fresh sandbox. Without `streams` it writes where this process does, and reads nothing. `functions` are the host functions in the order of `imports()`.
+    /// Makes one fresh sandbox. Without `streams` it writes where this process does, and reads nothing. `functions` are the host
+    /// functions in the order of `imports()`. With `whole` the time limit holds for its start and all calls together.
+    #[pyo3(signature = (policy, limits, streams, functions, *, whole = false))]
     fn instantiate(
         &self,
         py: Python<'_>,
@@ -82,6 +84,7 @@ impl Component {
         limits: &Limits,
         streams: Option<&Streams>,
         functions: Vec<Py<PyAny>>,
+        whole: bool,
     ) -> PyResult<Instance> {
         let limits = &limits.inner;
         let template = self.template(py, limits)?;
@@ -102,12 +105,18 @@ impl Component {
         let mut instance = through(py, || {
             let mut guest = Guest::new(&policy.inner, limits, &arguments, stdio)?;
             guest.watch.question = question;
+            guest.watch.whole = whole;
             template.instantiate(guest, limits, Arc::clone(&host))
         })?;
         let resources = instance.resources(&template.linked);
         let cell = Arc::new(Cell::new(instance));
         home.settle(&cell, resources);
         Ok(Instance { cell, exports, host })
+    }
+
+    /// Has code ready for these limits: fuel and another stack need code of their own.
+    fn prepare(&self, py: Python<'_>, limits: &Limits) -> PyResult<()> {
+        self.template(py, &limits.inner).map(drop)
     }
 
     /// What can be called: interface, name in WIT, parameters.

@@ -36,7 +36,7 @@ enum Form {
 }
 
 /// Each argument with the flag that reads it, and what it is given as.
-const ARGUMENTS: [(&str, &str, Form); 13] = [
+const ARGUMENTS: [(&str, &str, Form); 15] = [
     ("dirs", "dir", Form::Folders),
     ("env", "env", Form::Named),
     ("env_file", "env-file", Form::One),
@@ -45,11 +45,13 @@ const ARGUMENTS: [(&str, &str, Form); 13] = [
     ("http", "allow-http", Form::Many),
     ("listen", "allow-listen", Form::Many),
     ("dns", "allow-dns", Form::Switch),
+    ("resolver", "resolver", Form::One),
     ("config", "config", Form::Named),
     ("secrets", "secret", Form::Secrets),
     ("kv", "kv", Form::One),
     ("clock", "clock", Form::One),
     ("random", "random", Form::One),
+    ("deterministic", "deterministic", Form::Switch),
 ];
 
 /// What a guest is granted. The default is nothing beyond clocks, randomness and stores in memory.
@@ -64,7 +66,8 @@ impl Policy {
     #[pyo3(
         signature = (**grants),
         text_signature = "(*, dirs=None, env=None, env_file=None, workdir=None, net=None, http=None, listen=None, \
-                          dns=False, config=None, secrets=None, kv=None, clock='host', random='host')"
+                          dns=False, resolver=None, config=None, secrets=None, kv=None, clock='host', random='host', \
+                          deterministic=False)"
     )]
     fn new(py: Python<'_>, grants: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let environment = Environment::of_process().map_err(|error| raise(py, error))?;
@@ -159,6 +162,12 @@ impl Policy {
         self.inner.dns
     }
 
+    /// The server that is asked for addresses of names; `None` is the system.
+    #[getter]
+    fn resolver(&self) -> Option<String> {
+        self.inner.resolver.map(|server| server.to_string())
+    }
+
     /// What the guest's configuration answers, by name.
     #[getter]
     fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMappingProxy>> {
@@ -193,6 +202,12 @@ impl Policy {
             Randomness::Seeded(seed) => Random::Seed(seed),
             other => Random::Named(other.to_string()),
         }
+    }
+
+    /// Whether the guest sees nothing that differs from one run or machine to the next.
+    #[getter]
+    fn deterministic(&self) -> bool {
+        self.inner.deterministic
     }
 
     /// The command line that means the same, but for the values of variables, which may be secrets: names are not.
@@ -383,11 +398,13 @@ fn take(policy: &mut EnginePolicy, said: &EnginePolicy, name: &str) {
         "http" => policy.http.clone_from(&said.http),
         "listen" => policy.listen.clone_from(&said.listen),
         "dns" => policy.dns = said.dns,
+        "resolver" => policy.resolver = said.resolver,
         "config" => policy.config.clone_from(&said.config),
         "secrets" => policy.secrets.clone_from(&said.secrets),
         "kv" => policy.kv.clone_from(&said.kv),
         "clock" => policy.clock = said.clock,
         "random" => policy.random = said.random,
+        "deterministic" => policy.deterministic = said.deterministic,
         _ => {}
     }
 }
@@ -412,9 +429,11 @@ fn both(mut left: EnginePolicy, right: &EnginePolicy) -> EnginePolicy {
     add(&mut left.secrets, &right.secrets, |one, other| one.0 == other.0);
     choose(&mut left.workdir, &right.workdir);
     choose(&mut left.dns, &right.dns);
+    choose(&mut left.resolver, &right.resolver);
     choose(&mut left.kv, &right.kv);
     choose(&mut left.clock, &right.clock);
     choose(&mut left.random, &right.random);
+    choose(&mut left.deterministic, &right.deterministic);
     left
 }
 

@@ -1,0 +1,27 @@
+;; What a plug-in may do between its calls: remember, in memory, a table and a global; grow; trap; call the host.
+(component
+  (import "host" (func $host (param "x" u32) (result u32)))
+  (core func $host (canon lower (func $host)))
+  (core module $main
+    (import "host" "host" (func $host (param i32) (result i32)))
+    (memory (export "memory") 1)
+    (table $table 1 2 funcref)
+    (global $calls (mut i32) (i32.const 0))
+    (elem declare func $trap)
+    (func $trap (export "trap") unreachable)
+    ;; The number of calls as each place remembers it, added up: 0 in what is fresh.
+    (func (export "remembered") (result i32)
+      (local $seen i32)
+      (local.set $seen (i32.add (global.get $calls)
+        (i32.add (i32.load (i32.const 8)) (i32.eqz (ref.is_null (table.get $table (i32.const 0)))))))
+      (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+      (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+      (table.set $table (i32.const 0) (ref.func $trap))
+      (local.get $seen))
+    (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+    (func (export "ask") (param i32) (result i32) (call $host (local.get 0))))
+  (core instance $main (instantiate $main (with "host" (instance (export "host" (func $host))))))
+  (func (export "remembered") (result u32) (canon lift (core func $main "remembered")))
+  (func (export "grow") (param "pages" u32) (result s32) (canon lift (core func $main "grow")))
+  (func (export "ask") (param "x" u32) (result u32) (canon lift (core func $main "ask")))
+  (func (export "trap") (canon lift (core func $main "trap"))))
