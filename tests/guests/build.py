@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,13 +23,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["GUESTS", "binary", "c_command", "cached", "python_command", "text"]
+__all__ = ["GUESTS", "binary", "c_command", "cached", "python_command", "python_stores", "text"]
 
 GUESTS = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry"
 
 _C_FLAGS = ("-target", "wasm32-wasi", "-Os")
 _PREPARING = 600.0
+_STORES = """package wherry:stores;
+
+world stores {
+  include wasi:cli/command@0.2.12;
+  import wasi:config/store@0.2.0-rc.1;
+  import wasi:keyvalue/store@0.2.0-draft;
+  import wasi:keyvalue/atomics@0.2.0-draft;
+  import wasi:keyvalue/batch@0.2.0-draft;
+}
+"""
 
 
 def c_command(name: str, *flags: str, source: Path | None = None) -> Path:
@@ -57,6 +68,23 @@ def python_command(name: str) -> Path:
     return cached(
         f"{name}.wasm", build, (folder / "app.py").read_bytes(), world, str(wit), _version("componentize-py")
     )
+
+
+def python_stores() -> Path:
+    """The component made by componentize-py from ``python/stores``, which imports ``wasi:config`` and ``wasi:keyvalue``."""
+    folder = GUESTS / "python" / "stores"
+    crates = [_crate(f"wasmtime-wasi-{name}") for name in ("http", "config", "keyvalue")]
+
+    def build(output: Path) -> None:
+        wit = output.parent / "wit"
+        for crate in crates:
+            shutil.copytree(crate / "wit" / "deps", wit / "deps", dirs_exist_ok=True)
+        (wit / "world.wit").write_text(_STORES)
+        command = [_script("componentize-py"), "--quiet", "-d", str(wit), "-w", "stores"]
+        _run([*command, "componentize", "app", "-p", str(folder), "-o", str(output)], cwd=output.parent)
+
+    ingredients = [(folder / "app.py").read_bytes(), _STORES, *(crate.name for crate in crates)]
+    return cached("stores.wasm", build, *ingredients, _version("componentize-py"))
 
 
 def text(name: str) -> Path:

@@ -11,6 +11,7 @@ use crate::monitor::Monitor;
 use crate::policy::Policy;
 use crate::profile::Sampler;
 use crate::stdio::Stdio;
+use crate::stores::Stores;
 use crate::watch::Watch;
 use std::any::Any;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Guest {
     pub monitor: Arc<Monitor>,
     /// Which clock and which randomness it has.
     pub ambient: Ambient,
+    /// What it keeps and is told.
+    pub(crate) stores: Stores,
     /// Who may stop it, and when it has to end.
     pub watch: Watch,
     /// The host functions of the embedding program, by the type that the linker was made for.
@@ -107,6 +110,7 @@ impl Guest {
             meter: Meter::new(limits),
             monitor,
             ambient,
+            stores: Stores::new(policy, limits)?,
             watch: Watch {
                 room,
                 clock,
@@ -183,7 +187,8 @@ impl Meter {
         self.limit
     }
 
-    fn grow(&mut self, bytes: usize) -> bool {
+    /// Takes bytes off what the guest may use; false when they are not there.
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         match self.used.checked_add(bytes) {
             Some(used) if used <= self.limit => {
                 self.used = used;

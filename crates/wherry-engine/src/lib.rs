@@ -46,6 +46,7 @@ pub mod shell;
 #[cfg(unix)]
 mod stdin;
 pub mod stdio;
+mod stores;
 mod ticker;
 mod toml_file;
 pub mod trap;

@@ -7,6 +7,7 @@ use crate::ambient;
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
 use crate::program::Program;
+use crate::stores;
 use wasmtime::component::Linker as ComponentLinker;
 use wasmtime::{Engine, Linker};
 use wasmtime_wasi::I32Exit;
@@ -28,7 +29,7 @@ const INTERFACES: [&str; 7] = [
 /// Whether an imported interface is one that Wherry provides itself.
 #[must_use]
 pub fn provides(interface: &str) -> bool {
-    INTERFACES.iter().any(|known| interface.starts_with(known))
+    INTERFACES.iter().any(|known| interface.starts_with(known)) || stores::INTERFACES.contains(&interface)
 }
 
 /// A linker for core modules: WASI 0.1 and the `wasi_unstable` before it.
@@ -64,6 +65,7 @@ pub fn component_linker(program: &Program) -> Result<ComponentLinker<Guest>> {
     let add = |linker: &mut ComponentLinker<Guest>| {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+        stores::add_to_linker(linker)?;
         if program.key.concurrency {
             wasmtime_wasi::p3::add_to_linker(linker)?;
             wasmtime_wasi_http::p3::add_to_linker(linker)?;
