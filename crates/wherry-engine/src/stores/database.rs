@@ -91,7 +91,8 @@ pub(super) struct Database {
 impl Database {
     /// An empty one in memory. `most` bounds a value, and what one call answers.
     pub(super) fn in_memory(most: usize) -> Answer<Self> {
-        let connection = Connection::open_in_memory()?;
+        let mut connection = Connection::open_in_memory()?;
+        make(&mut connection)?;
         Self::of(connection, most)
     }
 
@@ -113,12 +114,16 @@ impl Database {
         let open = || -> rusqlite::Result<Option<Self>> {
             let mut connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(PATIENCE)?;
-            if !is_ours(&mut connection)? {
+            let found = whose(&mut connection)?;
+            if found == Whose::Others {
                 return Ok(None);
             }
             // Several processes, and a write that returned is on the disk.
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "full")?;
+            if found == Whose::Nobodys {
+                make(&mut connection)?;
+            }
             Self::of(connection, most).map(Some)
         };
         match patiently(open) {
@@ -135,21 +140,11 @@ impl Database {
         }
     }
 
-    fn of<E: From<rusqlite::Error>>(mut connection: Connection, most: usize) -> std::result::Result<Self, E> {
+    fn of<E: From<rusqlite::Error>>(connection: Connection, most: usize) -> std::result::Result<Self, E> {
         connection.set_limit(
             Limit::SQLITE_LIMIT_LENGTH,
             i32::try_from(most).unwrap_or(i32::MAX),
         )?;
-        let making = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        making.execute_batch(
-            "CREATE TABLE IF NOT EXISTS entries (
-                id INTEGER PRIMARY KEY AUTOINCREMENT, store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-                UNIQUE (store, key)
-            ) STRICT",
-        )?;
-        making.pragma_update(None, "application_id", APPLICATION)?;
-        making.pragma_update(None, "user_version", FORM)?;
-        making.commit()?;
         Ok(Self { connection, most })
     }
 
@@ -298,16 +293,40 @@ fn patiently<T>(mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::R
     }
 }
 
-/// Whether a database is new, or was made by us in a form that we know.
-fn is_ours(connection: &mut Connection) -> rusqlite::Result<bool> {
+/// Who made a database.
+#[derive(PartialEq)]
+enum Whose {
+    /// It is new.
+    Nobodys,
+    /// We did, in a form that we know.
+    Ours,
+    Others,
+}
+
+fn whose(connection: &mut Connection) -> rusqlite::Result<Whose> {
     // One look at it, as another process may be making it.
     let look = connection.transaction()?;
     let number = |pragma: &str| look.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let tables: i64 = look.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(match (number("application_id")?, number("user_version")?) {
-        (0, 0) => tables == 0,
-        (application, form) => (application, form) == (APPLICATION, FORM),
+        (APPLICATION, FORM) => Whose::Ours,
+        (0, 0) if tables == 0 => Whose::Nobodys,
+        _ => Whose::Others,
     })
+}
+
+/// Makes the table, unless another process has just done so.
+fn make(connection: &mut Connection) -> rusqlite::Result<()> {
+    let making = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    making.execute_batch(
+        "CREATE TABLE IF NOT EXISTS entries (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+            UNIQUE (store, key)
+        ) STRICT",
+    )?;
+    making.pragma_update(None, "application_id", APPLICATION)?;
+    making.pragma_update(None, "user_version", FORM)?;
+    making.commit()
 }
 
 #[cfg(test)]

@@ -236,7 +236,9 @@ fn open(guest: &mut Guest, name: &str) -> Answer<Handle> {
     }
     guest.monitor.granted(|| access(name, "open"));
     guest.ctx().table.push(Bucket(name.into())).map_err(|_| {
-        guest.monitor.struck(Limit::Handles, "open", guest.stores.keyvalue.handles);
+        guest
+            .monitor
+            .struck(Limit::Handles, "open", guest.stores.keyvalue.handles);
         StoreError::Other("too many open handles".to_owned())
     })
 }

@@ -50,6 +50,12 @@ class Run(exports.Run):
     def do_fill(self, key: str, count: str) -> object:
         return self.opened().set(key, bytes(int(count)))
 
+    def do_flood(self, count: str, size: str) -> object:
+        value = bytes(int(size))
+        for number in range(int(count)):
+            self.opened().set(str(number), value)
+        return count
+
     def do_read(self, key: str) -> object:
         return self.opened().get(key)
 
