@@ -71,7 +71,7 @@ def python_command(name: str) -> Path:
 
 
 def python_stores() -> Path:
-    """The component made by componentize-py from ``python/stores``, which imports ``wasi:config`` and ``wasi:keyvalue``."""
+    """The component made by componentize-py from ``python/stores``, which has configuration and stores."""
     folder = GUESTS / "python" / "stores"
     crates = [_crate(f"wasmtime-wasi-{name}") for name in ("http", "config", "keyvalue")]
 
@@ -83,8 +83,10 @@ def python_stores() -> Path:
         command = [_script("componentize-py"), "--quiet", "-d", str(wit), "-w", "stores"]
         _run([*command, "componentize", "app", "-p", str(folder), "-o", str(output)], cwd=output.parent)
 
-    ingredients = [(folder / "app.py").read_bytes(), _STORES, *(crate.name for crate in crates)]
-    return cached("stores.wasm", build, *ingredients, _version("componentize-py"))
+    names = " ".join(crate.name for crate in crates)
+    return cached(
+        "stores.wasm", build, (folder / "app.py").read_bytes(), _STORES, names, _version("componentize-py")
+    )
 
 
 def text(name: str) -> Path:

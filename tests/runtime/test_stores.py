@@ -33,12 +33,27 @@ def guest() -> wherry.Component:
     return wherry.load(python_stores())
 
 
-def said(guest: wherry.Component, *words: str, **settings: object) -> list[str]:
-    """The lines that the guest prints."""
-    done = wherry.run(guest, *words, capture=True, **settings)  # type: ignore[arg-type]
+def spoken(*phrases: str) -> list[str]:
+    """Phrases as words."""
+    return [word for phrase in phrases for word in phrase.split(" ")]
+
+
+def said(
+    guest: wherry.Component,
+    *phrases: str,
+    policy: wherry.Policy | None = None,
+    limits: wherry.Limits | None = None,
+) -> list[str]:
+    """The lines that the guest prints when it is told these phrases."""
+    done = wherry.run(guest, *spoken(*phrases), capture=True, policy=policy, limits=limits)
     assert done.returncode == 0, done.stderr
     assert done.stdout is not None
-    return done.stdout.decode().splitlines()
+    return str(done.stdout, "utf-8").splitlines()
+
+
+def running(kv: Path) -> list[str]:
+    """The guest in a process of its own, with this store."""
+    return [sys.executable, "-m", "wherry", "run", "--kv", str(kv), str(python_stores())]
 
 
 class TestConfiguration:
@@ -72,7 +87,7 @@ class TestMemory:
         words = (
             "put k v read k has k has no keys read no delete k has k add n 5 add n 2 read n put w x add w 1"
         )
-        assert said(guest, *words.split()) == [
+        assert said(guest, words) == [
             *("None", "b'v'", "True", "False", "['k']", "None", "None", "False"),
             *("5", "7", "b'7'", "None", "Error_Other the value is not a number"),
         ]
@@ -80,17 +95,17 @@ class TestMemory:
     def test_batches(self, guest: wherry.Component) -> None:
         """Several keys in one call, in the order they were asked for."""
         words = "batch x=1,y=2 batch y,z,x drop x,z keys"
-        assert said(guest, *words.split()) == ["None", "[('y', b'2'), None, ('x', b'1')]", "None", "['y']"]
+        assert said(guest, words) == ["None", "[('y', b'2'), None, ('x', b'1')]", "None", "['y']"]
 
     def test_stores_are_apart_and_stay_while_the_guest_runs(self, guest: wherry.Component) -> None:
         """A name opens the same store each time, and no other."""
-        assert said(guest, *"put k 1 open other read k put k 2 open".split(), "", "read", "k") == [
+        assert said(guest, "put k 1", "open other", "read k put k 2", "open ", "read k") == [
             *("None", "open", "None", "None", "open", "b'1'"),
         ]
 
     def test_nothing_stays(self, guest: wherry.Component) -> None:
         """The next guest begins with nothing."""
-        assert said(guest, *"put k 1 keys".split()) == ["None", "['k']"]
+        assert said(guest, "put k 1 keys") == ["None", "['k']"]
         assert said(guest, "keys") == ["[]"]
 
     def test_it_counts_as_memory(self, guest: wherry.Component) -> None:
@@ -112,10 +127,12 @@ class TestFile:
     def test_it_is_kept(self, guest: wherry.Component, tmp_path: Path) -> None:
         """The next run, in another process, finds it."""
         policy = wherry.Policy(kv=str(tmp_path / "kv.db"))
-        assert said(guest, *"put k v open other add n 3".split(), policy=policy)[0] == "None"
-        command = [sys.executable, "-m", "wherry", "run", "--kv", tmp_path / "kv.db", python_stores()]
+        assert said(guest, "put k v open other add n 3", policy=policy)[0] == "None"
         done = subprocess.run(
-            [*command, *"read k keys open other read n".split()], check=True, capture_output=True, text=True
+            [*running(tmp_path / "kv.db"), *spoken("read k keys open other read n")],
+            check=True,
+            capture_output=True,
+            text=True,
         )
         assert done.stdout.splitlines() == ["b'v'", "['k']", "open", "b'3'"]
 
@@ -123,12 +140,12 @@ class TestFile:
         """Threads of this process and other processes count in one file."""
         path = tmp_path / "kv.db"
         adding = ["add", "n", "1"] * 20
-        command = [sys.executable, "-m", "wherry", "run", "--kv", path, python_stores(), *adding]
+        command = [*running(path), *adding]
         with ThreadPoolExecutor(4) as pool:
-            others = [pool.submit(subprocess.run, command, check=True, capture_output=True) for _ in range(2)]
+            others = [pool.submit(subprocess.check_output, command) for _ in range(2)]
             mine = [pool.submit(said, guest, *adding, policy=wherry.Policy(kv=str(path))) for _ in range(2)]
-        for done in (*others, *mine):
-            done.result()
+        assert all(done.result() for done in others)
+        assert all(done.result() for done in mine)
         assert said(guest, "read", "n", policy=wherry.Policy(kv=str(path))) == ["b'80'"]
 
     def test_a_guest_that_waits_for_another_process_is_ended_on_time(
@@ -137,7 +154,7 @@ class TestFile:
         """The deadline reaches a guest whose store someone else holds; without the other it gets through."""
         policy = wherry.Policy(kv=str(tmp_path / "kv.db"))
         assert said(guest, "put", "k", "1", policy=policy) == ["None"]
-        command = [sys.executable, "-c", _HOLD, tmp_path / "kv.db"]
+        command = [sys.executable, "-c", _HOLD, str(tmp_path / "kv.db")]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == "held\n"

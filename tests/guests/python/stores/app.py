@@ -1,6 +1,6 @@
 """A command that does what its arguments say to its configuration and its stores, and prints what came of it.
 
-Each word names a method ``do_<word>`` below, and the words after it are its arguments: ``get NAME``, ``put KEY VALUE``.
+Each word names a method ``do_<word>`` below, and the words after it are its arguments.
 """
 
 import sys
