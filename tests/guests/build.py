@@ -57,17 +57,29 @@ def c_command(name: str, *flags: str, source: Path | None = None) -> Path:
 
 
 def python_command(name: str) -> Path:
-    """The component made by componentize-py from ``python/<name>``: ``command_02`` or ``command_03``."""
+    """The component made by componentize-py from ``python/<name>``, for WASI 0.2 or 0.3 as the name ends.
+
+    Its world is that of commands, unless the folder has a ``world.wit``.
+    """
     folder = GUESTS / "python" / name
     wit, world = _wasi_command(name)
+    own = folder / "world.wit"
+    text = own.read_text() if own.exists() else None
 
     def build(output: Path) -> None:
-        command = [_script("componentize-py"), "--quiet", "-d", str(wit), "-w", world]
+        interfaces = wit
+        if text is not None:
+            interfaces = output.parent / "wit"
+            shutil.copytree(wit / "deps", interfaces / "deps")
+            (interfaces / "world.wit").write_text(text)
+        command = [_script("componentize-py"), "--quiet", "-d", str(interfaces)]
+        command += ["-w", world if text is None else "tests:network/network"]
         _run([*command, "componentize", "app", "-p", str(folder), "-o", str(output)], cwd=output.parent)
 
-    return cached(
-        f"{name}.wasm", build, (folder / "app.py").read_bytes(), world, str(wit), _version("componentize-py")
-    )
+    version = _version("componentize-py")
+    code = (folder / "app.py").read_bytes()
+    extra = [] if text is None else [text]
+    return cached(f"{name}.wasm", build, code, world, str(wit), version, *extra)
 
 
 def python_stores() -> Path:

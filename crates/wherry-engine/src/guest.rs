@@ -8,12 +8,15 @@ use crate::coredump::Coredump;
 use crate::error::{Error, Kind, Result};
 use crate::limits::Limits;
 use crate::monitor::Monitor;
+use crate::network::requests::Requests;
+use crate::network::{Network, Slot};
 use crate::policy::Policy;
 use crate::profile::Sampler;
 use crate::stdio::Stdio;
 use crate::stores::Stores;
 use crate::watch::Watch;
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::Arc;
 use wasmtime::{ResourceLimiter, StoreLimits};
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -40,8 +43,12 @@ pub struct Guest {
     pub sampler: Option<Sampler>,
     /// Where a picture of it goes when it traps.
     pub coredump: Option<Coredump>,
+    /// The network as its policy grants it.
+    pub(crate) network: Arc<Network>,
+    /// Which of its sockets count as connections.
+    pub(crate) connections: HashMap<u32, Slot>,
     http: WasiHttpCtx,
-    requests: crate::requests::NoRequests,
+    requests: Requests,
 }
 
 impl Guest {
@@ -102,6 +109,7 @@ impl Guest {
         }
         let ambient = Ambient::of(policy, &mut builder);
         let clock = ambient.clock.clone();
+        let network = Network::of(policy, limits, &monitor, &mut builder);
         let room = stdio.attach(&mut builder, limits);
         let mut wasi = builder.build_p1();
         wasi.ctx().table.set_max_capacity(limits.handles as usize);
@@ -119,8 +127,10 @@ impl Guest {
             host: None,
             sampler: None,
             coredump: None,
+            requests: Requests::new(Arc::clone(&network)),
+            network,
+            connections: HashMap::new(),
             http: WasiHttpCtx::new(),
-            requests: crate::requests::NoRequests,
         })
     }
 }

@@ -15,8 +15,8 @@ mod variables;
 pub use addresses::{canonical, special};
 pub use ambient::{Clock, Randomness};
 pub use folders::DirGrant;
-pub use network::{HostPattern, ListenRule, NetRule, Ports};
-pub use requests::HttpRule;
+pub use network::{Host, HostPattern, ListenRule, NetRule, Ports, host, is_local};
+pub use requests::{HttpRule, default_port, plain};
 pub use stores::{KeyValue, Secret};
 
 use std::net::SocketAddr;

@@ -6,6 +6,7 @@
 use crate::ambient;
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
+use crate::network;
 use crate::program::Program;
 use crate::stores;
 use wasmtime::component::Linker as ComponentLinker;
@@ -66,9 +67,11 @@ pub fn component_linker(program: &Program) -> Result<ComponentLinker<Guest>> {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
         stores::add_to_linker(linker)?;
+        network::sockets::add_to_linker(linker)?;
         if program.key.concurrency {
             wasmtime_wasi::p3::add_to_linker(linker)?;
             wasmtime_wasi_http::p3::add_to_linker(linker)?;
+            network::sockets_03::add_to_linker(linker)?;
         }
         ambient::components::add_to_linker(linker, program.key.concurrency)?;
         Ok(())

@@ -1,0 +1,316 @@
+//! Outgoing HTTP of guests, 0.2 and 0.3, in place of the client that comes with `wasmtime-wasi-http`.
+//!
+//! A request is taken apart, and what is sent is put together from the parts that were checked: the host in its canonical
+//! form, the path after its dots were walked, and headers without those that are between two hops. Redirects are answers like
+//! others. Start at [`Requests::send_request`](WasiHttpHooks::send_request).
+
+use super::connection::{Connection, Driving, Ended, failed};
+use super::lookup::Unresolved;
+use super::{Network, authority};
+use crate::limits::typed_duration;
+use crate::monitor::{Access, Grant, Subject};
+use crate::policy::{Host, default_port, host, plain};
+use bytes::Bytes;
+use http::uri::{Authority, Uri};
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::Sleep;
+use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// Sends the requests of one guest.
+pub(crate) struct Requests {
+    network: Arc<Network>,
+}
+
+impl Requests {
+    pub(crate) fn new(network: Arc<Network>) -> Self {
+        Self { network }
+    }
+}
+
+type Sent = Result<(), Error>;
+type Sending = Box<dyn Future<Output = Sent> + Send>;
+type Answer = (Response<WasiBody>, Sending);
+
+impl WasiHttpHooks for Requests {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Sending,
+    ) -> Box<dyn Future<Output = Result<Answer, Error>> + Send> {
+        let call = Call::of(&self.network, request, options.unwrap_or_default());
+        Box::new(async move { Box::pin(call?.answered()).await })
+    }
+}
+
+/// A request that is granted.
+struct Call {
+    request: Request<WasiBody>,
+    options: RequestOptions,
+    to: Destination,
+}
+
+/// Where a request goes.
+struct Destination {
+    network: Arc<Network>,
+    scheme: &'static str,
+    host: Host,
+    port: u16,
+}
+
+impl Call {
+    /// Takes a request apart, asks whether it is granted, and puts it together anew.
+    fn of(
+        network: &Arc<Network>,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<Self, Error> {
+        let (mut parts, body) = request.into_parts();
+        if parts.method == Method::CONNECT {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
+        let scheme = match parts.uri.scheme_str() {
+            Some("http") => "http",
+            Some("https") => "https",
+            _ => return Err(Error::HttpRequestUriInvalid),
+        };
+        let named = parts
+            .uri
+            .authority()
+            .and_then(|authority| endpoint(authority, scheme));
+        let (host, port) = named.ok_or(Error::HttpRequestUriInvalid)?;
+        let path = plain(parts.uri.path()).into_owned();
+        if !path.starts_with('/') {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        if !network.sends(parts.method.as_str(), scheme, &host, port, &path) {
+            return Err(Error::HttpRequestDenied);
+        }
+        let path = match parts.uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
+        parts.uri = Uri::builder()
+            .scheme(scheme)
+            .authority(authority(&host, scheme, port))
+            .path_and_query(path)
+            .build()
+            .map_err(|_| Error::HttpRequestUriInvalid)?;
+        for name in &DEFAULT_FORBIDDEN_HEADERS {
+            parts.headers.remove(name);
+        }
+        let request = Request::from_parts(parts, body);
+        let to = Destination {
+            network: Arc::clone(network),
+            scheme,
+            host,
+            port,
+        };
+        Ok(Self { request, options, to })
+    }
+
+    /// Sends it, and waits for the head of the answer.
+    async fn answered(self) -> Result<Answer, Error> {
+        let Self { request, options, to } = self;
+        let (connection, driving, ended) = to.opened(options.connect_timeout).await?;
+        let network = to.network;
+        let waiting = Patience {
+            network: Arc::clone(&network),
+            own: options.first_byte_timeout,
+            flag: "first-byte-timeout",
+            most: network.first_byte_timeout,
+        };
+        let answer = waiting.of(connection.send(request)).await;
+        let (mut head, incoming) = answer.ok_or(Error::ConnectionReadTimeout)??.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Error::HttpUpgradeFailed);
+        }
+        for name in &DEFAULT_FORBIDDEN_HEADERS {
+            head.headers.remove(name);
+        }
+        let between = Patience {
+            own: options.between_bytes_timeout,
+            flag: "between-bytes-timeout",
+            most: network.between_bytes_timeout,
+            network,
+        };
+        let body = Arriving {
+            incoming,
+            between,
+            sleep: None,
+            _driving: driving.clone(),
+        };
+        let sent = async move {
+            let ended = ended.await.unwrap_or(Ok(()));
+            drop(driving);
+            ended
+        };
+        Ok((Response::from_parts(head, body.boxed_unsync()), Box::new(sent)))
+    }
+}
+
+impl Destination {
+    /// Connects to where the host leads.
+    async fn opened(&self, timeout: Option<Duration>) -> Result<(Connection, Driving, Ended), Error> {
+        let Self {
+            network,
+            scheme,
+            host,
+            port,
+        } = self;
+        let opened = async {
+            let slot = network.slot("connect").ok_or(Error::ConnectionLimitReached)?;
+            let addresses = leading(network, scheme, host, *port).await?;
+            Connection::open(
+                host,
+                *scheme == "https",
+                &addresses,
+                Arc::clone(&network.transfer),
+                slot,
+            )
+            .await
+        };
+        let connecting = Patience {
+            network: Arc::clone(network),
+            own: timeout,
+            flag: "connect-timeout",
+            most: network.connect_timeout,
+        };
+        connecting
+            .of(Box::pin(opened))
+            .await
+            .ok_or(Error::ConnectionTimeout)?
+    }
+}
+
+/// The host and port of an authority that names nothing else.
+fn endpoint(authority: &Authority, scheme: &str) -> Option<(Host, u16)> {
+    let text = authority.as_str();
+    let rest = text.strip_prefix(authority.host())?;
+    let port = match rest.strip_prefix(':') {
+        None if rest.is_empty() => default_port(scheme),
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().ok()?
+        }
+        _ => return None,
+    };
+    (port != 0 && !text.contains('@')).then_some((host(authority.host())?, port))
+}
+
+/// Where a host leads, as far as requests for it may go there.
+async fn leading(network: &Network, scheme: &str, host: &Host, port: u16) -> Result<Vec<SocketAddr>, Error> {
+    let found = match host {
+        Host::Address(address) => vec![*address],
+        Host::Name(name) => network.resolve(name).await.map_err(|error| match error {
+            Unresolved::Unanswered => Error::DnsTimeout,
+            _ => Error::DnsError {
+                rcode: None,
+                info_code: None,
+            },
+        })?,
+    };
+    let addresses = found.into_iter().map(|address| SocketAddr::new(address, port));
+    let granted: Vec<SocketAddr> = addresses
+        .filter(|address| network.leads(scheme, host, *address))
+        .collect();
+    if granted.is_empty() {
+        Err(Error::DestinationIpProhibited)
+    } else {
+        Ok(granted)
+    }
+}
+
+/// How long something is waited for: as long as the guest wants to, and no longer than the limit.
+struct Patience {
+    network: Arc<Network>,
+    own: Option<Duration>,
+    flag: &'static str,
+    most: Duration,
+}
+
+impl Patience {
+    fn time(&self) -> Duration {
+        self.own.map_or(self.most, |own| own.min(self.most))
+    }
+
+    /// What comes of a future; `None` when it took too long.
+    async fn of<F: Future>(&self, future: F) -> Option<F::Output> {
+        let done = tokio::time::timeout(self.time(), future).await;
+        if done.is_err() {
+            self.lost();
+        }
+        done.ok()
+    }
+
+    /// Notes that the limit struck, unless it was the guest's own.
+    fn lost(&self) {
+        if self.own.is_some_and(|own| own <= self.most) {
+            return;
+        }
+        let Self {
+            network, flag, most, ..
+        } = self;
+        let access = Access {
+            subject: Subject::Limit,
+            operation: "wait",
+            target: format!("--{flag}"),
+        };
+        let more = most.saturating_mul(10);
+        let lift = Grant {
+            flag,
+            value: typed_duration(more),
+        };
+        network.monitor.refused(
+            access,
+            format!("the limit is {}", typed_duration(*most)),
+            Some(lift),
+        );
+    }
+}
+
+/// The body of an answer, which may not pause for too long while somebody waits for it.
+struct Arriving {
+    incoming: Incoming,
+    between: Patience,
+    sleep: Option<Pin<Box<Sleep>>>,
+    _driving: Driving,
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(context) {
+            this.sleep = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(failed)));
+        }
+        let time = this.between.time();
+        let sleep = this
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        ready!(sleep.as_mut().poll(context));
+        this.between.lost();
+        Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
