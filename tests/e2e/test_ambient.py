@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.guests.build import c_command, python_command, text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOUR = 3600 * 10**9
 # The key stream of ChaCha20 for the key of zeros begins so (RFC 8439, appendix A.1).
@@ -57,9 +60,7 @@ class TestEveryVersion:
 
     def test_a_seed_fixes_all_randomness(self, version: str) -> None:
         """The same seed gives the same bytes, another seed others."""
-        printed = [
-            lines(run("--random", seed, guest(version), "read").stdout) for seed in ("42", "42", "43")
-        ]
+        printed = [lines(run("--random", seed, guest(version), "read").stdout) for seed in ("42", "42", "43")]
         chance = [{name: one[name] for name in one if name not in ("wall", "monotonic")} for one in printed]
         assert chance[0] == chance[1]
         assert all(chance[0][name] != chance[2][name] for name in chance[0])

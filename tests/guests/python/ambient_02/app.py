@@ -1,6 +1,5 @@
-"""Prints what a WASI 0.2 component can learn of time and chance; with ``wait`` after waits of hours too, with ``spin`` by asking."""
+"""Prints what a WASI 0.2 component learns of time and chance, after ``wait`` and ``spin`` as well."""
 
-import wit_world
 from wit_world import exports
 from wit_world.imports import environment, insecure, insecure_seed, monotonic_clock, poll, random, wall_clock
 
@@ -16,7 +15,8 @@ class Run(exports.Run):
             print("monotonic:", monotonic_clock.now())
         if what in ("read", "wait", "random"):
             print("random:", random.get_random_bytes(16).hex(), random.get_random_u64())
-            print("insecure:", insecure.get_insecure_random_bytes(3).hex(), insecure.get_insecure_random_u64())
+            print("insecure:", insecure.get_insecure_random_u64())
+            print("insecure bytes:", insecure.get_insecure_random_bytes(3).hex())
             print("seed:", *insecure_seed.insecure_seed())
         if what == "spin":
             hour = monotonic_clock.subscribe_duration(HOUR)

@@ -4,7 +4,15 @@ import asyncio
 
 import wit_world
 from wit_world import exports
-from wit_world.imports import environment, insecure, insecure_seed, monotonic_clock, random, stdout, system_clock
+from wit_world.imports import (
+    environment,
+    insecure,
+    insecure_seed,
+    monotonic_clock,
+    random,
+    stdout,
+    system_clock,
+)
 
 HOUR = 3_600_000_000_000
 
@@ -29,9 +37,8 @@ class Run(exports.Run):
                 await say("monotonic:", monotonic_clock.now())
             if what in ("read", "wait", "random"):
                 await say("random:", random.get_random_bytes(16).hex(), random.get_random_u64())
-                await say(
-                    "insecure:", insecure.get_insecure_random_bytes(3).hex(), insecure.get_insecure_random_u64()
-                )
+                await say("insecure:", insecure.get_insecure_random_u64())
+                await say("insecure bytes:", insecure.get_insecure_random_bytes(3).hex())
                 await say("seed:", *insecure_seed.get_insecure_seed())
             if what == "wait":
                 await asyncio.gather(nap("a", 5), nap("b", 1), nap("c", 5), nap("d", 3))
