@@ -124,6 +124,7 @@ def run(
     dirs: Dirs | None = None,
     workdir: str | None = None,
     timeout: float | str | None = None,
+    deterministic: bool = False,
     policy: Policy | None = None,
     limits: Limits | None = None,
     imports: Mapping[str, object] | None = None,
@@ -134,7 +135,8 @@ def run(
     or a descriptor; ``stdout`` and ``stderr`` are those of this process unless given, and with ``capture``
     they come back as bytes. ``env`` and ``dirs`` are grants as in :class:`wherry.Policy`, ``timeout`` is in
     seconds (30 unless given), and ``imports`` are host functions as for :meth:`wherry.Component.instantiate`.
-    With ``check`` an exit code other than zero raises :class:`~wherry.errors.GuestExit`.
+    With ``deterministic`` each run of it gives the same bytes and uses the same fuel, on any machine. With
+    ``check`` an exit code other than zero raises :class:`~wherry.errors.GuestExit`.
 
     Raises what loading raises, :class:`~wherry.errors.Trap` when the guest breaks, and a
     :class:`~wherry.errors.LimitError` when a limit strikes; both carry what the guest wrote until then.
@@ -150,6 +152,7 @@ def run(
         dirs=dirs,
         workdir=workdir,
         timeout=timeout,
+        deterministic=deterministic,
         policy=policy,
         limits=limits,
         imports=imports,
@@ -172,6 +175,7 @@ def prepare(
     dirs: Dirs | None = None,
     workdir: str | None = None,
     timeout: float | str | None = None,
+    deterministic: bool = False,
     policy: Policy | None = None,
     limits: Limits | None = None,
     imports: Mapping[str, object] | None = None,
@@ -181,7 +185,8 @@ def prepare(
         raise UsageError(
             "`capture` and `stdout` or `stderr` exclude each other", hint="leave one of them out"
         )
-    granted, limited = _granted(policy, env, dirs, workdir), _limited(limits, timeout)
+    granted = _granted(policy, env, dirs, workdir, deterministic=deterministic)
+    limited = _limited(limits, timeout)
     command = Command(program, args, granted, limited, imports)
     if capture:
         return command, (read_input(stdin), "capture", "capture")
@@ -197,6 +202,7 @@ def start(
     dirs: Dirs | None = None,
     workdir: str | None = None,
     timeout: float | str | None = None,
+    deterministic: bool = False,
     policy: Policy | None = None,
     limits: Limits | None = None,
     imports: Mapping[str, object] | None = None,
@@ -205,7 +211,8 @@ def start(
 
     The arguments are those of :func:`run`. The guest waits when its output is not read.
     """
-    granted, limited = _granted(policy, env, dirs, workdir), _limited(limits, timeout)
+    granted = _granted(policy, env, dirs, workdir, deterministic=deterministic)
+    limited = _limited(limits, timeout)
     command = Command(program, args, granted, limited, imports)
     return Running(command, read_input(stdin), _output(stderr))
 
@@ -319,8 +326,7 @@ class Command:
         try:
             return instance.run(entry)
         finally:
-            left, given = instance.fuel(), self._limits.fuel
-            completed.fuel = None if left is None or given is None else given - left
+            completed.fuel = instance.burnt()
             completed.peak_memory = instance.memory()
             completed.denials = tuple(Denial._make(denial) for denial in instance.denials())
             completed.hint = instance.hint()
@@ -339,14 +345,16 @@ def _granted(
     env: Mapping[str, str] | Iterable[str] | None,
     dirs: Dirs | None,
     workdir: str | None,
+    *,
+    deterministic: bool,
 ) -> Policy:
     if policy is None:
-        return _native.Policy(dirs=dirs, env=env, workdir=workdir)
+        return _native.Policy(dirs=dirs, env=env, workdir=workdir, deterministic=deterministic)
     if env is not None or dirs is not None or workdir is not None:
         raise UsageError(
             "`policy` and `env`, `dirs` or `workdir` exclude each other", hint="put them into the policy"
         )
-    return policy
+    return policy.replace(deterministic=True) if deterministic else policy
 
 
 def _limited(limits: Limits | None, timeout: float | str | None) -> Limits:

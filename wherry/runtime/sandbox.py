@@ -163,7 +163,7 @@ class Sandbox(_Functions):
         # What is missing is an error now, and not at the first call.
         self._shared = None if callable(imports) else self._host_functions(imports)
         self._native = self.component._native  # noqa: SLF001 - one package
-        self._native.prepare(self.limits)
+        self._native.prepare(self.policy, self.limits)
         self._sink: Literal["inherit"] | None = None if output == "discard" else "inherit"
         self._turns = _Turns(self.concurrency)
         self._running: set[Call | Command] = set()

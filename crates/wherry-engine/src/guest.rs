@@ -83,10 +83,17 @@ impl Guest {
         policy: &Policy,
         limits: &Limits,
         arguments: &[String],
-        stdio: Stdio,
+        mut stdio: Stdio,
         monitor: Arc<Monitor>,
     ) -> Result<Self> {
-        builder.args(arguments).envs(&policy.env);
+        let mut env = policy.env.clone();
+        if policy.deterministic {
+            // What the host does is done by the time the call returns, so that it is done in the order of the calls.
+            builder.allow_blocking_current_thread(true);
+            stdio.witness.get_or_insert_default();
+            env.sort();
+        }
+        builder.args(arguments).envs(&env);
         if let Some(folder) = &policy.workdir {
             builder.initial_cwd(folder).env("PWD", folder);
         }
@@ -110,17 +117,19 @@ impl Guest {
         let ambient = Ambient::of(policy, &mut builder);
         let clock = ambient.clock.clone();
         let network = Network::of(policy, limits, &monitor, &mut builder);
+        let witness = stdio.witness.clone();
         let room = stdio.attach(&mut builder, limits);
         let mut wasi = builder.build_p1();
         wasi.ctx().table.set_max_capacity(limits.handles as usize);
         Ok(Self {
             wasi,
-            meter: Meter::new(limits),
+            meter: Meter::new(limits, policy.deterministic),
             monitor,
             ambient,
             stores: Stores::new(policy, limits)?,
             watch: Watch {
                 room,
+                witness,
                 clock,
                 ..Watch::default()
             },
@@ -161,11 +170,13 @@ pub struct Meter {
     limit: usize,
     used: usize,
     refused: bool,
+    /// What the host fails to give, though the limit allows it, ends the guest.
+    strict: bool,
     counts: StoreLimits,
 }
 
 impl Meter {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, strict: bool) -> Self {
         let counts = wasmtime::StoreLimitsBuilder::new()
             .instances(limits.instances as usize)
             .tables(limits.tables as usize)
@@ -175,6 +186,7 @@ impl Meter {
             limit: usize::try_from(limits.memory).unwrap_or(usize::MAX),
             used: 0,
             refused: false,
+            strict,
             counts,
         }
     }
@@ -238,6 +250,21 @@ impl ResourceLimiter for Meter {
         Ok(self.grow((desired - current).saturating_mul(TABLE_ELEMENT)))
     }
 
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        // Past what its type can have a memory grows on no machine.
+        if self.strict && !error.to_string().contains("type's limits") {
+            return Err(host_failed("memory", &error));
+        }
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        if self.strict && !error.to_string().contains("overflow") {
+            return Err(host_failed("table", &error));
+        }
+        Ok(())
+    }
+
     fn instances(&self) -> usize {
         self.counts.instances()
     }
@@ -249,4 +276,13 @@ impl ResourceLimiter for Meter {
     fn memories(&self) -> usize {
         self.counts.memories()
     }
+}
+
+/// A deterministic run ends where another machine would have let it go on.
+fn host_failed(what: &str, error: &wasmtime::Error) -> wasmtime::Error {
+    Error::new(
+        Kind::Io,
+        format!("the host could not let the guest's {what} grow, which its limit allows: {error}"),
+    )
+    .into()
 }

@@ -14,6 +14,7 @@ pub mod compile;
 pub mod compiled;
 mod core_values;
 pub mod coredump;
+pub mod determinism;
 pub mod environment;
 pub mod error;
 pub mod exports;
@@ -55,5 +56,7 @@ pub mod values;
 pub mod wasi;
 pub mod watch;
 pub mod wave;
+mod whole_input;
+pub mod witness;
 
 pub use error::{Error, Kind, Result};

@@ -138,6 +138,16 @@ fn load_program(invocation: &Invocation, how: &How<'_>) -> Result<Program> {
 }
 
 fn mode(invocation: &Invocation) -> Result<Mode> {
+    if invocation.policy.deterministic {
+        return match &invocation.options.profile {
+            None => Ok(Mode::Deterministic),
+            Some(_) => Err(Error::new(
+                Kind::Usage,
+                "`--profile` and `--deterministic` exclude each other",
+            )
+            .with_hint("profile the same run without `--deterministic`")),
+        };
+    }
     match (invocation.limits.fuel, &invocation.options.profile) {
         (None, None) => Ok(Mode::Plain),
         (Some(_), None) => Ok(Mode::Metered),
@@ -369,9 +379,7 @@ fn beside(
         .spawn(move || {
             let mut instance = None;
             let result = perform(&template, guest, &own_limits, calls, &mut instance);
-            let spent = instance
-                .as_ref()
-                .map_or_else(Spent::default, |instance| spent(instance, &own_limits));
+            let spent = instance.as_ref().map_or_else(Spent::default, spent);
             // Nobody may be there to receive. The instance goes afterwards, while the process ends.
             let _ = sender.send((result, spent));
         });
@@ -386,13 +394,10 @@ fn beside(
 }
 
 /// What a guest has used up.
-fn spent(instance: &Instance<Wave>, limits: &Limits) -> Spent {
+fn spent(instance: &Instance<Wave>) -> Spent {
     let sandbox = &instance.sandbox;
     Spent {
-        fuel: limits
-            .fuel
-            .zip(sandbox.fuel())
-            .map(|(given, left)| given.saturating_sub(left)),
+        fuel: sandbox.burnt(),
         memory: Some(sandbox.guest().meter.used() as u64),
     }
 }

@@ -118,6 +118,8 @@ pub struct Sandbox {
     store: Store<Guest>,
     inner: Inner,
     timeout: Option<Duration>,
+    /// The fuel that it was given.
+    given: Option<u64>,
     waits: bool,
     concurrent: bool,
     mode: Mode,
@@ -153,6 +155,7 @@ impl Sandbox {
             store: linked.store(guest, limits, waits)?,
             inner: Inner::Nothing,
             timeout: limits.timeout,
+            given: limits.fuel,
             waits,
             concurrent: key.concurrency,
             mode: key.mode,
@@ -259,6 +262,12 @@ impl Sandbox {
     #[must_use]
     pub fn fuel(&self) -> Option<u64> {
         self.store.get_fuel().ok()
+    }
+
+    /// Fuel that was used, where fuel was given.
+    #[must_use]
+    pub fn burnt(&self) -> Option<u64> {
+        Some(self.given?.saturating_sub(self.fuel()?))
     }
 
     /// Whether the sandbox can be used: it has not ended in a trap, and this process has not forked since it was made.

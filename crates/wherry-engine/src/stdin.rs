@@ -76,6 +76,13 @@ impl ProcessInput {
     }
 }
 
+/// Reads that block, for who asks for them.
+impl io::Read for ProcessInput {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::read_into(buffer)
+    }
+}
+
 impl IsTerminal for ProcessInput {
     fn is_terminal(&self) -> bool {
         io::IsTerminal::is_terminal(&io::stdin())

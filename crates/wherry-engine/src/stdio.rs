@@ -5,8 +5,10 @@
 
 use crate::error::{Error, Kind};
 use crate::limits::{Limit, Limits, in_bytes};
+use crate::whole_input::WholeInput;
+use crate::witness::{Stream, Witness};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +68,8 @@ pub struct Stdio {
     pub output: Output,
     /// Standard error.
     pub error: Output,
+    /// Who sees what passes through the streams of a deterministic run.
+    pub witness: Option<Arc<Witness>>,
 }
 
 impl Stdio {
@@ -76,6 +80,7 @@ impl Stdio {
             input: Input::Inherit,
             output: Output::Inherit(Standard::Out),
             error: Output::Inherit(Standard::Err),
+            witness: None,
         }
     }
 
@@ -89,8 +94,30 @@ impl Stdio {
     }
 
     /// Hands the streams to a guest; gives what it may write, where that is limited.
+    ///
+    /// With a witness they are those of a deterministic run: no terminal, and read in whole pieces.
     pub(crate) fn attach(self, builder: &mut WasiCtxBuilder, limits: &Limits) -> Option<Arc<Room>> {
-        match self.input {
+        match &self.witness {
+            Some(witness) => {
+                builder.stdin(WholeInput::new(self.input.reader(), Arc::clone(witness)));
+            }
+            None => self.input.attach(builder),
+        }
+        let room = limits.output.map(|limit| Arc::new(Room::new(limit)));
+        let witness = |stream| self.witness.clone().map(|witness| (witness, stream));
+        if let Some(writer) = Writer::new(self.output, room.clone(), witness(Stream::Output)) {
+            builder.stdout(writer);
+        }
+        if let Some(writer) = Writer::new(self.error, room.clone(), witness(Stream::Error)) {
+            builder.stderr(writer);
+        }
+        room
+    }
+}
+
+impl Input {
+    fn attach(self, builder: &mut WasiCtxBuilder) {
+        match self {
             Input::Empty => builder.stdin(Closed),
             #[cfg(unix)]
             Input::Inherit => builder.stdin(crate::stdin::ProcessInput::default()),
@@ -99,14 +126,19 @@ impl Stdio {
             Input::Bytes(bytes) => builder.stdin(MemoryInputPipe::new(bytes)),
             Input::File(file) => builder.stdin(InputFile::new(file)),
         };
-        let room = limits.output.map(|limit| Arc::new(Room::new(limit)));
-        if let Some(writer) = Writer::new(self.output, room.clone()) {
-            builder.stdout(writer);
+    }
+
+    /// The same as something to read from, with no buffer of its own.
+    fn reader(self) -> Box<dyn Read + Send> {
+        match self {
+            Input::Empty => Box::new(io::empty()),
+            #[cfg(unix)]
+            Input::Inherit => Box::new(crate::stdin::ProcessInput::default()),
+            #[cfg(not(unix))]
+            Input::Inherit => Box::new(io::stdin()),
+            Input::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
+            Input::File(file) => Box::new(file),
         }
-        if let Some(writer) = Writer::new(self.error, room.clone()) {
-            builder.stderr(writer);
-        }
-        room
     }
 }
 
@@ -192,6 +224,8 @@ impl Room {
 struct Writer {
     target: Target,
     room: Option<Arc<Room>>,
+    /// Who sees what is written, where the run is deterministic.
+    witness: Option<(Arc<Witness>, Stream)>,
 }
 
 #[derive(Clone)]
@@ -199,17 +233,23 @@ enum Target {
     File(Arc<File>),
     Standard(Standard),
     Buffer(Buffer),
+    Nowhere,
 }
 
 impl Writer {
-    fn new(output: Output, room: Option<Arc<Room>>) -> Option<Self> {
+    fn new(output: Output, room: Option<Arc<Room>>, witness: Option<(Arc<Witness>, Stream)>) -> Option<Self> {
         let target = match output {
-            Output::Discard => return None,
+            Output::Discard if witness.is_none() => return None,
+            Output::Discard => Target::Nowhere,
             Output::Inherit(standard) => Target::Standard(standard),
             Output::Buffer(buffer) => Target::Buffer(buffer),
             Output::File(file) => Target::File(Arc::new(file)),
         };
-        Some(Self { target, room })
+        Some(Self {
+            target,
+            room,
+            witness,
+        })
     }
 
     /// Writes all of it, or up to the limit; `Err(Ok(..))` is the limit, `Err(Err(..))` the host.
@@ -218,7 +258,14 @@ impl Writer {
             .room
             .as_ref()
             .map_or(bytes.len(), |room| room.take(bytes.len()));
-        self.write_all(&bytes[..room]).map_err(Err)?;
+        let written = self.write_all(&bytes[..room]);
+        match &self.witness {
+            Some((witness, stream)) => {
+                written.map_err(|error| Ok(witness.fail(*stream, &error)))?;
+                witness.saw(*stream, &bytes[..room]);
+            }
+            None => written.map_err(Err)?,
+        }
         match &self.room {
             Some(limit) if room < bytes.len() => Err(Ok(limit.strike())),
             _ => Ok(()),
@@ -233,6 +280,7 @@ impl Writer {
                 buffer.append(bytes);
                 Ok(())
             }
+            Target::Nowhere => Ok(()),
         }
     }
 }
@@ -270,10 +318,11 @@ impl Standard {
 impl IsTerminal for Writer {
     fn is_terminal(&self) -> bool {
         match &self.target {
+            _ if self.witness.is_some() => false,
             Target::File(file) => io::IsTerminal::is_terminal(&**file),
             Target::Standard(Standard::Out) => io::IsTerminal::is_terminal(&io::stdout()),
             Target::Standard(Standard::Err) => io::IsTerminal::is_terminal(&io::stderr()),
-            Target::Buffer(_) => false,
+            Target::Buffer(_) | Target::Nowhere => false,
         }
     }
 }

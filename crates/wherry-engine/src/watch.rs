@@ -11,6 +11,7 @@ use crate::limits::Limit;
 use crate::registry::Registry;
 use crate::stdio::Room;
 use crate::ticker::TICK;
+use crate::witness::Witness;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct Watch {
     pub question: Option<Question>,
     /// What the guest may write, where that is limited.
     pub room: Option<Arc<Room>>,
+    /// Who knows whether the host did its part, in a deterministic run.
+    pub witness: Option<Arc<Witness>>,
     /// The guest's own clock, by which it waits where it has one.
     pub clock: Option<Arc<VirtualClock>>,
 }
@@ -92,6 +95,7 @@ impl Watch {
     }
 
     fn check_output(&self) -> Result<()> {
+        self.witness.as_ref().map_or(Ok(()), |witness| witness.check())?;
         self.room.as_ref().map_or(Ok(()), |room| room.check())
     }
 }

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use wherry_engine::determinism::settle;
 use wherry_engine::error::{Kind, Result};
 use wherry_engine::exports::{Export, Import};
 use wherry_engine::guest::Guest;
@@ -22,6 +23,7 @@ use wherry_engine::hosting::Host;
 use wherry_engine::instance::Template;
 use wherry_engine::limits::Limits as EngineLimits;
 use wherry_engine::mode::{Mode, POOL, no_room};
+use wherry_engine::policy::Policy as EnginePolicy;
 use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
 use wherry_engine::run::command;
 use wherry_engine::stdio::Stdio;
@@ -86,8 +88,8 @@ impl Component {
         functions: Vec<Py<PyAny>>,
         whole: bool,
     ) -> PyResult<Instance> {
-        let limits = &limits.inner;
-        let template = self.template(py, limits)?;
+        let limits = &settle(&policy.inner, &limits.inner).map_err(|error| raise(py, error))?;
+        let template = self.template(py, &policy.inner, limits)?;
         // The places of exports are those of one compiled component and no other.
         let exports = if Arc::ptr_eq(&template, &self.template) {
             Arc::clone(&self.exports)
@@ -114,9 +116,10 @@ impl Component {
         Ok(Instance { cell, exports, host })
     }
 
-    /// Has code ready for these limits: fuel and another stack need code of their own.
-    fn prepare(&self, py: Python<'_>, limits: &Limits) -> PyResult<()> {
-        self.template(py, &limits.inner).map(drop)
+    /// Has code ready for this policy and these limits: determinism, fuel and another stack need code of their own.
+    fn prepare(&self, py: Python<'_>, policy: &Policy, limits: &Limits) -> PyResult<()> {
+        let limits = settle(&policy.inner, &limits.inner).map_err(|error| raise(py, error))?;
+        self.template(py, &policy.inner, &limits).map(drop)
     }
 
     /// What can be called: interface, name in WIT, parameters.
@@ -185,15 +188,21 @@ impl Component {
 }
 
 impl Component {
-    /// The program for these limits: fuel and another stack need another engine.
-    fn template(&self, py: Python<'_>, limits: &EngineLimits) -> PyResult<Arc<Template<Python3>>> {
-        let mode = if limits.fuel.is_some() {
-            Mode::Metered
-        } else {
-            Mode::Interruptible
+    /// The program for this policy and these limits: determinism, fuel and another stack need another engine.
+    fn template(
+        &self,
+        py: Python<'_>,
+        policy: &EnginePolicy,
+        limits: &EngineLimits,
+    ) -> PyResult<Arc<Template<Python3>>> {
+        let mode = match (policy.deterministic, limits.fuel) {
+            (true, _) => Mode::Deterministic,
+            (false, Some(_)) => Mode::Metered,
+            (false, None) => Mode::Interruptible,
         };
         let program = &self.template.linked.program;
-        let pooled = Cell::alive() < POOL as usize;
+        // What the pool has no room for is refused to some guests and not to others.
+        let pooled = mode != Mode::Deterministic && Cell::alive() < POOL as usize;
         let fits = mode == program.key.mode && limits.stack == program.key.stack;
         if fits && pooled == program.key.pooled {
             return Ok(Arc::clone(&self.template));

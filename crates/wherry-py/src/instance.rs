@@ -289,6 +289,13 @@ impl Instance {
             .map_err(|error| raise(py, error))
     }
 
+    /// Fuel that was used, where fuel was given.
+    fn burnt(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        self.cell
+            .with(|instance| Ok(instance.sandbox.burnt()))
+            .map_err(|error| raise(py, error))
+    }
+
     /// What the guest was refused: subject, operation, target, why, flag and value that would allow it, and how often.
     fn denials(&self) -> Vec<Denial> {
         let entries = self.cell.monitor.entries();

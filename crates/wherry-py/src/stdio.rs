@@ -42,7 +42,12 @@ impl Streams {
         let (error, stderr) = self::output(py, stderr, Standard::Err)?;
         Ok(Self {
             arguments,
-            stdio: Mutex::new(Some(Stdio { input, output, error })),
+            stdio: Mutex::new(Some(Stdio {
+                input,
+                output,
+                error,
+                witness: None,
+            })),
             stdout,
             stderr,
         })
