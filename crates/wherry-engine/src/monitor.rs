@@ -7,6 +7,7 @@
 use crate::limits::Limit;
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// The most distinct accesses that are kept; a guest can make up any number of names.
@@ -145,15 +146,51 @@ struct Journal {
     unnamed: u64,
 }
 
+impl Journal {
+    /// What was answered before to the same question, or to one about more.
+    fn answered(&self, access: &Access, grant: &Grant) -> Option<bool> {
+        let covers = |answer: &&Answer| answer.allowed && answer.covers(access, grant);
+        if self.answers.iter().any(|answer| covers(&answer)) {
+            return Some(true);
+        }
+        let same = |answer: &&Answer| answer.grant == *grant && answer.access.changes() == access.changes();
+        self.answers.iter().find(same).map(|answer| answer.allowed)
+    }
+}
+
 /// What was answered while a policy is learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
+    /// What the guest wanted at first.
+    pub access: Access,
     /// What would allow it.
     pub grant: Grant,
-    /// The guest does more than look: see [`Access::changes`].
-    pub changes: bool,
     /// It was let through.
     pub allowed: bool,
+}
+
+impl Answer {
+    /// Whether what would allow this would allow another access as well.
+    fn covers(&self, access: &Access, grant: &Grant) -> bool {
+        if self.grant.flag != "dir" || grant.flag != "dir" {
+            return self.grant == *grant;
+        }
+        let folder = Path::new(&self.grant.value)
+            .strip_prefix("./")
+            .unwrap_or(Path::new(&self.grant.value));
+        let (inner, outer) = (
+            Path::new(&grant.value),
+            if folder == Path::new(".") {
+                Path::new("")
+            } else {
+                folder
+            },
+        );
+        let within = inner
+            .strip_prefix(outer)
+            .is_ok_and(|rest| !rest.is_absolute() && !rest.starts_with(".."));
+        within && (self.access.changes() || !access.changes())
+    }
 }
 
 /// How many accesses were noted.
@@ -214,25 +251,20 @@ impl Monitor {
 
     /// While a policy is learned: whether what is not granted is let through.
     ///
-    /// Asks once for each grant, and once more when the guest does not only look at what it grants. The caller notes the
-    /// access as granted or refused, as it does where nothing is learned.
+    /// Asks once for each grant, and once more when the guest does not only look at the folder that it grants; what lies in a
+    /// folder that was allowed is allowed. The caller notes the access as granted or refused, as it does where nothing is
+    /// learned.
     #[must_use]
     pub fn learns(&self, access: &Access, grant: &Grant) -> bool {
         let Some(ask) = &self.ask else {
             return false;
         };
-        let asked = |answer: &&Answer| answer.grant == *grant && answer.changes == access.changes();
-        let known = self
-            .lock()
-            .answers
-            .iter()
-            .find(asked)
-            .map(|answer| answer.allowed);
+        let known = self.lock().answered(access, grant);
         known.unwrap_or_else(|| {
             let allowed = ask(access, grant);
             self.lock().answers.push(Answer {
+                access: access.clone(),
                 grant: grant.clone(),
-                changes: access.changes(),
                 allowed,
             });
             allowed
@@ -301,5 +333,89 @@ impl fmt::Debug for Monitor {
         f.debug_struct("Monitor")
             .field("entries", &self.entries())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn access(operation: &'static str) -> Access {
+        Access {
+            subject: Subject::File,
+            operation,
+            target: "x".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_answered_is_not_asked_again() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&asked);
+        let ask: Ask = Box::new(move |access, grant| {
+            let question = format!("{} {}", access.operation, grant.value);
+            told.lock().unwrap().push(question);
+            grant.value != "/no"
+        });
+        let monitor = Monitor::auditing(None, Some(ask));
+        for (operation, folder, allowed, asks) in [
+            ("read", ".", true, true),
+            ("list", ".", true, false),
+            ("read", "data/deep", true, false),
+            ("read", "../data", true, true),
+            ("read", "/data", true, true),
+            ("write", "data", true, true),
+            ("read", "data", true, false),
+            ("remove", "data/deep", true, false),
+            ("write", ".", true, true),
+            ("read", "/no", false, true),
+            ("read", "/no", false, false),
+            ("write", "/no", false, true),
+            ("read", "/no/data", true, true),
+            ("read", "/database", true, true),
+        ] {
+            let before = asked.lock().unwrap().len();
+            let grant = Grant {
+                flag: "dir",
+                value: folder.to_owned(),
+            };
+            assert_eq!(
+                monitor.learns(&access(operation), &grant),
+                allowed,
+                "{operation} {folder}"
+            );
+            let asked = asked.lock().unwrap().len() > before;
+            assert_eq!(asked, asks, "{operation} {folder}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_let_through_where_nothing_is_learned() {
+        let grant = Grant {
+            flag: "dir",
+            value: ".".to_owned(),
+        };
+        assert!(!Monitor::default().learns(&access("read"), &grant));
+        assert!(!Monitor::auditing(None, None).learns(&access("read"), &grant));
+    }
+
+    #[test]
+    fn a_guest_that_makes_up_names_fills_no_memory() {
+        let monitor = Monitor::auditing(None, None);
+        for number in 0..MOST + 5 {
+            let target = number.to_string();
+            monitor.granted(|| Access {
+                target,
+                ..access("read")
+            });
+        }
+        monitor.granted(|| Access {
+            target: "0".to_owned(),
+            ..access("read")
+        });
+        assert_eq!(monitor.entries().len(), MOST);
+        let counts = monitor.counts();
+        assert_eq!((counts.granted, counts.unnamed), (MOST as u64 + 1, 5));
     }
 }

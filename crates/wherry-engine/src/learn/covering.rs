@@ -7,9 +7,11 @@ use crate::environment::Environment;
 use crate::error::Result;
 use crate::flags;
 use crate::limits::Limits;
-use crate::monitor::{Access, Entry, Grant, Monitor, Subject, Verdict};
+use crate::monitor::{Access, Answer, Entry, Grant, Monitor, Subject, Verdict};
 use crate::options::Invocation;
-use crate::policy::{DirGrant, KeyValue, Policy, text};
+use crate::policy::{DirGrant, Host, HttpRule, KeyValue, NetRule, Policy, default_port, host, text};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 
 /// The flags of the smallest policy for the run that `monitor` saw, in a file in `folder`.
@@ -53,16 +55,43 @@ pub fn grown(
 /// The value of a grant as it is written down: a folder that is only looked at need not be changed.
 #[must_use]
 pub fn needed(access: &Access, grant: &Grant) -> String {
-    read_only(&grant.value, grant.flag == "dir" && !access.changes())
+    let looks = grant.flag == "dir" && !access.changes() && !grant.value.ends_with(":ro");
+    format!("{}{}", grant.value, if looks { ":ro" } else { "" })
 }
 
-fn read_only(value: &str, looks: bool) -> String {
-    let suffix = if looks && !value.ends_with(":ro") {
-        ":ro"
-    } else {
-        ""
+/// What was allowed. A name is looked up before it is known for which port: where the guest connected then, that one is enough.
+fn narrowed(answers: Vec<Answer>) -> Vec<Answer> {
+    let allowed: Vec<Answer> = answers.into_iter().filter(|answer| answer.allowed).collect();
+    let connected: Vec<(String, String)> = allowed
+        .iter()
+        .filter(|answer| answer.access.subject == Subject::Net && answer.grant.flag == "allow-net")
+        .filter_map(|answer| answer.grant.value.rsplit_once(':'))
+        .map(|(host, port)| (host.to_owned(), port.to_owned()))
+        .collect();
+    let narrow = |answer: Answer| {
+        let host = match answer.grant.value.strip_suffix(":*") {
+            Some(host) if answer.access.subject == Subject::Dns => host.to_owned(),
+            _ => return vec![answer],
+        };
+        if connected.iter().any(|(other, _)| *other == host) {
+            return Vec::new();
+        }
+        // Connected to by an address that had to be granted itself.
+        let by_address = connected.iter().filter(|(other, _)| is_address(other));
+        let ports: BTreeSet<&String> = by_address.map(|(_, port)| port).collect();
+        if ports.is_empty() {
+            return vec![answer];
+        }
+        let at = |port: &&String| Answer {
+            grant: Grant {
+                value: format!("{host}:{port}"),
+                ..answer.grant.clone()
+            },
+            ..answer.clone()
+        };
+        ports.iter().map(at).collect()
     };
-    format!("{value}{suffix}")
+    allowed.into_iter().flat_map(narrow).collect()
 }
 
 fn with_answers(
@@ -77,9 +106,8 @@ fn with_answers(
         limits: invocation.limits.clone(),
         ..Invocation::default()
     };
-    for answer in monitor.answers().iter().filter(|answer| answer.allowed) {
-        let looks = answer.grant.flag == "dir" && !answer.changes;
-        let value = read_only(&answer.grant.value, looks);
+    for answer in narrowed(monitor.answers()) {
+        let value = needed(&answer.access, &answer.grant);
         if answer.grant.flag == "dir" {
             let mut one = Policy::default();
             one.grant_dir(&value, environment)?;
@@ -177,15 +205,16 @@ fn used(policy: &Policy, entries: &[Entry]) -> Policy {
             );
         }
     }
-    if !reached(Subject::Net) {
-        used.net.clear();
-    }
-    if !reached(Subject::Http) {
-        used.http.clear();
-    }
-    if !reached(Subject::Listen) {
-        used.listen.clear();
-    }
+    used.net.retain(|rule| {
+        let looked_up = of(Subject::Dns).any(|access| rule.host.covers_name(&access.target));
+        looked_up || of(Subject::Net).any(|access| rule_covers(rule, &access.target))
+    });
+    used.http
+        .retain(|rule| of(Subject::Http).any(|access| asked_by(rule, &access.target)));
+    used.listen.retain(|rule| {
+        let at = |access: &&Access| access.target.parse().map_or(true, |address| rule.covers(address));
+        of(Subject::Listen).any(at)
+    });
     used.dns &= reached(Subject::Dns);
     used.config.retain(|(name, _)| named(Subject::Config, name));
     used.secrets.retain(|(name, _)| named(Subject::Secret, name));
@@ -193,6 +222,42 @@ fn used(policy: &Policy, entries: &[Entry]) -> Policy {
         used.kv = KeyValue::default();
     }
     used
+}
+
+fn is_address(host: &str) -> bool {
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}
+
+/// Whether a rule covers `host:port`.
+fn rule_covers(rule: &NetRule, target: &str) -> bool {
+    let Some((name, port)) = target.rsplit_once(':') else {
+        return true;
+    };
+    let Ok(port) = port.parse() else { return true };
+    match host(name) {
+        Some(Host::Name(name)) => rule.host.covers_name(&name) && rule.ports.cover(port),
+        Some(Host::Address(address)) => rule.covers(SocketAddr::new(address, port)),
+        None => true,
+    }
+}
+
+/// Whether a rule covers the URL of a request, whatever its method.
+fn asked_by(rule: &HttpRule, url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return true;
+    };
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port.parse().unwrap_or_default()),
+        _ => (authority, default_port(scheme)),
+    };
+    let hosts = match host(name) {
+        Some(Host::Name(name)) => rule.host.covers_name(&name),
+        Some(Host::Address(address)) => rule.host.covers_address(address),
+        None => return true,
+    };
+    let method = rule.methods.first().map_or("GET", String::as_str);
+    hosts && rule.covers(method, scheme, port, path)
 }
 
 /// The folder that the guest sees a path in: of two, one in the other, the inner one.
@@ -241,3 +306,6 @@ fn plain_host(path: &Path) -> PathBuf {
         .filter(|part| *part != Component::CurDir)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
