@@ -3,9 +3,9 @@
 //! [`Surface::of`] reads both from compiled code, in the order of the file. Functions of core modules are in it too, with
 //! numbers as values.
 
+use crate::interfaces::{Standing, standing};
 use crate::program::{Code, Program};
 use crate::values::bridge::MAX_FLAT;
-use crate::wasi;
 use wasmtime::component::ComponentExportIndex;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::{Engine, ExternType};
@@ -109,7 +109,7 @@ impl Surface {
 
     fn import(&mut self, engine: &Engine, name: &str, item: &ComponentItem) {
         match item {
-            ComponentItem::ComponentInstance(_) if wasi::provides(name) => self.waits = true,
+            ComponentItem::ComponentInstance(_) if standing(name) == Standing::Provided => self.waits = true,
             ComponentItem::ComponentInstance(instance) => {
                 for (inner, item) in instance.exports(engine) {
                     self.import_item(Some(name), inner, &item.ty);

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exports::Export;
 use crate::guest::Guest;
 use crate::hosting::Host;
+use crate::imports;
 use crate::instance::{Instance, Template};
 use crate::invoke::{self, Call};
 use crate::limits::Limits;
@@ -26,7 +27,7 @@ use crate::values::{Context, Outcome};
 use crate::watch::Watch;
 use crate::wave::{Value, Wave};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -82,7 +83,7 @@ pub fn run(invocation: &Invocation, how: &How<'_>) -> Result<Completed> {
     };
     let template = Template::<Wave>::new(load_program(invocation, how)?, Box::new(HashMap::new))?;
     let linked = &template.linked;
-    refuse_imports(linked)?;
+    imports::refuse(&linked.program.name, &linked.surface)?;
     let errand = Errand::of(linked, invocation)?;
 
     recording.start(&linked.program)?;
@@ -195,36 +196,6 @@ fn guest(program: &Program, invocation: &Invocation, recording: &Recording) -> R
         name: program.name.clone(),
     });
     Ok(guest)
-}
-
-/// Refuses a component that imports more than WASI; the message lists all of it.
-fn refuse_imports(linked: &Linked) -> Result<()> {
-    let surface = &linked.surface;
-    let functions = surface
-        .imports
-        .iter()
-        .map(|import| import.interface.as_deref().unwrap_or(&import.name));
-    let resources = surface
-        .resources
-        .iter()
-        .map(|(interface, name)| interface.as_deref().unwrap_or(name));
-    let missing: BTreeSet<String> = functions
-        .chain(resources)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let missing: Vec<String> = missing.into_iter().collect();
-    Err(Error::new(
-        Kind::Link,
-        format!(
-            "`{}` imports what nothing provides: {}",
-            linked.program.name,
-            missing.join(", ")
-        ),
-    )
-    .with_hint("in Python, functions of your own can be imported: `component.instantiate(imports=...)`"))
 }
 
 /// What is called in a run.

@@ -12,10 +12,10 @@ use crate::program::{Code, Program};
 use crate::ticker::Ticking;
 use crate::trap::classify;
 use crate::watch::{Watch, drive};
-use crate::{coredump, fork, wasi};
+use crate::{coredump, fork, imports, wasi};
 use std::time::{Duration, Instant};
 use wasmtime::component::{InstancePre as ComponentPre, Linker as ComponentLinker};
-use wasmtime::{InstancePre as ModulePre, Module, Store, UpdateDeadline};
+use wasmtime::{InstancePre as ModulePre, Store, UpdateDeadline};
 
 /// How much fuel a metered guest burns before it is asked whether it should stop.
 const FUEL_SLICE: u64 = 1_000_000;
@@ -49,21 +49,21 @@ impl Linked {
         let surface = Surface::of(&program);
         let pre = match &program.code {
             Code::Component(component) => {
-                let mut linker = wasi::component_linker(&program)?;
+                let mut linker = wasi::component_linker(&program.engine, program.key.concurrency)?;
                 define(&mut linker, &surface)?;
                 Pre::Component(
                     linker
                         .instantiate_pre(component)
-                        .map_err(|error| unlinked(&program, &error))?,
+                        .map_err(|error| imports::unlinked(&program.name, &error))?,
                 )
             }
             Code::Module(module) => {
-                refuse_unknown(&program, module)?;
+                imports::refuse_foreign(&program.name, module)?;
                 let linker = wasi::module_linker(&program.engine)?;
                 Pre::Module(
                     linker
                         .instantiate_pre(module)
-                        .map_err(|error| unlinked(&program, &error))?,
+                        .map_err(|error| imports::unknown(&program.name, &linker, module, error))?,
                 )
             }
         };
@@ -103,14 +103,6 @@ impl Linked {
         });
         Ok(store)
     }
-}
-
-fn unlinked(program: &Program, error: &wasmtime::Error) -> Error {
-    Error::new(
-        Kind::Link,
-        format!("`{}` cannot be linked: {error:#}", program.name),
-    )
-    .with_hint("`wherry inspect` lists what it imports")
 }
 
 /// One fresh sandbox.
@@ -329,30 +321,4 @@ impl Sandbox {
             matches!(error.kind(), Kind::Value | Kind::Unsupported | Kind::Closed) && !self.concurrent;
         Err(error)
     }
-}
-
-/// Refuses a core module that imports more than WASI, and says what.
-///
-/// # Errors
-/// [`Kind::Link`] with the list.
-fn refuse_unknown(program: &Program, module: &Module) -> Result<()> {
-    let unknown: Vec<String> = module
-        .imports()
-        .filter(|import| !matches!(import.module(), "wasi_snapshot_preview1" | "wasi_unstable"))
-        .map(|import| format!("`{}` from `{}`", import.name(), import.module()))
-        .collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Link,
-        format!(
-            "`{}` imports what nothing provides: {}",
-            program.name,
-            unknown.join(", ")
-        ),
-    )
-    .with_hint(
-        "core modules get WASI and nothing else; build it as a component to give it functions of your own",
-    ))
 }

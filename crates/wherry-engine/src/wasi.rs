@@ -7,7 +7,6 @@ use crate::ambient;
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
 use crate::network;
-use crate::program::Program;
 use crate::stores;
 use wasmtime::component::Linker as ComponentLinker;
 use wasmtime::{Engine, Linker};
@@ -15,23 +14,6 @@ use wasmtime_wasi::I32Exit;
 
 /// Both names that core modules know WASI by.
 const PREVIEWS: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
-
-/// The interfaces that a linker offers to components begin so; all else comes from the embedding program.
-const INTERFACES: [&str; 7] = [
-    "wasi:cli/",
-    "wasi:clocks/",
-    "wasi:filesystem/",
-    "wasi:http/",
-    "wasi:io/",
-    "wasi:random/",
-    "wasi:sockets/",
-];
-
-/// Whether an imported interface is one that Wherry provides itself.
-#[must_use]
-pub fn provides(interface: &str) -> bool {
-    INTERFACES.iter().any(|known| interface.starts_with(known)) || stores::INTERFACES.contains(&interface)
-}
 
 /// A linker for core modules: WASI 0.1 and the `wasi_unstable` before it.
 ///
@@ -56,24 +38,24 @@ pub fn module_linker(engine: &Engine) -> Result<Linker<Guest>> {
     Ok(linker)
 }
 
-/// A linker for components: WASI 0.2, and 0.3 where the program needs the asynchronous machinery.
+/// A linker for components: WASI 0.2, and 0.3 where the engine has the asynchronous machinery.
 ///
 /// # Errors
 /// [`Kind::Internal`] when the engine refuses a definition.
-pub fn component_linker(program: &Program) -> Result<ComponentLinker<Guest>> {
-    let mut linker = ComponentLinker::new(&program.engine);
+pub fn component_linker(engine: &Engine, concurrency: bool) -> Result<ComponentLinker<Guest>> {
+    let mut linker = ComponentLinker::new(engine);
     linker.allow_shadowing(true);
     let add = |linker: &mut ComponentLinker<Guest>| {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
         stores::add_to_linker(linker)?;
         network::sockets::add_to_linker(linker)?;
-        if program.key.concurrency {
+        if concurrency {
             wasmtime_wasi::p3::add_to_linker(linker)?;
             wasmtime_wasi_http::p3::add_to_linker(linker)?;
             network::sockets_03::add_to_linker(linker)?;
         }
-        ambient::components::add_to_linker(linker, program.key.concurrency)?;
+        ambient::components::add_to_linker(linker, concurrency)?;
         Ok(())
     };
     add(&mut linker).map_err(|error| refused(&error))?;
