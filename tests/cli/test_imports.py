@@ -1,4 +1,4 @@
-"""What a program imports and nothing provides: one message for all of it, with what can be done about each."""
+"""What a program imports and nothing provides: one message for all of it, and what can be done about each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Terminal
 
 _PLAIN = "(func (param i32 i32 i32 i32) (result i32))"
+_DRAFT = "wasi:http/types@0.3.0-rc-2025-09-16"
+_IMPORTS = "in Python, `component.instantiate(imports=...)` can"
+_MODULES = (
+    "core modules get WASI and nothing else, and no flag changes that; "
+    "build it as a component to give it functions of your own"
+)
 
 
 @pytest.mark.parametrize(
@@ -24,8 +30,8 @@ _PLAIN = "(func (param i32 i32 i32 i32) (result i32))"
             "`acme:tools/log`, `bare`, `wasi:http/types@0.3.0-rc-2025-09-16`, `wasi:nn/graph@0.2.0-rc`",
             [
                 "in Python, functions of your own can be imported: `component.instantiate(imports=...)`",
-                "`wasi:http/types@0.3.0-rc-2025-09-16` is here in another version: build the program for WASI 0.2 or 0.3",
-                "no flag provides `wasi:nn/graph@0.2.0-rc`; in Python, `component.instantiate(imports=...)` can",
+                f"`{_DRAFT}` is here in another version: build the program for WASI 0.2 or 0.3",
+                f"no flag provides `wasi:nn/graph@0.2.0-rc`; {_IMPORTS}",
             ],
             id="component",
         ),
@@ -42,10 +48,7 @@ _PLAIN = "(func (param i32 i32 i32 i32) (result i32))"
         pytest.param(
             r"""(module (import "env" "memory" (memory 1)) (import "host" "\1b[31mf" (func)))""",
             r"`memory` from `env`, `\u{1b}[31mf` from `host`",
-            [
-                "core modules get WASI and nothing else, and no flag changes that; "
-                "build it as a component to give it functions of your own"
-            ],
+            [_MODULES],
             id="module",
         ),
     ],

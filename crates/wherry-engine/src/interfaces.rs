@@ -122,7 +122,7 @@ mod tests {
         let mut linker = crate::wasi::component_linker(&engine, true).unwrap();
         linker.allow_shadowing(false);
         // A name that is taken cannot be given to a function.
-        let mut linked = |name: &str| linker.root().func_wrap(name, |_, (): ()| Ok(())).is_err();
+        let mut taken = |name: &str| linker.root().func_wrap(name, |_, (): ()| Ok(())).is_err();
         for (table, version) in [(PREVIEW2, "0.2.12"), (PREVIEW3, "0.3.0")] {
             for (package, interfaces) in table {
                 for interface in *interfaces {
@@ -130,19 +130,19 @@ mod tests {
                     assert_eq!(standing(&name), Standing::Provided, "{name}");
                     // Types alone need no definition.
                     let types = name == "wasi:cli/types@0.3.0";
-                    assert_eq!(linked(&name), !types, "{name}");
+                    assert_eq!(taken(&name), !types, "{name}");
                 }
             }
         }
         for name in stores::INTERFACES {
-            assert!(linked(name), "{name}");
+            assert!(taken(name), "{name}");
         }
         for name in [
             "wasi:clocks/timezone@0.2.0",
             "wasi:http/handler@0.3.0",
             "wasi:nn/graph@0.2.0-rc",
         ] {
-            assert!(!linked(name), "{name}");
+            assert!(!taken(name), "{name}");
             assert_ne!(standing(name), Standing::Provided, "{name}");
         }
     }
