@@ -73,7 +73,7 @@ def cancel(_: Path) -> None:
 
 def use_streams_twice(_: Path) -> None:
     """The streams of one guest are given to another, which nothing but a fault in Wherry does."""
-    component = _native.Component(GUEST, "guest")
+    component = _native.Component(GUEST, "guest", wherry.Limits())
     streams = _native.Streams([])
     for _attempt in range(2):
         component.instantiate(_native.Policy(), _native.Limits(), streams, [])

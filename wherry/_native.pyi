@@ -75,7 +75,13 @@ def targets() -> list[str]: ...
 @final
 class Component:
     def __new__(
-        cls, source: _Bytes | _Path, name: str, *, precompiled: bool = False, target: str | None = None
+        cls,
+        source: _Bytes | _Path,
+        name: str,
+        limits: Limits,
+        *,
+        precompiled: bool = False,
+        target: str | None = None,
     ) -> Self: ...
     def instantiate(
         self,
@@ -158,6 +164,8 @@ class Limits:
         body: int | str = ...,
         nesting: int | str = ...,
         size: int | str = ...,
+        compile_timeout: float | str | None = ...,
+        compile_memory: int | str | None = ...,
     ) -> Self: ...
     def replace(
         self,
@@ -180,6 +188,8 @@ class Limits:
         body: int | str = ...,
         nesting: int | str = ...,
         size: int | str = ...,
+        compile_timeout: float | str | None = ...,
+        compile_memory: int | str | None = ...,
     ) -> Self: ...
     __replace__ = replace
     @staticmethod
@@ -220,6 +230,10 @@ class Limits:
     def nesting(self) -> int: ...
     @property
     def size(self) -> int: ...
+    @property
+    def compile_timeout(self) -> float | None: ...
+    @property
+    def compile_memory(self) -> int | None: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]: ...

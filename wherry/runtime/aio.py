@@ -107,9 +107,11 @@ def _nothing() -> None:
     """Loading cannot be cancelled; the task goes on when it is done."""
 
 
-async def load(source: str | os.PathLike[str] | bytes, *, name: str | None = None) -> Component:
+async def load(
+    source: str | os.PathLike[str] | bytes, *, name: str | None = None, limits: Limits | None = None
+) -> Component:
     """As :func:`wherry.load`; compiling does not hold up the loop."""
-    return Component(await _on_thread(_nothing, sync_component.load, source, name=name))
+    return Component(await _on_thread(_nothing, sync_component.load, source, name=name, limits=limits))
 
 
 class Component:

@@ -22,8 +22,8 @@ __all__ = ["Component", "load"]
 class _Readable(Protocol):
     """An open binary file."""
 
-    def read(self) -> bytes:
-        """All of its bytes."""
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` of its bytes."""
 
 
 class Component:
@@ -98,16 +98,19 @@ def load(
     *,
     name: str | None = None,
     precompiled: bool = False,
+    limits: Limits | None = None,
 ) -> Component:
     """Load a component or core module, in binary or text form, from a path, bytes or an open binary file.
 
     What was compiled once comes out of the cache. ``name`` is what messages call bytes. With ``precompiled``
     the source is the output of ``wherry compile``; that is machine code which runs outside any sandbox, so it
-    must come from someone you trust.
+    must come from someone you trust. ``limits`` says how large a source may be (``size``, ``functions``,
+    ``body``, ``nesting``), and what compiling it may take (``compile_timeout``, ``compile_memory``).
 
     Raises a :class:`~wherry.errors.LoadError`: not found, not WebAssembly, made for another host, not valid,
     too large.
     """
+    limits = limits if limits is not None else default_limits()
     data: str | bytes
     if isinstance(source, str | os.PathLike):
         data = os.fsdecode(source)
@@ -115,11 +118,23 @@ def load(
     elif isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
     else:
-        data = source.read()
-        if not isinstance(data, bytes):
-            raise UsageError("the file is open for text", hint='open it with `open(path, "rb")`')
+        data = _read(source, limits.size)
         name = name or str(getattr(source, "name", "") or "")
-    return Component(_native.Component(data, name or "<bytes>", precompiled=precompiled))
+    return Component(_native.Component(data, name or "<bytes>", limits, precompiled=precompiled))
+
+
+def _read(source: _Readable, most: int) -> bytes:
+    """All of an open file, or one byte more than ``most``, which shows that it is too large."""
+    read: list[bytes] = []
+    while most >= 0:
+        part = source.read(min(most + 1, 1 << 20))
+        if not isinstance(part, bytes):
+            raise UsageError("the file is open for text", hint='open it with `open(path, "rb")`')
+        if not part:
+            break
+        read.append(part)
+        most -= len(part)
+    return b"".join(read)
 
 
 @cache

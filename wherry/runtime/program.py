@@ -290,7 +290,7 @@ class Command:
         limits: Limits,
         imports: Mapping[str, object] | None = None,
     ) -> None:
-        self._component = program if isinstance(program, Component) else load(program)
+        self._component = program if isinstance(program, Component) else load(program, limits=limits)
         self._args = args
         self._policy = policy
         self._limits = limits

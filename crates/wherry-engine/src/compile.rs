@@ -126,8 +126,12 @@ fn wait<T>(receiver: &Receiver<T>, code: u64, patience: &Patience<'_>) -> Result
         }
         let now = Instant::now();
         if patience.deadline.is_some_and(|deadline| now >= deadline) {
-            return Err(Error::new(Kind::Time, "compiling was not done in time")
-                .with_hint("raise the time limit with `--timeout`, or compile it first: `wherry compile`"));
+            return Err(
+                Error::new(Kind::Time, "compiling was not done in time").with_hint(
+                    "give it more with `--compile-timeout 1h` if you trust this file, in Python with \
+                 `Limits(compile_timeout=\"1h\")`",
+                ),
+            );
         }
         if let Some(progress) = patience.progress
             && now - begin >= PROGRESS_AFTER

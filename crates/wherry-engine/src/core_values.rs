@@ -51,18 +51,36 @@ fn value<P: Port>(ty: &ValType, item: &P::Ref<'_>) -> Result<Val> {
     // A core integer has no sign: both readings of its bits are accepted.
     Ok(match ty {
         ValType::I32 => {
-            let bits = bits(Scalar::S32).or_else(|_| bits(Scalar::U32))?;
+            let bits = bits(Scalar::S32)
+                .or_else(|_| bits(Scalar::U32))
+                .map_err(|error| signless(error, "u32 (0 to", "i32 (-2147483648 to"))?;
             Val::I32(
                 u32::try_from(bits & u64::from(u32::MAX))
                     .unwrap_or(0)
                     .cast_signed(),
             )
         }
-        ValType::I64 => Val::I64(bits(Scalar::S64).or_else(|_| bits(Scalar::U64))?.cast_signed()),
+        ValType::I64 => {
+            let bits = bits(Scalar::S64)
+                .or_else(|_| bits(Scalar::U64))
+                .map_err(|error| signless(error, "u64 (0 to", "i64 (-9223372036854775808 to"))?;
+            Val::I64(bits.cast_signed())
+        }
         ValType::F32 => Val::F32(u32::try_from(bits(Scalar::F32)?).unwrap_or(0)),
         ValType::F64 => Val::F64(bits(Scalar::F64)?),
         other => return Err(unsupported(other)),
     })
+}
+
+/// The same error about a type that has no sign, in place of the type of WIT that was tried last.
+fn signless(error: Error, tried: &str, wanted: &str) -> Error {
+    let name = |words: &str| words.split(' ').next().unwrap_or_default().to_owned();
+    let message = if error.message().contains(tried) {
+        error.message().replacen(tried, wanted, 1)
+    } else {
+        error.message().replacen(&name(tried), &name(wanted), 1)
+    };
+    error.with_message(message)
 }
 
 /// Makes the result: nothing, a number, or a tuple of numbers.

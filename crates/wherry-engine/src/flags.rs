@@ -416,6 +416,28 @@ pub static FLAGS: &[Flag] = &[
         ..LIMIT
     },
     Flag {
+        name: "compile-timeout",
+        value: Some("DURATION"),
+        help: "Longest time to read and compile a file",
+        variable: Some("WHERRY_COMPILE_TIMEOUT"),
+        default: Some("10m"),
+        set: |run, text, _| {
+            limits::or_none(text, limits::duration).map(|time| run.limits.compile_timeout = time)
+        },
+        ..LIMIT
+    },
+    Flag {
+        name: "compile-memory",
+        value: Some("SIZE"),
+        help: "Most memory for compiling a file",
+        variable: Some("WHERRY_COMPILE_MEMORY"),
+        default: Some("4GiB"),
+        set: |run, text, _| {
+            limits::or_none(text, limits::size).map(|bytes| run.limits.compile_memory = bytes)
+        },
+        ..LIMIT
+    },
+    Flag {
         name: "invoke",
         value: Some("'NAME(ARGS)'"),
         help: "Call an exported function instead, with values in WAVE, and print its result",

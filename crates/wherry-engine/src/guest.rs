@@ -1,24 +1,24 @@
 //! What the engine keeps for one running guest: its WASI state, its counters, and who may stop it.
 //!
-//! [`Guest`] is the data of every store. What a guest was refused is noted in [`Meter`], so that a trap that follows can
-//! say why.
+//! [`Guest`] is the data of every store. What a guest was refused is noted in its [`Meter`] and [`Monitor`], so that a
+//! failure that follows can say why.
 
 use crate::ambient::Ambient;
 use crate::coredump::Coredump;
 use crate::error::{Error, Kind, Result};
 use crate::limits::Limits;
+use crate::meter::{Meter, Shares};
 use crate::monitor::Monitor;
 use crate::network::requests::Requests;
 use crate::network::{Network, Slot};
 use crate::policy::Policy;
 use crate::profile::Sampler;
-use crate::stdio::Stdio;
+use crate::stdio::{Stdio, Thread};
 use crate::stores::Stores;
 use crate::watch::Watch;
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
-use wasmtime::{ResourceLimiter, StoreLimits};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -58,7 +58,7 @@ impl Guest {
     /// [`Kind::Grant`] when a folder cannot be opened.
     pub fn new(policy: &Policy, limits: &Limits, arguments: &[String], stdio: Stdio) -> Result<Self> {
         let monitor = Arc::new(Monitor::default());
-        Self::build(WasiCtxBuilder::new(), policy, limits, arguments, stdio, monitor)
+        Self::build(Thread::Shared, policy, limits, arguments, stdio, monitor)
     }
 
     /// The same in a process that ends with it, under a monitor that may record more and ask: it may hold its thread up, so
@@ -73,19 +73,19 @@ impl Guest {
         stdio: Stdio,
         monitor: Arc<Monitor>,
     ) -> Result<Self> {
-        let mut builder = WasiCtxBuilder::new();
-        builder.allow_blocking_current_thread(true);
-        Self::build(builder, policy, limits, arguments, stdio, monitor)
+        Self::build(Thread::Own, policy, limits, arguments, stdio, monitor)
     }
 
     fn build(
-        mut builder: WasiCtxBuilder,
+        thread: Thread,
         policy: &Policy,
         limits: &Limits,
         arguments: &[String],
         mut stdio: Stdio,
         monitor: Arc<Monitor>,
     ) -> Result<Self> {
+        let mut builder = WasiCtxBuilder::new();
+        builder.allow_blocking_current_thread(thread == Thread::Own);
         let mut env = policy.env.clone();
         if policy.deterministic {
             // What the host does is done by the time the call returns, so that it is done in the order of the calls.
@@ -118,9 +118,13 @@ impl Guest {
         let clock = ambient.clock.clone();
         let network = Network::of(policy, limits, &monitor, &mut builder);
         let witness = stdio.witness.clone();
-        let room = stdio.attach(&mut builder, limits);
+        let shares = Shares::of(limits);
+        builder.max_random_size(shares.random);
+        let room = stdio.attach(&mut builder, limits, thread);
         let mut wasi = builder.build_p1();
         wasi.ctx().table.set_max_capacity(limits.handles as usize);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(shares.fields);
         Ok(Self {
             wasi,
             meter: Meter::new(limits, policy.deterministic),
@@ -139,7 +143,7 @@ impl Guest {
             requests: Requests::new(Arc::clone(&network)),
             network,
             connections: HashMap::new(),
-            http: WasiHttpCtx::new(),
+            http,
         })
     }
 }
@@ -159,130 +163,4 @@ impl WasiHttpView for Guest {
             ctx: &mut self.http,
         }
     }
-}
-
-/// Bytes that one element of a table stands for.
-const TABLE_ELEMENT: usize = std::mem::size_of::<usize>();
-
-/// Counts memory and tables of a guest, all its instances together.
-#[derive(Debug)]
-pub struct Meter {
-    limit: usize,
-    used: usize,
-    refused: bool,
-    /// What the host fails to give, though the limit allows it, ends the guest.
-    strict: bool,
-    counts: StoreLimits,
-}
-
-impl Meter {
-    fn new(limits: &Limits, strict: bool) -> Self {
-        let counts = wasmtime::StoreLimitsBuilder::new()
-            .instances(limits.instances as usize)
-            .tables(limits.tables as usize)
-            .memories(limits.instances as usize)
-            .build();
-        Self {
-            limit: usize::try_from(limits.memory).unwrap_or(usize::MAX),
-            used: 0,
-            refused: false,
-            strict,
-            counts,
-        }
-    }
-
-    /// Whether the guest was refused memory that it asked for.
-    #[must_use]
-    pub fn refused(&self) -> bool {
-        self.refused
-    }
-
-    /// Bytes that the guest uses.
-    #[must_use]
-    pub fn used(&self) -> usize {
-        self.used
-    }
-
-    /// Bytes that the guest may use.
-    #[must_use]
-    pub fn limit(&self) -> usize {
-        self.limit
-    }
-
-    /// Takes bytes off what the guest may use; false when they are not there.
-    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
-        match self.used.checked_add(bytes) {
-            Some(used) if used <= self.limit => {
-                self.used = used;
-                true
-            }
-            _ => {
-                self.refused = true;
-                false
-            }
-        }
-    }
-}
-
-impl ResourceLimiter for Meter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        // Past its own maximum a memory cannot grow, whatever the limit is.
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        Ok(self.grow(desired - current))
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        Ok(self.grow((desired - current).saturating_mul(TABLE_ELEMENT)))
-    }
-
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        // Past what its type can have a memory grows on no machine.
-        if self.strict && !error.to_string().contains("type's limits") {
-            return Err(host_failed("memory", &error));
-        }
-        Ok(())
-    }
-
-    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        if self.strict && !error.to_string().contains("overflow") {
-            return Err(host_failed("table", &error));
-        }
-        Ok(())
-    }
-
-    fn instances(&self) -> usize {
-        self.counts.instances()
-    }
-
-    fn tables(&self) -> usize {
-        self.counts.tables()
-    }
-
-    fn memories(&self) -> usize {
-        self.counts.memories()
-    }
-}
-
-/// A deterministic run ends where another machine would have let it go on.
-fn host_failed(what: &str, error: &wasmtime::Error) -> wasmtime::Error {
-    Error::new(
-        Kind::Io,
-        format!("the host could not let the guest's {what} grow, which its limit allows: {error}"),
-    )
-    .into()
 }

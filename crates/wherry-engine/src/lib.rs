@@ -31,6 +31,7 @@ mod learn;
 pub mod limits;
 pub mod linear_memory;
 pub mod machine;
+pub mod meter;
 pub mod mode;
 pub mod monitor;
 mod nearest;
@@ -39,6 +40,8 @@ pub mod options;
 pub mod policy;
 pub mod profile;
 pub mod program;
+#[cfg(unix)]
+mod readiness;
 pub mod recognise;
 mod recording;
 mod registry;

@@ -49,6 +49,10 @@ pub struct Limits {
     pub tables: u32,
     /// What a file may hold to be compiled at all.
     pub bounds: Bounds,
+    /// From the first byte of a file that is read until its code is there.
+    pub compile_timeout: Option<Duration>,
+    /// Bytes of memory for the process that compiles what is large.
+    pub compile_memory: Option<u64>,
 }
 
 impl Limits {
@@ -71,6 +75,8 @@ impl Limits {
             instances: 10_000,
             tables: 10_000,
             bounds: Bounds::default(),
+            compile_timeout: Some(Duration::from_mins(10)),
+            compile_memory: Some(4 << 30),
         }
     }
 

@@ -121,14 +121,13 @@ fn load_program(invocation: &Invocation, how: &How<'_>) -> Result<Program> {
         stack: limits.stack,
         target: options.target.clone(),
         coredump: options.coredump.is_some(),
-        bounds: limits.bounds,
         cache: cache(&invocation.cache, how),
         precompiled: options.precompiled,
         child: how.child.clone(),
         progress: Some(&progress),
         interrupted: &interrupted,
         warn: how.warn,
-        ..LoadOptions::default()
+        ..LoadOptions::default().within(limits)
     };
     let loaded = load(Source::Path(invocation.file.clone()), &load_options);
     if shown.get() {

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exports::{Export, Place, Surface};
 use crate::guest::Guest;
 use crate::limits::{Limit, Limits, in_bytes};
+use crate::meter::Shares;
 use crate::mode::Mode;
 use crate::program::{Code, Program};
 use crate::ticker::Ticking;
@@ -15,13 +16,10 @@ use crate::watch::{Watch, drive};
 use crate::{coredump, fork, imports, wasi};
 use std::time::{Duration, Instant};
 use wasmtime::component::{InstancePre as ComponentPre, Linker as ComponentLinker};
-use wasmtime::{InstancePre as ModulePre, Store, UpdateDeadline};
+use wasmtime::{InstancePre as ModulePre, ResourceLimiter, Store, UpdateDeadline};
 
 /// How much fuel a metered guest burns before it is asked whether it should stop.
 const FUEL_SLICE: u64 = 1_000_000;
-
-/// What one call may always hand over, in bytes, however small the memory limit.
-const HOSTCALL_LEAST: usize = 128 << 20;
 
 /// A program that is linked and can be instantiated again and again.
 pub struct Linked {
@@ -84,11 +82,12 @@ impl Linked {
                 .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_SLICE)));
             metered.map_err(|error| Error::new(Kind::Internal, format!("fuel cannot be set: {error:#}")))?;
         }
-        store.set_hostcall_fuel(
-            usize::try_from(limits.memory)
-                .unwrap_or(usize::MAX)
-                .max(HOSTCALL_LEAST),
-        );
+        let shares = Shares::of(limits);
+        store.set_hostcall_fuel(shares.call);
+        store.set_max_component_handles(shares.components);
+        if let Some(tasks) = store.concurrent_resource_table() {
+            tasks.set_max_capacity(shares.concurrent);
+        }
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |mut store| {
             if let Some(sampler) = store.data().sampler.clone() {
@@ -104,6 +103,13 @@ impl Linked {
         Ok(store)
     }
 }
+
+/// What the engine says of too many parts, for which it has no error type; what they are, and the flag that allows more.
+const COUNTED: [(&str, &str, &str); 3] = [
+    ("instance count too high", "core instances", "--max-instances"),
+    ("memory count too high", "memories", "--max-instances"),
+    ("table count too high", "tables", "--max-tables"),
+];
 
 /// One fresh sandbox.
 pub struct Sandbox {
@@ -181,8 +187,11 @@ impl Sandbox {
         Ok(())
     }
 
-    /// The same error, unless the program did not fit its memory from the start.
+    /// The same error, unless the program did not fit its limits from the start.
     fn too_large(&self, program: &Program, error: Error) -> Error {
+        if let Some(error) = self.too_many(program, &error) {
+            return error;
+        }
         let meter = &self.store.data().meter;
         if !meter.refused() || !matches!(error.kind(), Kind::Trap | Kind::Memory) {
             return error;
@@ -193,6 +202,18 @@ impl Sandbox {
             in_bytes(meter.limit() as u64)
         );
         Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint())
+    }
+
+    /// The error for a program with more instances or tables than it may have.
+    fn too_many(&self, program: &Program, error: &Error) -> Option<Error> {
+        let meter = &self.store.data().meter;
+        let limits = [meter.instances(), meter.memories(), meter.tables()];
+        let counted = COUNTED.into_iter().zip(limits);
+        let mut struck = counted.filter(|((what, ..), _)| error.message().contains(what));
+        let ((_, many, flag), limit) = struck.next()?;
+        let message = format!("`{}` has more {many} than the limit of {limit}", program.name);
+        let more = limit.saturating_mul(10).max(10);
+        Some(Error::new(Kind::TooLarge, message).with_hint(format!("raise it with `{flag} {more}`")))
     }
 
     /// Finds an export.

@@ -5,6 +5,8 @@
 
 use crate::error::{Error, Kind};
 use crate::limits::{Limit, Limits, in_bytes};
+#[cfg(unix)]
+use crate::readiness::{Descriptor, READY_BYTES, Readiness, may_block};
 use crate::whole_input::WholeInput;
 use crate::witness::{Stream, Witness};
 use std::fs::File;
@@ -12,10 +14,10 @@ use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::WasiCtxBuilder;
-use wasmtime_wasi::cli::{InputFile, IsTerminal, StdoutStream};
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::pipe::{ClosedInputStream, MemoryInputPipe};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
@@ -59,6 +61,15 @@ pub enum Standard {
     Err,
 }
 
+/// Whose thread a guest runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thread {
+    /// One that ends with the process; another one watches the time.
+    Own,
+    /// One of an embedding program, which wants it back in time: it is never held up.
+    Shared,
+}
+
 /// The three standard streams.
 #[derive(Default)]
 pub struct Stdio {
@@ -96,7 +107,12 @@ impl Stdio {
     /// Hands the streams to a guest; gives what it may write, where that is limited.
     ///
     /// With a witness they are those of a deterministic run: no terminal, and read in whole pieces.
-    pub(crate) fn attach(self, builder: &mut WasiCtxBuilder, limits: &Limits) -> Option<Arc<Room>> {
+    pub(crate) fn attach(
+        self,
+        builder: &mut WasiCtxBuilder,
+        limits: &Limits,
+        thread: Thread,
+    ) -> Option<Arc<Room>> {
         match &self.witness {
             Some(witness) => {
                 builder.stdin(WholeInput::new(self.input.reader(), Arc::clone(witness)));
@@ -105,10 +121,10 @@ impl Stdio {
         }
         let room = limits.output.map(|limit| Arc::new(Room::new(limit)));
         let witness = |stream| self.witness.clone().map(|witness| (witness, stream));
-        if let Some(writer) = Writer::new(self.output, room.clone(), witness(Stream::Output)) {
+        if let Some(writer) = Writer::new(self.output, room.clone(), witness(Stream::Output), thread) {
             builder.stdout(writer);
         }
-        if let Some(writer) = Writer::new(self.error, room.clone(), witness(Stream::Error)) {
+        if let Some(writer) = Writer::new(self.error, room.clone(), witness(Stream::Error), thread) {
             builder.stderr(writer);
         }
         room
@@ -120,11 +136,14 @@ impl Input {
         match self {
             Input::Empty => builder.stdin(Closed),
             #[cfg(unix)]
-            Input::Inherit => builder.stdin(crate::stdin::ProcessInput::default()),
+            Input::Inherit => builder.stdin(crate::stdin::DescriptorInput::process()),
             #[cfg(not(unix))]
             Input::Inherit => builder.inherit_stdin(),
             Input::Bytes(bytes) => builder.stdin(MemoryInputPipe::new(bytes)),
-            Input::File(file) => builder.stdin(InputFile::new(file)),
+            #[cfg(unix)]
+            Input::File(file) => builder.stdin(crate::stdin::DescriptorInput::file(file)),
+            #[cfg(not(unix))]
+            Input::File(file) => builder.stdin(wasmtime_wasi::cli::InputFile::new(file)),
         };
     }
 
@@ -133,7 +152,7 @@ impl Input {
         match self {
             Input::Empty => Box::new(io::empty()),
             #[cfg(unix)]
-            Input::Inherit => Box::new(crate::stdin::ProcessInput::default()),
+            Input::Inherit => Box::new(crate::stdin::DescriptorInput::process()),
             #[cfg(not(unix))]
             Input::Inherit => Box::new(io::stdin()),
             Input::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
@@ -226,6 +245,9 @@ struct Writer {
     room: Option<Arc<Room>>,
     /// Who sees what is written, where the run is deterministic.
     witness: Option<(Arc<Witness>, Stream)>,
+    /// Asked before each write, where that must not hold the thread up.
+    #[cfg(unix)]
+    readiness: Option<Readiness>,
 }
 
 #[derive(Clone)]
@@ -237,7 +259,16 @@ enum Target {
 }
 
 impl Writer {
-    fn new(output: Output, room: Option<Arc<Room>>, witness: Option<(Arc<Witness>, Stream)>) -> Option<Self> {
+    #[cfg_attr(
+        not(unix),
+        expect(unused_variables, reason = "nothing is known of the descriptors there")
+    )]
+    fn new(
+        output: Output,
+        room: Option<Arc<Room>>,
+        witness: Option<(Arc<Witness>, Stream)>,
+        thread: Thread,
+    ) -> Option<Self> {
         let target = match output {
             Output::Discard if witness.is_none() => return None,
             Output::Discard => Target::Nowhere,
@@ -246,10 +277,40 @@ impl Writer {
             Output::File(file) => Target::File(Arc::new(file)),
         };
         Some(Self {
+            // What a deterministic guest may write in one go is the same wherever it goes.
+            #[cfg(unix)]
+            readiness: (thread == Thread::Shared && witness.is_none())
+                .then(|| target.readiness())
+                .flatten(),
             target,
             room,
             witness,
         })
+    }
+
+    /// The most that one write may hand over now; 0 where it would hold the thread up.
+    #[cfg(unix)]
+    fn permit(&self) -> usize {
+        match &self.readiness {
+            Some(readiness) if readiness.is_ready() => READY_BYTES,
+            Some(_) => 0,
+            None => CHUNK,
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn permit(&self) -> usize {
+        CHUNK
+    }
+
+    /// Completes when something can be written; says how much.
+    fn poll_permit(&self, context: &mut Context<'_>) -> Poll<usize> {
+        #[cfg(unix)]
+        if let Some(readiness) = &self.readiness {
+            return readiness.poll_ready(context).map(|()| READY_BYTES);
+        }
+        let _ = context;
+        Poll::Ready(usize::MAX)
     }
 
     /// Writes all of it, or up to the limit; `Err(Ok(..))` is the limit, `Err(Err(..))` the host.
@@ -282,6 +343,20 @@ impl Writer {
             }
             Target::Nowhere => Ok(()),
         }
+    }
+}
+
+#[cfg(unix)]
+impl Target {
+    /// What tells when it can be written; `None` for what never holds a thread up.
+    fn readiness(&self) -> Option<Readiness> {
+        let descriptor = match self {
+            Target::File(file) => Descriptor::Own(Arc::clone(file)),
+            Target::Standard(Standard::Out) => Descriptor::Process(rustix::stdio::stdout()),
+            Target::Standard(Standard::Err) => Descriptor::Process(rustix::stdio::stderr()),
+            Target::Buffer(_) | Target::Nowhere => return None,
+        };
+        may_block(&descriptor).then(|| Readiness::writing(descriptor))
     }
 }
 
@@ -339,11 +414,18 @@ impl StdoutStream for Writer {
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Writer {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        std::future::poll_fn(|context| self.poll_permit(context)).await;
+    }
 }
 
+#[wasmtime_wasi::async_trait]
 impl OutputStream for Writer {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
+        #[cfg(unix)]
+        if self.readiness.is_some() && bytes.len() > self.permit() {
+            return Err(StreamError::trap("a write of more than was permitted"));
+        }
         self.put(&bytes).map_err(|error| match error {
             Ok(limit) => StreamError::Trap(limit.into()),
             Err(host) if host.kind() == io::ErrorKind::BrokenPipe => StreamError::Closed,
@@ -356,12 +438,24 @@ impl OutputStream for Writer {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(CHUNK)
+        Ok(self.permit())
+    }
+
+    // The one of the trait waits afterwards until more could be written, which may never be.
+    async fn blocking_write_and_flush(&mut self, mut bytes: bytes::Bytes) -> StreamResult<()> {
+        while !bytes.is_empty() {
+            self.ready().await;
+            let most = bytes.len().min(self.permit());
+            self.write(bytes.split_to(most))?;
+        }
+        Ok(())
     }
 }
 
 impl AsyncWrite for Writer {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let most = ready!(self.poll_permit(context)).min(bytes.len());
+        let bytes = &bytes[..most];
         Poll::Ready(match self.put(bytes) {
             Ok(()) => Ok(bytes.len()),
             Err(Ok(limit)) => Err(io::Error::other(limit)),

@@ -6,6 +6,7 @@ use crate::error::{Error, Frame, Kind, Payload};
 use crate::guest::Guest;
 use crate::limits::{Limit, in_bytes};
 use wasmtime::component::__internal::wasmtime_environ::demangle_function_name;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -54,10 +55,29 @@ fn trapped(error: &wasmtime::Error, guest: &Guest) -> Error {
         Some(Trap::OutOfFuel) => {
             Error::new(Kind::Fuel, "the guest used up its fuel").with_hint(Limit::Fuel.hint())
         }
+        None if error.root_cause().is::<ResourceTableError>() || told(error, NO_HANDLE) => {
+            out_of_handles(guest)
+        }
         trap if guest.meter.refused() => out_of_memory(trap, guest),
         Some(trap) => Error::new(Kind::Trap, format!("the guest trapped: {}", name(*trap))),
         None => Error::new(Kind::Trap, format!("the guest failed: {}", error.root_cause())),
     }
+}
+
+/// What the engine says when a component has too many handles, for which it has no error type.
+const NO_HANDLE: &str = "handle limit exceeded";
+
+fn told(error: &wasmtime::Error, words: &str) -> bool {
+    error.root_cause().to_string().contains(words)
+}
+
+/// The host keeps no more for this guest: files, sockets, streams, tasks, resources.
+fn out_of_handles(guest: &Guest) -> Error {
+    let message = format!(
+        "the guest has more handles than its memory limit of {} allows",
+        in_bytes(guest.meter.limit() as u64)
+    );
+    Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint())
 }
 
 /// A trap after memory was refused: that is most likely why.

@@ -158,9 +158,9 @@ pub fn precompile_file<'py>(
     apart: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mode = Mode::from_name(mode).ok_or_else(|| raise(py, no_mode(mode)))?;
-    let bounds = match limits {
-        Some(limits) => limits.inner.bounds,
-        None => ambient(py)?.0.limits.bounds,
+    let limits = match limits {
+        Some(limits) => limits.inner.clone(),
+        None => ambient(py)?.0.limits,
     };
     let child = if apart { loading::compiler_child(py)? } else { None };
     let question = door::question(py)?;
@@ -175,7 +175,6 @@ pub fn precompile_file<'py>(
         let options = LoadOptions {
             mode,
             target,
-            bounds,
             child,
             progress: Some(&show),
             interrupted: &|| match question.as_ref().map_or(Ok(()), |question| question()) {
@@ -185,7 +184,7 @@ pub fn precompile_file<'py>(
                     true
                 }
             },
-            ..LoadOptions::default()
+            ..LoadOptions::default().within(&limits)
         };
         precompile(Source::Path(path), &options).map_err(|error| stopped.take().unwrap_or(error))
     })?;

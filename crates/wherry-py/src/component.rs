@@ -38,6 +38,8 @@ pub struct Component {
     others: Mutex<HashMap<Key, Arc<Template<Python3>>>>,
     exports: Arc<Vec<Export>>,
     target: Option<String>,
+    /// What may be compiled, and how long that may take, for the modes that are asked for later.
+    limits: EngineLimits,
 }
 
 /// What engine a template is for: mode, stack, and whether its guests come out of the pool.
@@ -50,11 +52,12 @@ type Entry = (Option<String>, String, Vec<String>);
 impl Component {
     /// Loads from a path, or from bytes under a name for messages.
     #[new]
-    #[pyo3(signature = (source, name, *, precompiled = false, target = None))]
+    #[pyo3(signature = (source, name, limits, *, precompiled = false, target = None))]
     fn new(
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
         name: String,
+        limits: &Limits,
         precompiled: bool,
         target: Option<String>,
     ) -> PyResult<Self> {
@@ -66,13 +69,15 @@ impl Component {
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
         let key = (Mode::Interruptible, EngineLimits::embedded().stack, true);
-        let template = make(py, source, key, precompiled, target.clone())?;
+        let limits = limits.inner.clone();
+        let template = make(py, source, key, precompiled, target.clone(), &limits)?;
         let exports = Arc::new(template.linked.surface.exports.clone());
         Ok(Self {
             template: Arc::new(template),
             others: Mutex::default(),
             exports,
             target,
+            limits,
         })
     }
 
@@ -221,7 +226,7 @@ impl Component {
             bytes: bytes.to_vec(),
             name: program.name.clone(),
         };
-        let template = Arc::new(make(py, source, key, false, self.target.clone())?);
+        let template = Arc::new(make(py, source, key, false, self.target.clone(), &self.limits)?);
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(others.entry(key).or_insert(template)))
     }
@@ -234,6 +239,7 @@ fn make(
     (mode, stack, pooled): Key,
     precompiled: bool,
     target: Option<String>,
+    limits: &EngineLimits,
 ) -> PyResult<Template<Python3>> {
     let cache = loading::cache(py, &cache_options(py)?)?;
     let child = loading::compiler_child(py)?;
@@ -262,7 +268,7 @@ fn make(
                     .unwrap_or_else(PoisonError::into_inner)
                     .push(warning);
             },
-            ..LoadOptions::default()
+            ..LoadOptions::default().within(limits)
         };
         let program = load_somewhere(source, options).map_err(|error| match error.kind() {
             Kind::Interrupted => stopped.take().unwrap_or(error),

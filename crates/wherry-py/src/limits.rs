@@ -31,7 +31,7 @@ impl Limits {
         text_signature = "(*, memory=..., timeout=..., fuel=..., output=..., stack=..., handles=..., connections=..., \
                           write=..., transfer=..., connect_timeout=..., first_byte_timeout=..., \
                           between_bytes_timeout=..., instances=..., tables=..., functions=..., body=..., nesting=..., \
-                          size=...)"
+                          size=..., compile_timeout=..., compile_memory=...)"
     )]
     fn new(py: Python<'_>, limits: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let (ambient, environment) = embedded(py)?;
@@ -169,6 +169,18 @@ impl Limits {
     #[getter]
     fn size(&self) -> u64 {
         self.inner.bounds.size
+    }
+
+    /// Seconds to read and compile a file.
+    #[getter]
+    fn compile_timeout(&self) -> Option<f64> {
+        self.inner.compile_timeout.map(|time| time.as_secs_f64())
+    }
+
+    /// Bytes of memory for compiling a file.
+    #[getter]
+    fn compile_memory(&self) -> Option<u64> {
+        self.inner.compile_memory
     }
 
     /// The command line that means the same, where nothing else is said.

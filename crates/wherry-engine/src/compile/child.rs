@@ -11,6 +11,7 @@ use std::thread;
 use super::worker::{Answer, Request};
 use super::{CompilerChild, Job, Patience, wait};
 use crate::error::{Error, Kind, Result};
+use crate::limits::in_bytes;
 
 /// How much of what the child said on its standard error is kept for a message.
 const LAST_WORDS: usize = 2048;
@@ -177,12 +178,14 @@ fn died(status: Option<ExitStatus>, last_words: &str, memory: Option<u64>) -> Er
     let out_of_memory = OUT_OF_MEMORY.iter().any(|words| last_words.contains(words));
     match memory {
         Some(bytes) if out_of_memory => {
-            let mib = bytes >> 20;
-            Error::new(
-                Kind::TooLarge,
-                format!("compiling needs more than the {mib} MiB of memory it may use"),
+            let message = format!(
+                "compiling needs more than the {} of memory that it may use",
+                in_bytes(bytes)
+            );
+            Error::new(Kind::TooLarge, message).with_hint(
+                "give it more with `--compile-memory 16GiB` if you trust this file, in Python with \
+                 `Limits(compile_memory=\"16GiB\")`",
             )
-            .with_hint("compile it on a larger machine: `wherry compile`")
         }
         _ => {
             let how = status.map_or_else(|| "in an unknown way".into(), |status| status.to_string());

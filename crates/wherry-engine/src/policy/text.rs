@@ -219,6 +219,8 @@ fn amounts(limits: &Limits) -> Vec<(&'static str, String)> {
         instances,
         tables,
         bounds,
+        compile_timeout,
+        compile_memory,
     } = limits;
     let Bounds {
         functions,
@@ -247,6 +249,11 @@ fn amounts(limits: &Limits) -> Vec<(&'static str, String)> {
         ("max-body", typed_size(*body)),
         ("max-nesting", nesting.to_string()),
         ("max-size", typed_size(*size)),
+        (
+            "compile-timeout",
+            compile_timeout.map_or_else(none, typed_duration),
+        ),
+        ("compile-memory", bytes(compile_memory)),
     ]
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::bounds::Bounds;
 use crate::cache::Cache;
 use crate::compile::{CompilerChild, Progress};
+use crate::limits::Limits;
 use crate::mode::{self, EngineKey, Mode};
 
 /// How to load. The lifetime is that of the callbacks.
@@ -53,7 +54,7 @@ impl Default for LoadOptions<'_> {
             cache: None,
             precompiled: false,
             child: None,
-            child_memory: None,
+            child_memory: Limits::terminal().compile_memory,
             deadline: None,
             progress: None,
             interrupted: &|| false,
@@ -63,6 +64,17 @@ impl Default for LoadOptions<'_> {
 }
 
 impl LoadOptions<'_> {
+    /// The same within `limits`, whose time for compiling begins now.
+    #[must_use]
+    pub fn within(self, limits: &Limits) -> Self {
+        Self {
+            bounds: limits.bounds,
+            child_memory: limits.compile_memory,
+            deadline: limits.compile_timeout.map(|time| Instant::now() + time),
+            ..self
+        }
+    }
+
     /// The key of the engine for a program that does, or does not, need `concurrency`.
     #[must_use]
     pub fn key(&self, concurrency: bool) -> EngineKey {

@@ -20,6 +20,9 @@ pub struct Lifting<'l, 's, P: Port> {
     pub context: &'l Context<P>,
 }
 
+/// Bytes that a value costs the host beyond its bytes in the guest: an object, and pointers to it.
+const HOST_VALUE: usize = 48;
+
 /// Flat slots, read from the left.
 pub struct Slots<'a> {
     rest: &'a [ValRaw],
@@ -183,6 +186,7 @@ impl<P: Port> Lifting<'_, '_, P> {
         fields: &[Field<P>],
         slots: &mut Slots<'_>,
     ) -> Result<Vec<P::Ref<'t>>> {
+        self.account(fields.len(), HOST_VALUE)?;
         fields
             .iter()
             .map(|field| self.flat(token, &field.node, slots))
@@ -195,6 +199,7 @@ impl<P: Port> Lifting<'_, '_, P> {
         fields: &[Field<P>],
         offset: usize,
     ) -> Result<Vec<P::Ref<'t>>> {
+        self.account(fields.len(), HOST_VALUE)?;
         fields
             .iter()
             .map(|field| self.load(token, &field.node, offset + field.offset))
@@ -380,8 +385,7 @@ impl<P: Port> Lifting<'_, '_, P> {
     }
 
     fn list_bounds(&mut self, pointer: usize, count: usize, size: usize, align: u32) -> Result<()> {
-        // A host object costs more than its bytes in the guest: at least a pointer for each element.
-        self.account(count, size.max(std::mem::size_of::<usize>()))?;
+        self.account(count, size.saturating_add(HOST_VALUE))?;
         if !pointer.is_multiple_of(align as usize) {
             return Err(broken("a list that is not aligned"));
         }
