@@ -41,7 +41,7 @@ RUN = {
     "dir-missing": "run --dir missing f.wasm",
     "dir-empty": "run --dir= f.wasm",
     "dir-guest-empty": "run --dir folder:: f.wasm",
-    "dir-is-a-file": "run --dir present f.wasm",
+    "dir-is-a-device": "run --dir /dev/null::/in f.wasm",
     "dir-with-one-colon": "run --dir folder:/in f.wasm",
     "dir-read-write": "run --dir folder:rw f.wasm",
     "dir-in-capitals": "run --dir folder:RO f.wasm",

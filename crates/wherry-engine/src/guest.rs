@@ -15,12 +15,13 @@ use crate::policy::Policy;
 use crate::profile::Sampler;
 use crate::stdio::{Stdio, Thread};
 use crate::stores::Stores;
+use crate::wasi::files::{Files, Preopens};
 use crate::watch::Watch;
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{ResourceTable, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The state of one guest.
@@ -47,6 +48,8 @@ pub struct Guest {
     pub(crate) network: Arc<Network>,
     /// Which of its sockets count as connections.
     pub(crate) connections: HashMap<u32, Slot>,
+    /// What it may do with files, and what they are called.
+    pub(crate) files: Files,
     http: WasiHttpCtx,
     requests: Requests,
 }
@@ -84,12 +87,12 @@ impl Guest {
         mut stdio: Stdio,
         monitor: Arc<Monitor>,
     ) -> Result<Self> {
+        // What the host does is done by the time the call returns then, so that it is done in the order of the calls.
+        let waits = thread == Thread::Own || policy.deterministic;
         let mut builder = WasiCtxBuilder::new();
-        builder.allow_blocking_current_thread(thread == Thread::Own);
+        builder.allow_blocking_current_thread(waits);
         let mut env = policy.env.clone();
         if policy.deterministic {
-            // What the host does is done by the time the call returns, so that it is done in the order of the calls.
-            builder.allow_blocking_current_thread(true);
             stdio.witness.get_or_insert_default();
             env.sort();
         }
@@ -98,22 +101,7 @@ impl Guest {
             builder.initial_cwd(folder).env("PWD", folder);
         }
         // WASI 0.1 has no current folder; its C library looks relative paths up in a folder that is called `.`.
-        for dir in policy.dirs.iter().chain(policy.current_dir()?.as_ref()) {
-            let permissions = if dir.read_only {
-                FsPerms::ReadOnly
-            } else {
-                FsPerms::ReadWrite
-            };
-            builder
-                .preopened_dir(&dir.host, &dir.guest, permissions)
-                .map_err(|error| {
-                    Error::new(
-                        Kind::Grant,
-                        format!("`{}` cannot be granted: {error}", dir.host.display()),
-                    )
-                    .with_hint("grant a folder that exists and that you may read")
-                })?;
-        }
+        let preopens = Preopens::open(policy, &mut builder)?;
         let ambient = Ambient::of(policy, &mut builder);
         let clock = ambient.clock.clone();
         let network = Network::of(policy, limits, &monitor, &mut builder);
@@ -122,7 +110,11 @@ impl Guest {
         builder.max_random_size(shares.random);
         let room = stdio.attach(&mut builder, limits, thread);
         let mut wasi = builder.build_p1();
-        wasi.ctx().table.set_max_capacity(limits.handles as usize);
+        let own = preopens.made_up();
+        let files = Files::new(preopens, &mut wasi, limits, waits)
+            .map_err(|error| Error::new(Kind::Grant, format!("a folder cannot be looked at: {error}")))?;
+        // A folder that nobody granted costs the guest none of its handles.
+        wasi.ctx().table.set_max_capacity(limits.handles as usize + own);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(shares.fields);
         Ok(Self {
@@ -143,6 +135,7 @@ impl Guest {
             requests: Requests::new(Arc::clone(&network)),
             network,
             connections: HashMap::new(),
+            files,
             http,
         })
     }

@@ -3,6 +3,10 @@
 //! The three generations stand beside each other. A linker is made once per engine and cloned where an embedding program
 //! adds functions of its own. All of it is asynchronous inside, so that a guest that waits can be stopped.
 
+pub(crate) mod files;
+mod files2;
+mod preview1;
+
 use crate::ambient;
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
@@ -26,6 +30,7 @@ pub fn module_linker(engine: &Engine) -> Result<Linker<Guest>> {
         wasmtime_wasi::p1::add_to_linker_async(linker, |guest: &mut Guest| &mut guest.wasi)?;
         wasmtime_wasi::p0::add_to_linker_async(linker, |guest: &mut Guest| &mut guest.wasi)?;
         ambient::modules::add_to_linker(linker)?;
+        preview1::add_to_linker(linker)?;
         for preview in PREVIEWS {
             // The one of wasmtime-wasi takes 126 and above for an error; a program may end with any code.
             linker.func_wrap(preview, "proc_exit", |code: i32| -> wasmtime::Result<()> {
@@ -47,6 +52,7 @@ pub fn component_linker(engine: &Engine, concurrency: bool) -> Result<ComponentL
     linker.allow_shadowing(true);
     let add = |linker: &mut ComponentLinker<Guest>| {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
+        files2::add_to_linker(linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
         stores::add_to_linker(linker)?;
         network::sockets::add_to_linker(linker)?;

@@ -1,4 +1,4 @@
-//! Folders that a guest is granted: `--dir data::/in:ro`, and the one that it starts in.
+//! Folders and files that a guest is granted: `--dir data::/in:ro`, and the one that it starts in.
 //!
 //! What does not exist on the host is an error, never an empty grant. Start reading at [`Policy::grant_dir`].
 
@@ -9,7 +9,7 @@ use super::Policy;
 use crate::environment::Environment;
 use crate::{Error, Kind, Result};
 
-/// One folder of the host that the guest sees.
+/// One folder or file of the host that the guest sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirGrant {
     /// The folder on the host.
@@ -39,7 +39,7 @@ impl fmt::Display for DirGrant {
 }
 
 impl Policy {
-    /// Grants a folder, as in `--dir HOST[::GUEST][:ro]`.
+    /// Grants a folder or a file, as in `--dir HOST[::GUEST][:ro]`.
     ///
     /// HOST may hold colons itself: the last `::` divides. Without GUEST the guest sees the folder under the
     /// name that was given. A HOST that is not absolute is looked up in the current folder.
@@ -55,10 +55,12 @@ impl Policy {
         }
         let path = environment.folder().join(host);
         match std::fs::metadata(&path) {
-            Ok(found) if found.is_dir() => {}
+            Ok(found) if found.is_dir() || found.is_file() => {}
             Ok(_) => {
-                return Err(Error::new(Kind::Grant, format!("`{host}` is not a folder"))
-                    .with_hint("grant the folder that holds the file"));
+                return Err(
+                    Error::new(Kind::Grant, format!("`{host}` is no folder and no file"))
+                        .with_hint("devices, pipes and sockets cannot be granted"),
+                );
             }
             Err(error) => return Err(no_folder(host, &error)),
         }
@@ -69,12 +71,21 @@ impl Policy {
         })
     }
 
-    /// Grants a folder that was looked up already.
+    /// Grants a folder or file that was looked up already; granted twice, it may be written if either says so.
     ///
     /// # Errors
     /// [`Kind::Usage`] when another grant has the guest path.
     pub fn add_dir(&mut self, grant: DirGrant) -> Result<()> {
-        if let Some(other) = self.dirs.iter().find(|dir| same_guest(&dir.guest, &grant.guest)) {
+        if let Some(other) = self
+            .dirs
+            .iter_mut()
+            .find(|dir| same_guest(&dir.guest, &grant.guest))
+        {
+            // The same once more may only add the right to write, as the hint at a refusal says.
+            if other.host.canonicalize().ok() == grant.host.canonicalize().ok() {
+                other.read_only &= grant.read_only;
+                return Ok(());
+            }
             let message = format!(
                 "`{}` and `{}` would both be `{}` in the guest",
                 other.host.display(),
@@ -211,6 +222,22 @@ mod tests {
             ("::", ("", "", false)),
         ] {
             assert_eq!(divide(text), parts, "{text}");
+        }
+    }
+
+    #[test]
+    fn granted_again_a_folder_may_be_written_if_either_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut policy = Policy::default();
+        for (grant, read_only) in [
+            (".::/in:ro", true),
+            (".::/in:ro", true),
+            (".::/in", false),
+            (".::/in/:ro", false),
+        ] {
+            policy.grant_dir(grant, &here(&folder)).unwrap();
+            assert_eq!(policy.dirs.len(), 1, "{grant}");
+            assert_eq!(policy.dirs[0].read_only, read_only, "{grant}");
         }
     }
 
