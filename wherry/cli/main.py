@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("wherry.cli.run", "run", _PROGRAMS),
     "inspect": Entry("wherry.cli.inspect", "inspect", _PROGRAMS),
     "compile": Entry("wherry.cli.compile", "compile_", _PROGRAMS),
+    "policy": Entry("wherry.cli.policy", "policy", _PROGRAMS),
     "cache": Entry("wherry.cli.cache", "cache", _MACHINE),
     "config": Entry("wherry.cli.config", "config", _MACHINE),
     "doctor": Entry("wherry.cli.doctor", "doctor", _MACHINE),

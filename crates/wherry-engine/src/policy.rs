@@ -5,8 +5,10 @@
 
 mod addresses;
 mod ambient;
+pub mod beyond;
 mod folders;
 mod network;
+pub mod plain;
 mod requests;
 mod stores;
 pub mod text;

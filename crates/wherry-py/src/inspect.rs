@@ -9,7 +9,10 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use serde::Serialize;
 use wherry_engine::bounds::{self, Bounds};
+use wherry_engine::environment::Environment;
 use wherry_engine::error::{Error, Kind, Result};
+use wherry_engine::options::Invocation;
+use wherry_engine::policy::{beyond, plain, text};
 use wherry_engine::recognise::{self, Form};
 use wherry_tools::inspect::Inspection;
 use wherry_tools::wit;
@@ -55,6 +58,28 @@ pub fn wit_model(py: Python<'_>, data: PyBackedBytes, name: &str) -> PyResult<St
 pub fn wit_text(py: Python<'_>, data: PyBackedBytes, name: &str) -> PyResult<String> {
     let read = || wit::text(&binary(&data, name)?).map_err(|error| refused(&error, name));
     py.detach(read).map_err(|error| raise(py, error))
+}
+
+/// What a policy in a file means, in plain words, as JSON.
+#[pyfunction]
+pub fn explain_policy(py: Python<'_>, file: &str) -> PyResult<String> {
+    let explained = Environment::of_process()
+        .and_then(|environment| plain::explain(file, &environment))
+        .and_then(|explanation| json(&explanation));
+    explained.map_err(|error| raise(py, error))
+}
+
+/// What the policy in `other` grants beyond the one in `file`, in plain words, as JSON.
+#[pyfunction]
+pub fn policy_beyond(py: Python<'_>, file: &str, other: &str) -> PyResult<String> {
+    let compare = || {
+        let environment = Environment::of_process()?;
+        let (mut policy, mut beside) = (Invocation::default(), Invocation::default());
+        text::read(&mut policy, file, &environment)?;
+        text::read(&mut beside, other, &environment)?;
+        json(&beyond::beyond(&policy, &beside, &environment))
+    };
+    compare().map_err(|error| raise(py, error))
 }
 
 fn report(data: &[u8], name: &str) -> Result<String> {

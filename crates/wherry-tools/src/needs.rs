@@ -57,11 +57,11 @@ const ROWS: &[Row] = &[
     Row {
         id: "config",
         words: "reads configuration",
-        flag: None,
+        flag: Some("--config NAME=VALUE"),
     },
     Row {
         id: "keyvalue",
-        words: "uses a key-value store",
+        words: "keeps keys and values, in memory unless `--kv PATH` names a file",
         flag: None,
     },
     Row {

@@ -39,17 +39,7 @@ const SORT: Sort = Sort {
 /// [`Kind::Grant`] when there is no such file, [`Kind::Usage`] with line and column for what is no policy, and what the
 /// flags of its keys refuse.
 pub fn read(run: &mut Invocation, file: &str, environment: &Environment) -> Result<()> {
-    if file.is_empty() {
-        return Err(Error::new(Kind::Usage, "an empty path").with_hint("name a file"));
-    }
-    let path = environment.folder().join(file);
-    let text = toml_file::read(&path, &SORT)?.ok_or_else(|| {
-        Error::new(Kind::Grant, format!("there is no file `{file}`"))
-            .with_hint("check the path, or write a policy with `wherry run --learn FILE`")
-    })?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    run.options.policy = Some(path.clone());
-    parse(run, &text, &format!("`{file}`"), &environment.within(folder))
+    Source::open(file, environment)?.apply(run)
 }
 
 /// Reads the text of a policy into `run`. `place` is what messages call it; paths in it start at the environment's folder.
@@ -57,27 +47,68 @@ pub fn read(run: &mut Invocation, file: &str, environment: &Environment) -> Resu
 /// # Errors
 /// As [`read`].
 pub fn parse(run: &mut Invocation, text: &str, place: &str, environment: &Environment) -> Result<()> {
-    toml_file::keys(text, place, &SORT, |key, value, found| {
-        let place = format!("{place} {found}");
-        let flag = known(key).map_err(|error| at(&place, &error))?;
-        let one = std::slice::from_ref(value);
-        let many: Vec<_>;
-        let values = match value {
-            DeValue::Array(values) if flag.repeatable => {
-                many = values.iter().map(|value| value.get_ref().clone()).collect();
-                &many
-            }
-            _ => one,
-        };
-        for value in values {
-            let text = toml_file::written(flag, value).map_err(|error| at(&place, &error))?;
-            (flag.set)(run, &text, environment).map_err(|error| {
-                let shown = if flag.name == "secret" { "" } else { &text };
-                at(&format!("{place}, `{} = {shown}`", flag.name), &error)
-            })?;
+    let source = Source {
+        text: text.to_owned(),
+        place: place.to_owned(),
+        environment: environment.clone(),
+    };
+    source.apply(run)
+}
+
+/// A policy as text, and where its paths start.
+pub(super) struct Source {
+    text: String,
+    place: String,
+    pub environment: Environment,
+}
+
+impl Source {
+    /// Reads a file.
+    pub fn open(file: &str, environment: &Environment) -> Result<Self> {
+        if file.is_empty() {
+            return Err(Error::new(Kind::Usage, "an empty path").with_hint("name a file"));
         }
-        Ok(())
-    })
+        let path = environment.folder().join(file);
+        let text = toml_file::read(&path, &SORT)?.ok_or_else(|| {
+            Error::new(Kind::Grant, format!("there is no file `{file}`"))
+                .with_hint("check the path, or write a policy with `wherry run --learn FILE`")
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        Ok(Self {
+            text,
+            place: format!("`{file}`"),
+            environment: environment.within(folder),
+        })
+    }
+
+    fn apply(&self, run: &mut Invocation) -> Result<()> {
+        self.pairs(|flag, value, place| {
+            (flag.set)(run, value, &self.environment).map_err(|error| at(place, &error))
+        })
+    }
+
+    /// Hands over each flag with its value, one at a time, and the place for messages about it.
+    pub fn pairs(&self, mut each: impl FnMut(&'static Flag, &str, &str) -> Result<()>) -> Result<()> {
+        toml_file::keys(&self.text, &self.place, &SORT, |key, value, found| {
+            let place = format!("{} {found}", self.place);
+            let flag = known(key).map_err(|error| at(&place, &error))?;
+            let one = std::slice::from_ref(value);
+            let many: Vec<_>;
+            let values = match value {
+                DeValue::Array(values) if flag.repeatable => {
+                    many = values.iter().map(|value| value.get_ref().clone()).collect();
+                    &many
+                }
+                _ => one,
+            };
+            for value in values {
+                let text = toml_file::written(flag, value).map_err(|error| at(&place, &error))?;
+                let shown = if flag.name == "secret" { "" } else { &text };
+                each(flag, &text, &format!("{place}, `{} = {shown}`", flag.name))?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Whether a policy can say what a flag says.
