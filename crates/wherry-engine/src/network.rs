@@ -6,15 +6,16 @@
 //! that name led there. Start at [`Network::connects`].
 
 mod connection;
-pub(crate) mod lookup;
+mod lookup;
 mod quota;
 pub(crate) mod requests;
-pub(crate) mod sockets;
-pub(crate) mod sockets_03;
+mod sockets;
+mod sockets_03;
 mod streams;
 mod tap;
 mod tls;
 
+use crate::guest::Guest;
 use crate::limits::{Limit, Limits};
 use crate::monitor::{Access, Grant, Monitor, Subject};
 use crate::policy::{Host, HttpRule, ListenRule, NetRule, Policy, canonical, default_port, special};
@@ -26,8 +27,20 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
+
+/// Puts the wrappers of 0.2 in front of what is linked.
+///
+/// # Errors
+/// Those of the linker.
+pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    sockets::add_to_linker(linker)?;
+    requests::add_to_linker(linker)
+}
+
+pub(crate) use sockets_03::add_to_linker as add_03_to_linker;
 
 /// The most names and peers that are kept for one guest.
 const MOST_KNOWN: usize = 4096;

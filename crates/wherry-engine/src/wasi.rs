@@ -55,11 +55,11 @@ pub fn component_linker(engine: &Engine, concurrency: bool) -> Result<ComponentL
         files2::add_to_linker(linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
         stores::add_to_linker(linker)?;
-        network::sockets::add_to_linker(linker)?;
+        network::add_to_linker(linker)?;
         if concurrency {
             wasmtime_wasi::p3::add_to_linker(linker)?;
             wasmtime_wasi_http::p3::add_to_linker(linker)?;
-            network::sockets_03::add_to_linker(linker)?;
+            network::add_03_to_linker(linker)?;
         }
         ambient::components::add_to_linker(linker, concurrency)?;
         Ok(())

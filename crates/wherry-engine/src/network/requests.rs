@@ -7,6 +7,7 @@
 use super::connection::{Connection, Driving, Ended, failed};
 use super::lookup::Unresolved;
 use super::{Network, authority};
+use crate::guest::Guest;
 use crate::limits::typed_duration;
 use crate::monitor::{Access, Grant, Subject};
 use crate::policy::{Host, default_port, host, plain};
@@ -22,7 +23,37 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::WasiView as _;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// Puts in front of what is linked what tells a guest of 0.2 why an answer broke off. The function of `wasmtime-wasi-http`
+/// knows the errors of its own client alone.
+///
+/// # Errors
+/// Those of the linker.
+pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    linker.instance("wasi:http/types@0.2.12")?.func_wrap(
+        "http-error-code",
+        |mut store: StoreContextMut<'_, Guest>, (error,): (Resource<wasmtime::Error>,)| {
+            let error = store.data_mut().ctx().table.get(&error)?;
+            let known = error.downcast_ref::<ErrorCode>().cloned();
+            Ok((known.or_else(|| error.downcast_ref::<Error>().map(broken_off)),))
+        },
+    )
+}
+
+/// Why an answer broke off.
+fn broken_off(error: &Error) -> ErrorCode {
+    match error {
+        Error::ConnectionReadTimeout => ErrorCode::ConnectionReadTimeout,
+        Error::HttpResponseBodySize(size) => ErrorCode::HttpResponseBodySize(*size),
+        Error::HttpResponseIncomplete => ErrorCode::HttpResponseIncomplete,
+        _ => ErrorCode::HttpProtocolError,
+    }
+}
 
 /// Sends the requests of one guest.
 pub(crate) struct Requests {

@@ -1,10 +1,10 @@
 """A WASI 0.2 command that tries the network: each argument is one try, and each prints one line.
 
-``tcp ADDRESS PORT TEXT`` says TEXT and prints the echo; ``flood ADDRESS PORT COUNT`` sends COUNT bytes and counts
-the echo; ``hold ADDRESS PORT COUNT`` keeps COUNT connections; ``udp ADDRESS PORT TEXT`` is ``tcp`` by datagram;
-``lookup NAME``; ``name NAME PORT TEXT`` looks up and says; ``listen ADDRESS PORT`` serves one connection;
-``serve ADDRESS PORT`` answers one datagram; ``http METHOD URL [BYTES [HEADER=VALUE]]``; ``slow URL MILLISECONDS`` asks
-with timeouts of its own. A failure is printed by its name in the interface.
+``tcp ADDRESS PORT TEXT`` says TEXT and prints the echo; ``flood ADDRESS PORT COUNT`` sends COUNT bytes and
+counts the echo; ``hold ADDRESS PORT COUNT`` keeps COUNT connections; ``udp ADDRESS PORT TEXT`` is ``tcp`` by
+datagram; ``lookup NAME``; ``name NAME PORT TEXT`` looks up and says; ``listen ADDRESS PORT`` serves one
+connection; ``serve ADDRESS PORT`` answers one datagram; ``http METHOD URL [BYTES [HEADER=VALUE]]``;
+``slow URL MILLISECONDS`` asks with timeouts of its own. A failure is printed by its name in the interface.
 """
 
 import functools
@@ -33,7 +33,9 @@ def network():
 
 
 def family(address):
-    return net.IpAddressFamily.IPV4 if ipaddress.ip_address(address).version == 4 else net.IpAddressFamily.IPV6
+    return (
+        net.IpAddressFamily.IPV4 if ipaddress.ip_address(address).version == 4 else net.IpAddressFamily.IPV6
+    )
 
 
 def endpoint(address, port):
@@ -116,7 +118,7 @@ def hold(address, port, count):
     held = []
     try:
         for _ in range(int(count)):
-            held.append(connect(address, port))
+            held.append(connect(address, port))  # noqa: PERF401 - those before a failure are kept
     finally:
         print(len(held), end=" ")
         for socket, source, output in held:
@@ -133,7 +135,8 @@ def bound(socket, address, port):
 
 def udp(address, port, text):
     with udp_create_socket.create_udp_socket(family(address)) as socket:
-        bound(socket, "0.0.0.0" if family(address) is net.IpAddressFamily.IPV4 else "::", 0)
+        everywhere = "0.0.0.0" if family(address) is net.IpAddressFamily.IPV4 else "::"  # noqa: S104 - to send from
+        bound(socket, everywhere, 0)
         incoming, outgoing = socket.stream(None)
         with incoming, outgoing:
             until_ready(outgoing, outgoing.check_send)
@@ -257,7 +260,10 @@ def reason(value):
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in text).lstrip("-")
 
 
-TRIES = {"http": request, **{act.__name__: act for act in (tcp, flood, hold, udp, serve, lookup, name, listen, slow, sleep)}}
+TRIES = {
+    "http": request,
+    **{act.__name__: act for act in (tcp, flood, hold, udp, serve, lookup, name, listen, slow, sleep)},
+}
 
 
 class Run(exports.Run):

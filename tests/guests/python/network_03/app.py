@@ -1,4 +1,4 @@
-"""A WASI 0.3 command that tries the network: the same tries as ``network_02``, on the asynchronous interfaces of 0.3."""
+"""A WASI 0.3 command that tries the network: the same tries as ``network_02``, on asynchronous interfaces."""
 
 import asyncio
 import ipaddress
@@ -6,7 +6,8 @@ import ipaddress
 import wit_world
 from componentize_py_types import Err, Ok
 from wit_world import exports
-from wit_world.imports import client, environment, exit, ip_name_lookup, stdout
+from wit_world.imports import client, environment, ip_name_lookup, stdout
+from wit_world.imports import exit as ending
 from wit_world.imports import wasi_http_types as http
 from wit_world.imports import wasi_sockets_types as net
 
@@ -14,7 +15,9 @@ LINES = []
 
 
 def family(address):
-    return net.IpAddressFamily.IPV4 if ipaddress.ip_address(address).version == 4 else net.IpAddressFamily.IPV6
+    return (
+        net.IpAddressFamily.IPV4 if ipaddress.ip_address(address).version == 4 else net.IpAddressFamily.IPV6
+    )
 
 
 def endpoint(address, port):
@@ -84,7 +87,7 @@ async def hold(address, port, count):
     held = []
     try:
         for _ in range(int(count)):
-            held.append(await connected(address, port))
+            held.append(await connected(address, port))  # noqa: PERF401 - those before a failure are kept
     finally:
         await say(str(len(held)), end=" ")
         for socket in held:
@@ -137,7 +140,9 @@ async def http_answer(method, url, options, body, headers=()):
     scheme, rest = url.split("://", 1)
     authority, slash, path = rest.partition("/")
     fields = http.Fields.from_list([(key, value.encode()) for key, value in headers])
-    _, trailers = wit_world.result_option_wasi_http_types_fields_wasi_http_types_error_code_future(lambda: Ok(None))
+    _, trailers = wit_world.result_option_wasi_http_types_fields_wasi_http_types_error_code_future(
+        lambda: Ok(None)
+    )
     writer, reader = wit_world.byte_stream()
     request, _ = http.Request.new(fields, reader, trailers, options)
     known = {"http": http.Scheme_Http(), "https": http.Scheme_Https()}
@@ -192,7 +197,10 @@ def reason(value):
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in text).lstrip("-")
 
 
-TRIES = {"http": request, **{act.__name__: act for act in (tcp, flood, hold, udp, serve, lookup, name, listen, slow)}}
+TRIES = {
+    "http": request,
+    **{act.__name__: act for act in (tcp, flood, hold, udp, serve, lookup, name, listen, slow)},
+}
 
 
 async def say(text, end="\n"):
@@ -214,4 +222,4 @@ class Run(exports.Run):
                 await say(reason(error.value))
                 failed = True
         if failed:
-            exit.exit(Err(None))
+            ending.exit(Err(None))
