@@ -169,7 +169,7 @@ fn asked(terminal: &mut File, access: &Access, grant: &Grant) -> std::io::Result
     let wanted = hints::wanted(access);
     write!(
         terminal,
-        "The guest wants to {wanted}.\nAllow that, and all else that {flag} grants? [y/N] "
+        "The guest wants to {wanted}\nAllow that, and all else that {flag} grants? [y/N] "
     )?;
     let mut answer = Vec::new();
     let mut byte = [0];

@@ -289,10 +289,15 @@ impl Patience {
         let Self {
             network, flag, most, ..
         } = self;
+        let waited = match *flag {
+            "connect-timeout" => "until a connection stands",
+            "first-byte-timeout" => "until an answer begins",
+            _ => "until an answer goes on",
+        };
         let access = Access {
             subject: Subject::Limit,
             operation: "wait",
-            target: format!("--{flag}"),
+            target: format!("{} {waited}", typed_duration(*most)),
         };
         let more = most.saturating_mul(10);
         let lift = Grant {

