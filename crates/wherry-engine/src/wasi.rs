@@ -5,6 +5,7 @@
 
 pub(crate) mod files;
 mod files2;
+mod files3;
 mod preview1;
 
 use crate::ambient;
@@ -58,6 +59,7 @@ pub fn component_linker(engine: &Engine, concurrency: bool) -> Result<ComponentL
         network::add_to_linker(linker)?;
         if concurrency {
             wasmtime_wasi::p3::add_to_linker(linker)?;
+            files3::add_to_linker(linker)?;
             wasmtime_wasi_http::p3::add_to_linker(linker)?;
             network::add_03_to_linker(linker)?;
         }

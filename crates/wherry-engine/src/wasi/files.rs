@@ -8,6 +8,7 @@
 mod acts;
 mod beneath;
 mod beyond;
+mod canonical;
 mod grants;
 mod listing;
 mod nested;
@@ -28,6 +29,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 pub use beneath::Opening;
+pub use canonical::Prompt;
 pub use grants::{Preopens, Single};
 pub use listing::Entry;
 pub use operations::{Answer, Request};
@@ -141,7 +143,7 @@ pub struct Files {
     /// What is still to be read of folders that are read in an order of our own, by the number of their stream.
     pub(super) listings: HashMap<u32, std::vec::IntoIter<Entry>>,
     /// Everything that differs between machines is made up: order of folders, times, numbers of files.
-    pub(super) canonical: bool,
+    pub(super) canonical: Option<canonical::Canonical>,
 }
 
 impl Files {
@@ -173,7 +175,7 @@ impl Files {
             handles: u64::from(limits.handles),
             numbers: super::preview1::Numbers::default(),
             listings: HashMap::new(),
-            canonical: preopens.canonical,
+            canonical: preopens.time.map(canonical::Canonical::new),
         })
     }
 
@@ -185,7 +187,7 @@ impl Files {
     /// Whether what is in a folder is read here: its order is made up, or the folder itself.
     pub(super) fn lists(&self, handle: u32) -> bool {
         let bare = |named: &Named| self.granted[named.grant].bare;
-        self.canonical || self.named(handle).is_some_and(bare)
+        self.canonical.is_some() || self.named(handle).is_some_and(bare)
     }
 
     /// Which of the folders that the guest starts from this is.
@@ -380,4 +382,33 @@ fn joined(folder: &str, path: &str) -> String {
         (".", _) => format!("./{path}"),
         _ => format!("{}/{path}", folder.trim_end_matches('/')),
     }
+}
+
+/// Writes to a file at a place, or at its end.
+///
+/// # Errors
+/// What the kernel says.
+pub fn put(file: &File, at: Option<u64>, bytes: &[u8]) -> std::io::Result<usize> {
+    use std::os::unix::fs::FileExt as _;
+    match at {
+        Some(at) => file.write_at(bytes, at),
+        None => append(file, bytes),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn append(file: &File, bytes: &[u8]) -> std::io::Result<usize> {
+    use rustix::io::{ReadWriteFlags, pwritev2};
+    Ok(pwritev2(
+        file,
+        &[std::io::IoSlice::new(bytes)],
+        0,
+        ReadWriteFlags::APPEND,
+    )?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn append(file: &File, bytes: &[u8]) -> std::io::Result<usize> {
+    use std::os::unix::fs::FileExt as _;
+    file.write_at(bytes, file.metadata()?.len())
 }

@@ -3,7 +3,7 @@
 //! Reading goes to wasmtime-wasi as it is. Streams that write go through the quota; a full table is an error that the guest
 //! hears, and no trap.
 
-use super::files::{Answer, Entry, Intent, Metered, Named, Opening, OverQuota, Request, next_handle};
+use super::files::{Answer, Entry, Intent, Metered, Named, Opening, OverQuota, Prompt, Request, next_handle};
 use crate::guest::Guest;
 use crate::limits::Limit;
 use std::sync::Arc;
@@ -117,6 +117,14 @@ fn paths(types: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
 }
 
 fn contents(types: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
+    ours!(types, "[method]descriptor.stat", (fd: Folder), guest, match guest.found(fd.rep())? {
+        Some((stat, _)) => Ok(stat),
+        None => guest.wasi.filesystem().stat(fd).await,
+    });
+    ours!(types, "[method]descriptor.metadata-hash", (fd: Folder), guest, match guest.found(fd.rep())? {
+        Some((_, hash)) => Ok(hash),
+        None => guest.wasi.filesystem().metadata_hash(fd).await,
+    });
     ours!(types, "[method]descriptor.write", (fd: Folder, bytes: Vec<u8>, at: u64), guest,
         write(guest, fd, bytes, at).await);
     ours!(types, "[method]descriptor.set-size", (fd: Folder, size: u64), guest, set_size(guest, fd, size).await);
@@ -155,6 +163,20 @@ impl Guest {
         let handle = self.wasi.ctx().table.push(descriptor)?;
         self.files.name(handle.rep(), named);
         Ok(handle)
+    }
+
+    /// A stream that is done when it returns, where a run must be the same on each machine.
+    fn prompt(&mut self, fd: &Folder, at: Option<u64>) -> FsResult<Option<Prompt>> {
+        if self.files.canonical.is_none() {
+            return Ok(None);
+        }
+        Ok(match self.wasi.ctx().table.get(fd)? {
+            Descriptor::File(file) => Some(Prompt {
+                file: Arc::clone(&file.file),
+                at,
+            }),
+            Descriptor::Dir(_) => None,
+        })
     }
 
     /// Refuses when the table is full.
@@ -264,25 +286,42 @@ async fn set_size(guest: &mut Guest, fd: Folder, size: u64) -> FsResult<()> {
 
 fn reader(guest: &mut Guest, fd: Folder, at: u64) -> FsResult<Resource<DynInputStream>> {
     guest.room()?;
-    guest.wasi.filesystem().read_via_stream(fd, at)
+    let prompt = guest.prompt(&fd, Some(at))?;
+    let stream = guest.wasi.filesystem().read_via_stream(fd, at)?;
+    let Some(prompt) = prompt else {
+        return Ok(stream);
+    };
+    let table = guest.wasi.ctx().table;
+    table.delete(stream)?;
+    let prompt: DynInputStream = Box::new(prompt);
+    Ok(table.push(prompt)?)
 }
 
 fn writer(guest: &mut Guest, fd: Folder, at: Option<u64>) -> FsResult<Resource<DynOutputStream>> {
     guest.room()?;
+    let prompt = guest.prompt(&fd, at)?;
     let mut view = guest.wasi.filesystem();
     let stream = match at {
         Some(at) => view.write_via_stream(fd, at),
         None => view.append_via_stream(fd),
     }?;
-    if guest.files.quota.limit().is_none() {
+    let metered = guest.files.quota.limit().is_some();
+    if prompt.is_none() && !metered {
         return Ok(stream);
     }
-    let metered: DynOutputStream = Box::new(Metered {
-        inner: view.table.delete(stream)?,
-        quota: Arc::clone(&guest.files.quota),
-        monitor: Arc::clone(&guest.monitor),
-    });
-    Ok(view.table.push(metered)?)
+    let table = guest.wasi.ctx().table;
+    let mut inner = table.delete(stream)?;
+    if let Some(prompt) = prompt {
+        inner = Box::new(prompt);
+    }
+    if metered {
+        inner = Box::new(Metered {
+            inner,
+            quota: Arc::clone(&guest.files.quota),
+            monitor: Arc::clone(&guest.monitor),
+        });
+    }
+    Ok(table.push(inner)?)
 }
 
 async fn read_folder(guest: &mut Guest, fd: Folder) -> FsResult<Resource<ReaddirIterator>> {

@@ -330,7 +330,6 @@ macro_rules! files {
         open_only!($linker, $module, $raw::fd_fdstat_get, "fd_fdstat_get", (a: i32) .await);
         open_only!($linker, $module, $raw::fd_fdstat_set_flags, "fd_fdstat_set_flags", (a: i32));
         open_only!($linker, $module, $raw::fd_fdstat_set_rights, "fd_fdstat_set_rights", (a: i64, b: i64));
-        open_only!($linker, $module, $raw::fd_filestat_get, "fd_filestat_get", (a: i32) .await);
         open_only!($linker, $module, $raw::fd_filestat_set_times, "fd_filestat_set_times", (a: i64, b: i64, c: i32) .await);
         open_only!($linker, $module, $raw::fd_read, "fd_read", (a: i32, b: i32, c: i32) .await);
         open_only!($linker, $module, $raw::fd_seek, "fd_seek", (a: i64, b: i32, c: i32) .await);
@@ -365,6 +364,18 @@ macro_rules! files {
                 Slot::Idle => Ok(number(Errno::Badf)),
                 _ => $raw::fd_pread(&mut guest.wasi, &mut memory, fd, iovs, len, at, out).await,
             }
+        });
+        ours!($linker, $module, "fd_filestat_get", (fd: i32, out: i32), guest, memory, {
+            let found = match guest.slot(fd) {
+                Slot::Idle => return Ok(number(Errno::Badf)),
+                Slot::File(handle) | Slot::Folder(handle) => heard!(answered(guest.found(handle))?),
+                Slot::Free | Slot::Stream => None,
+            };
+            let Some((stat, hash)) = found else {
+                return $raw::fd_filestat_get(&mut guest.wasi, &mut memory, fd, out).await;
+            };
+            write_bytes(&mut memory, out, &$layout(&stat, hash))?;
+            Ok(0)
         });
         ours!($linker, $module, "fd_readdir", (fd: i32, buf: i32, len: i32, cookie: i64, out: i32), guest, memory, {
             let used = read_folder(guest, &mut memory, fd, (buf, len), cookie.cast_unsigned()).await?;
@@ -718,7 +729,7 @@ async fn read_folder(
     };
     let known = matches!(&guest.files.numbers.listing, Some((number, _)) if *number == fd.cast_unsigned());
     if cookie == 0 || !known {
-        let mut entries = vec![own(guest, handle, ".").await, own(guest, handle, "..").await];
+        let mut entries = vec![own(guest, handle, "."), own(guest, handle, "..")];
         match answered(guest.entries(handle).await)? {
             Ok(found) => entries.extend(found),
             Err(errno) => return Ok(Err(errno)),
@@ -753,18 +764,11 @@ async fn read_folder(
 }
 
 /// The entry of a folder itself; of the one above it nothing is told.
-async fn own(guest: &mut Guest, handle: u32, name: &str) -> Entry {
-    use wasmtime_wasi::filesystem::WasiFilesystemView as _;
-    use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor as _;
-    let hash = guest
-        .wasi
-        .filesystem()
-        .metadata_hash(Resource::new_borrow(handle))
-        .await;
+fn own(guest: &mut Guest, handle: u32, name: &str) -> Entry {
     Entry {
         name: name.to_owned(),
         kind: DescriptorType::Directory,
-        number: hash.map_or(0, |hash| hash.lower),
+        number: guest.number_of(handle),
     }
 }
 

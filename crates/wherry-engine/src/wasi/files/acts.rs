@@ -101,7 +101,7 @@ pub(super) fn hash(stat: &Stat) -> MetadataHashValue {
     clippy::unnecessary_cast,
     reason = "differs by platform"
 )]
-fn stat(stat: &Stat) -> DescriptorStat {
+pub(super) fn stat(stat: &Stat) -> DescriptorStat {
     let time = |seconds: i64, nanoseconds: u64| {
         Some(Datetime {
             seconds: u64::try_from(seconds).ok()?,

@@ -7,10 +7,11 @@ use super::beneath::{self, Identity};
 use super::{Granted, Place};
 use crate::error::{Error, Kind, Result};
 use crate::monitor::Grant;
-use crate::policy::{DirGrant, Policy};
+use crate::policy::{Clock, DirGrant, Policy};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use wasmtime_wasi::filesystem::Dir;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
@@ -31,8 +32,8 @@ pub struct Preopens {
     pub(super) plans: Vec<Plan>,
     pub(super) singles: Vec<Arc<Single>>,
     pub(super) nests: bool,
-    /// What differs between machines is made up.
-    pub(super) canonical: bool,
+    /// When all files are from, in a run that must be the same on each machine.
+    pub(super) time: Option<Duration>,
 }
 
 /// One folder that the guest will start from.
@@ -132,7 +133,10 @@ impl Preopens {
             plans,
             singles,
             nests,
-            canonical: policy.deterministic,
+            time: policy.deterministic.then_some(match policy.clock {
+                Clock::Virtual { start, .. } => start,
+                Clock::Host | Clock::Withheld => Duration::ZERO,
+            }),
         })
     }
 }

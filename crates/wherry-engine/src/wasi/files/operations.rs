@@ -2,7 +2,7 @@
 //!
 //! WASI 0.1 and 0.2 end here; 0.3 has other types and the same steps.
 
-use super::acts::{act, act_on, finished};
+use super::acts::{act, act_on, finished, hash};
 use super::beneath::{self, Opened, Opening};
 use super::beyond::intent_of;
 use super::listing::{self, Entry};
@@ -239,7 +239,22 @@ impl Guest {
         let intent = request.intent();
         let errand = self.errand(handle, &path, &request)?;
         let answer = errand.run(&path, request).await;
-        self.done(handle, &path, intent, answer)
+        self.answered(handle, &path, intent, answer)
+    }
+
+    /// Notes how it ended, and makes up what differs between machines where it must not.
+    ///
+    /// # Errors
+    /// What the guest is answered.
+    pub(crate) fn answered(
+        &mut self,
+        handle: u32,
+        path: &str,
+        intent: Intent,
+        answer: FsResult<Answer>,
+    ) -> FsResult<Answer> {
+        let answer = self.done(handle, path, intent, answer)?;
+        Ok(self.files.shown(answer))
     }
 
     /// Who does what is asked with a path.
@@ -524,33 +539,46 @@ async fn asked(dir: Dir, path: String, request: Request) -> FsResult<Answer> {
 }
 
 impl Guest {
-    /// What is in the folder `handle`.
+    /// What is in the folder `handle`, read on a thread that may wait.
     ///
     /// # Errors
     /// What the guest is answered.
     pub(crate) async fn entries(&mut self, handle: u32) -> FsResult<Vec<Entry>> {
-        let named = self.files.named(handle).map(|named| named.grant);
-        let mut entries = match named.map(|grant| &self.files.granted[grant]) {
+        if self.files.waits || self.files.lists(handle) {
+            return self.entries_now(handle);
+        }
+        let folder = self.dir(handle)?.dir;
+        Ok(spawn_blocking(move || listing::entries(&folder)).await?)
+    }
+
+    /// Which folder `handle` is, as guests see it.
+    pub(crate) fn number_of(&mut self, handle: u32) -> u64 {
+        let found = self
+            .dir(handle)
+            .ok()
+            .and_then(|dir| rustix::fs::fstat(&dir.dir).ok());
+        let number = found.map_or(0, |found| hash(&found).lower);
+        match &mut self.files.canonical {
+            Some(canonical) => canonical.number(number),
+            None => number,
+        }
+    }
+
+    /// What is in the folder `handle`, read at once.
+    ///
+    /// # Errors
+    /// What the guest is answered.
+    pub(crate) fn entries_now(&mut self, handle: u32) -> FsResult<Vec<Entry>> {
+        let grant = self.files.named(handle).map(|named| named.grant);
+        let mut entries = match grant.map(|grant| &self.files.granted[grant]) {
             Some(granted) if granted.bare => listing::shown(&granted.files),
-            _ => {
-                let folder = match self
-                    .wasi
-                    .ctx()
-                    .table
-                    .get(&Resource::<Descriptor>::new_borrow(handle))?
-                {
-                    Descriptor::Dir(dir) => Arc::clone(&dir.dir),
-                    Descriptor::File(_) => return Err(ErrorCode::NotDirectory.into()),
-                };
-                if self.files.waits {
-                    listing::entries(&folder)?
-                } else {
-                    spawn_blocking(move || listing::entries(&folder)).await?
-                }
-            }
+            _ => listing::entries(&self.dir(handle)?.dir)?,
         };
-        if self.files.canonical {
+        if let Some(canonical) = &mut self.files.canonical {
             entries.sort_by(|one, other| one.name.cmp(&other.name));
+            for entry in &mut entries {
+                entry.number = canonical.number(entry.number);
+            }
         }
         Ok(entries)
     }
