@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wherry.runtime.component import load as load
     from wherry.runtime.inspect import inspect as inspect
     from wherry.runtime.instance import Instance as Instance
+    from wherry.runtime.instance import left_behind as left_behind
     from wherry.runtime.program import Completed as Completed
     from wherry.runtime.program import Denial as Denial
     from wherry.runtime.program import Running as Running
@@ -55,6 +56,7 @@ _SOURCES: dict[str, str] = {
     "Variant": "wherry.runtime.values",
     "aio": "wherry.runtime",
     "inspect": "wherry.runtime.inspect",
+    "left_behind": "wherry.runtime.instance",
     "load": "wherry.runtime.component",
     "run": "wherry.runtime.program",
     "start": "wherry.runtime.program",

@@ -105,6 +105,10 @@ class Component:
     @property
     def is_component(self) -> bool: ...
 
+# door.rs
+
+def left_behind() -> list[int]: ...
+
 # errors.rs
 
 def error_kinds() -> dict[str, type[WherryError]]: ...

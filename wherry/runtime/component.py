@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from wherry import _native
 from wherry.errors import UsageError
+from wherry.runtime import leaving
 from wherry.runtime.imports import host_functions
 from wherry.runtime.instance import Instance
 
@@ -77,6 +78,8 @@ class Component:
         Raises :class:`~wherry.errors.LinkError` when an import is missing (all are listed), and what the
         guest's start ends in.
         """
+        if self._imports:
+            leaving.prepare()
         native = self._native.instantiate(
             policy if policy is not None else nothing_granted(),
             limits if limits is not None else default_limits(),

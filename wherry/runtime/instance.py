@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wherry import _native
 from wherry.errors import NoSuchExportError
 from wherry.wit.names import pascal_case, snake_case
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wherry import _native
     from wherry.runtime.component import Component
 
-__all__ = ["Instance", "Interface", "ResourceClass", "find_interface"]
+__all__ = ["Instance", "Interface", "ResourceClass", "find_interface", "left_behind"]
 
 
 class _Functions:
@@ -190,6 +190,16 @@ def find_interface(component: Component, interface: str) -> str:
             return name
     hint = f"it exports {_listed(known)}" if known else "its functions are attributes: `instance.name()`"
     raise NoSuchExportError(f"`{component.name}` exports no interface `{interface}`", hint=hint)
+
+
+def left_behind() -> int:
+    """How many calls were left behind and have not come back.
+
+    A guest is ended at its time limit, but nothing can end a host function that it called. Who made the call
+    gets :class:`~wherry.errors.TimeLimitError` in time all the same; the thread, and the sandbox with its
+    memory, stay until the host function returns, and are counted here.
+    """
+    return len(_native.left_behind())
 
 
 def _listed(names: dict[str, None] | list[str]) -> str:

@@ -12,6 +12,7 @@ microseconds to make. :class:`wherry.aio.Sandbox` is the same for asyncio.
 
 from __future__ import annotations
 
+import contextvars
 import os
 import threading
 from contextlib import contextmanager
@@ -278,14 +279,19 @@ class Sandbox(_Functions):
         )
 
 
+_through: contextvars.ContextVar[tuple[tuple[_Turns, int], ...]] = contextvars.ContextVar(
+    "wherry_through", default=()
+)
+"""Whose turn a call is in, and in which process it came. Not by thread: host functions run on another."""
+
+
 class _Turns:
-    """Lets so many threads through at once. A thread that is through already may enter again."""
+    """Lets so many calls through at once. One that is through already may enter again."""
 
     def __init__(self, most: int) -> None:
         if most < 1:
             raise UsageError("`concurrency` is at least 1")
         self._most = most
-        self._held = threading.local()
         self._start()
 
     def _start(self) -> None:
@@ -297,13 +303,13 @@ class _Turns:
         if os.getpid() != self._process:
             self._start()
         # A host function that calls the sandbox again would wait for itself.
-        depth = getattr(self._held, "depth", 0)
-        if depth == 0:
+        through = _through.get()
+        if all(turns is not self for turns, _ in through):
             self._free.acquire()
-            self._held.process = self._process
-        self._held.depth = depth + 1
+        _through.set((*through, (self, self._process)))
 
     def __exit__(self, *_: object) -> None:
-        self._held.depth -= 1
-        if self._held.depth == 0 and self._held.process == os.getpid():
+        *through, (_turns, process) = _through.get()
+        _through.set(tuple(through))
+        if all(turns is not self for turns, _ in through) and process == os.getpid():
             self._free.release()

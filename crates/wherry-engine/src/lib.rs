@@ -5,6 +5,7 @@
 //! limits. Every failure is an [`error::Error`].
 
 pub mod ambient;
+pub mod apart;
 pub mod arguments;
 mod audit;
 pub mod bounds;

@@ -1,7 +1,7 @@
 //! A loaded program, as Python holds it: compiled once, instantiated again and again, from any thread.
 
 use crate::configuration::cache_options;
-use crate::door::{self, through};
+use crate::door::{self, Patience, beside, through};
 use crate::errors::raise;
 use crate::instance::{Cell, Home, Instance};
 use crate::limits::Limits;
@@ -28,6 +28,7 @@ use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
 use wherry_engine::run::command;
 use wherry_engine::stdio::Stdio;
 use wherry_engine::values::{Context, TypeNames};
+use wherry_engine::watch::{Cancel, Question};
 use wherry_tools::model::{Model, TypeKind};
 
 /// A program that was loaded. Private: `wherry.Component` wraps it.
@@ -105,18 +106,35 @@ impl Component {
             Some(streams) => (streams.arguments.clone(), streams.take(py)?),
             None => (vec![template.linked.program.name.clone()], Stdio::outputs()),
         };
-        let question = door::question(py)?;
+        let patience = Patience::of(limits, &functions);
         let home = Arc::new(Home::new(Arc::clone(&exports)));
         let context = Arc::new(Context::new(Arc::clone(&template.types), Arc::clone(&home)));
         let host = Arc::new(Host { functions, context });
-        let mut instance = through(py, || {
-            let mut guest = Guest::new(&policy.inner, limits, &arguments, stdio)?;
-            guest.watch.question = question;
-            guest.watch.whole = whole;
-            template.instantiate(guest, limits, Arc::clone(&host))
-        })?;
+        let start = {
+            let (template, host) = (Arc::clone(&template), Arc::clone(&host));
+            let (policy, limits) = (policy.inner.clone(), limits.clone());
+            move |question: Option<Question>, cancel: Cancel| {
+                let mut guest = Guest::new(&policy, &limits, &arguments, stdio)?;
+                guest.watch.question = question;
+                guest.watch.cancel = cancel;
+                guest.watch.whole = whole;
+                template.instantiate(guest, &limits, host)
+            }
+        };
+        let mut instance = match patience {
+            None => {
+                let question = door::question(py)?;
+                through(py, || start(question, Cancel::default()))
+            }
+            Some(patience) => {
+                let cancel = Cancel::default();
+                let theirs = cancel.clone();
+                beside(py, patience, cancel, move || start(None, theirs), || (), || ())
+                    .map_err(|error| raise(py, error))
+            }
+        }?;
         let resources = instance.resources(&template.linked);
-        let cell = Arc::new(Cell::new(instance));
+        let cell = Arc::new(Cell::new(instance, patience));
         home.settle(&cell, resources);
         Ok(Instance { cell, exports, host })
     }

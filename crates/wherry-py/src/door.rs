@@ -4,12 +4,16 @@
 
 use crate::errors::{carry, raise};
 use pyo3::prelude::*;
+use pyo3::types::PyCFunction;
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use wherry_engine::apart::{self, GRACE};
 use wherry_engine::error::{Error, Kind, Result};
-use wherry_engine::watch::Question;
+use wherry_engine::limits::Limits;
+use wherry_engine::watch::{Cancel, Question, Watch};
 
 /// Does `work` without the GIL.
 pub fn through<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {
@@ -25,6 +29,94 @@ pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
         )
         .with_hint("please report it, with what you called and the file if you can share it"))
     })
+}
+
+/// The limits of a call that may reach functions of the embedding program.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long the caller waits.
+    pub timeout: Duration,
+    /// Bytes of stack for the guest.
+    pub stack: usize,
+}
+
+impl Patience {
+    /// For a guest that may call `functions`; `None` where nothing of the embedding program's can hold a call up, or where
+    /// there is no time limit: such calls stay on the thread of who makes them.
+    pub fn of(limits: &Limits, functions: &[Py<PyAny>]) -> Option<Self> {
+        let timeout = limits.timeout.filter(|_| !functions.is_empty())?;
+        Some(Self {
+            timeout,
+            stack: limits.stack,
+        })
+    }
+}
+
+/// Does `work` on a thread of its own, in the caller's context variables, and waits for it no longer than its time limit:
+/// see [`apart`]. `left` is told when it was not waited for any longer, `late` when it came back after that.
+pub fn beside<R: Send + 'static>(
+    py: Python<'_>,
+    patience: Patience,
+    cancel: Cancel,
+    work: impl FnOnce() -> Result<R> + Send + 'static,
+    left: impl FnOnce() + Send,
+    late: impl FnOnce() + Send + 'static,
+) -> Result<R> {
+    let context = py
+        .import("contextvars")
+        .and_then(|module| module.call_method0("copy_context"))
+        .map_err(carry)?
+        .unbind();
+    let watch = Watch {
+        // The guest ends itself in time, and says more about it; only host code is not ended.
+        deadline: Some((Instant::now() + patience.timeout + GRACE, patience.timeout)),
+        cancel,
+        question: question(py).map_err(carry)?,
+        ..Watch::default()
+    };
+    let work = move || within(context, move || guarded(work));
+    let late = move |result: Result<R>| {
+        // Values of Python go while it is there; when it ends before, they go with it.
+        if Python::try_attach(|_| drop(result)).is_some() {
+            late();
+        }
+    };
+    py.detach(|| apart::run(&watch, patience.stack, work, left, late))
+        .and_then(|result| result)
+}
+
+/// Does `work` without the GIL in a context of Python's.
+fn within<R: Send + 'static>(
+    context: Py<PyAny>,
+    work: impl FnOnce() -> Result<R> + Send + 'static,
+) -> Result<R> {
+    let attached = Python::try_attach(|py| {
+        let slot = Arc::new(Mutex::new((Some(work), None)));
+        let inner = Arc::clone(&slot);
+        let call = PyCFunction::new_closure(py, None, None, move |arguments, _| {
+            let work = lock(&inner).0.take();
+            if let Some(work) = work {
+                let result = arguments.py().detach(work);
+                lock(&inner).1 = Some(result);
+            }
+        });
+        let called = call.and_then(|call| context.bind(py).call_method1("run", (call,)));
+        drop(context);
+        called.map_err(carry)?;
+        let result = lock(&slot).1.take();
+        result.unwrap_or_else(|| Err(Error::new(Kind::Internal, "a call that never ran")))
+    });
+    attached.unwrap_or_else(|| Err(Error::new(Kind::Closed, "Python is ending")))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The threads of calls that were left behind and that host functions still hold, as `threading.get_ident` numbers them.
+#[pyfunction]
+pub fn left_behind() -> Vec<u64> {
+    apart::left_behind()
 }
 
 /// What a panic said.

@@ -3,14 +3,14 @@
 //! [`Cell`] holds the engine's instance and lets one call at a time through; [`Function`] is what `instance.add` is. Names,
 //! interfaces and resources as people see them are put together in `wherry/runtime/instance.py`.
 
-use crate::door::{guarded, question};
-use crate::errors::{raise, result_error};
+use crate::door::{Patience, beside, guarded, question};
+use crate::errors::{carry, raise, result_error};
 use crate::names::attribute;
 use crate::port::Python3;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError, Weak};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::exports::Export;
@@ -32,6 +32,10 @@ pub struct Cell {
     cancel: Cancel,
     /// What the guest was refused; it outlives the sandbox.
     monitor: Arc<Monitor>,
+    /// How long a call is waited for that may reach host functions.
+    patience: Option<Patience>,
+    /// A call did not come back in time, and holds the instance until it does.
+    left: AtomicBool,
 }
 
 /// How many instances are alive in this process.
@@ -49,7 +53,7 @@ impl Cell {
         ALIVE.load(Ordering::Relaxed)
     }
 
-    pub fn new(instance: EngineInstance<Python3>) -> Self {
+    pub fn new(instance: EngineInstance<Python3>, patience: Option<Patience>) -> Self {
         ALIVE.fetch_add(1, Ordering::Relaxed);
         let guest = instance.sandbox.guest();
         let (cancel, monitor) = (guest.watch.cancel.clone(), Arc::clone(&guest.monitor));
@@ -58,7 +62,50 @@ impl Cell {
             released: Mutex::default(),
             cancel,
             monitor,
+            patience,
+            left: AtomicBool::new(false),
         }
+    }
+
+    /// Runs the guest without the GIL; where host functions could hold it up, on a thread of its own.
+    fn call<R: Send + 'static>(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        work: impl FnOnce(&mut EngineInstance<Python3>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let Some(patience) = self.patience else {
+            let question = question(py).map_err(carry)?;
+            let run = || {
+                self.running(|instance| {
+                    instance.sandbox.watch().question = question;
+                    work(instance)
+                })
+            };
+            return py.detach(|| guarded(run));
+        };
+        let (theirs, late) = (Arc::clone(self), Arc::clone(self));
+        let run = move || {
+            theirs.running(|instance| {
+                instance.sandbox.watch().question = None;
+                work(instance)
+            })
+        };
+        let left = || self.left.store(true, Ordering::Release);
+        let late = move || {
+            let _ = late.close();
+        };
+        beside(py, patience, self.cancel.clone(), run, left, late)
+    }
+
+    /// Why the instance cannot be used at once.
+    fn taken(&self, busy: &str, hint: &str) -> Error {
+        if self.left.load(Ordering::Acquire) {
+            let message =
+                "the instance was left behind in a call whose host function did not come back in time";
+            return Error::new(Kind::Closed, message)
+                .with_hint("make a new one from the same component: `component.instantiate()`");
+        }
+        Error::new(Kind::Busy, busy).with_hint(hint)
     }
 
     /// Does something with the instance, unless a call is running in it.
@@ -67,11 +114,10 @@ impl Cell {
             Ok(slot) => slot,
             Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                return Err(
-                    Error::new(Kind::Busy, "the instance is running a call already").with_hint(
-                        "give each thread an instance of its own; they share the compiled component",
-                    ),
-                );
+                return Err(self.taken(
+                    "the instance is running a call already",
+                    "give each thread an instance of its own; they share the compiled component",
+                ));
             }
         };
         let instance = slot.as_mut().ok_or_else(|| {
@@ -104,11 +150,13 @@ impl Cell {
         match self.instance.try_lock() {
             Ok(mut slot) => drop(slot.take()),
             Err(TryLockError::Poisoned(slot)) => drop(slot.into_inner().take()),
+            // What was left behind is closed when it comes back.
+            Err(TryLockError::WouldBlock) if self.left.load(Ordering::Acquire) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(
-                    Error::new(Kind::Busy, "the instance is running a call and cannot be closed")
-                        .with_hint("wait for the call, or cancel it"),
-                );
+                return Err(self.taken(
+                    "the instance is running a call and cannot be closed",
+                    "wait for the call, or cancel it",
+                ));
             }
         }
         Ok(())
@@ -162,7 +210,7 @@ impl Home {
         let Some(export) = found.cloned() else {
             return Ok(None);
         };
-        let inner = cell.with(|instance| instance.function(&export))?;
+        let inner = Arc::new(cell.with(|instance| instance.function(&export))?);
         Ok(Some(Function {
             owner: None,
             cell,
@@ -235,7 +283,7 @@ impl Instance {
         Ok(Function {
             owner: Some(slf.clone().unbind()),
             cell: Arc::clone(&this.cell),
-            inner,
+            inner: Arc::new(inner),
             export,
         })
     }
@@ -342,7 +390,7 @@ pub struct Function {
     /// The Python object of the instance, for the garbage collector; methods of resources have none.
     owner: Option<Py<Instance>>,
     cell: Arc<Cell>,
-    inner: EngineFunction<Python3>,
+    inner: Arc<EngineFunction<Python3>>,
     export: Export,
 }
 
@@ -395,15 +443,10 @@ impl Function {
         let Some((pieces, result)) = made else {
             return Ok(None);
         };
-        let question = question(py)?;
-        let work = || {
-            self.cell.running(|instance| {
-                instance.sandbox.watch().question = question;
-                instance.call_pieces(&self.inner, pieces)
-            })
-        };
-        let returned = py
-            .detach(|| guarded(work))
+        let inner = Arc::clone(&self.inner);
+        let returned = self
+            .cell
+            .call(py, move |instance| instance.call_pieces(&inner, pieces))
             .map_err(|error| raise(py, self.located(error)))?;
         let value = match (result, returned) {
             (PieceType::Scalar(scalar), Some(Piece::Bits(bits))) => scalar_value::<Python3>(py, scalar, bits)
@@ -417,15 +460,10 @@ impl Function {
 
     /// Calls it without the GIL.
     fn call(&self, py: Python<'_>, arguments: Bound<'_, PyTuple>) -> PyResult<Outcome<Python3, 1>> {
-        let question = question(py)?;
         let arguments = arguments.into_any().unbind();
-        let work = || {
-            self.cell.running(|instance| {
-                instance.sandbox.watch().question = question;
-                instance.call(&self.inner, arguments)
-            })
-        };
-        py.detach(|| guarded(work))
+        let inner = Arc::clone(&self.inner);
+        self.cell
+            .call(py, move |instance| instance.call(&inner, arguments))
             .map_err(|error| raise(py, self.located(error)))
     }
 

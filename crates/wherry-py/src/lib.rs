@@ -34,6 +34,8 @@ mod _native {
     #[pymodule_export]
     use crate::component::Component;
     #[pymodule_export]
+    use crate::door::left_behind;
+    #[pymodule_export]
     use crate::errors::error_kinds;
     #[pymodule_export]
     use crate::inspect::{explain_policy, inspect, policy_beyond, wit_model, wit_text};
