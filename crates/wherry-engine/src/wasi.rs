@@ -7,6 +7,7 @@ pub(crate) mod files;
 mod files2;
 mod files3;
 mod preview1;
+mod variables;
 
 use crate::ambient;
 use crate::error::{Error, Kind, Result};
@@ -32,6 +33,7 @@ pub fn module_linker(engine: &Engine) -> Result<Linker<Guest>> {
         wasmtime_wasi::p0::add_to_linker_async(linker, |guest: &mut Guest| &mut guest.wasi)?;
         ambient::modules::add_to_linker(linker)?;
         preview1::add_to_linker(linker)?;
+        variables::add_to_modules(linker)?;
         for preview in PREVIEWS {
             // The one of wasmtime-wasi takes 126 and above for an error; a program may end with any code.
             linker.func_wrap(preview, "proc_exit", |code: i32| -> wasmtime::Result<()> {
@@ -64,6 +66,7 @@ pub fn component_linker(engine: &Engine, concurrency: bool) -> Result<ComponentL
             network::add_03_to_linker(linker)?;
         }
         ambient::components::add_to_linker(linker, concurrency)?;
+        variables::add_to_components(linker, concurrency)?;
         Ok(())
     };
     add(&mut linker).map_err(|error| refused(&error))?;

@@ -120,7 +120,9 @@ fn memory(caller: &mut Caller<'_, Guest>) -> wasmtime::Result<Memory> {
 }
 
 /// What the functions of wasmtime-wasi are called with.
-fn wasi<'a>(caller: &'a mut Caller<'_, Guest>) -> wasmtime::Result<(&'a mut WasiP1Ctx, GuestMemory<'a>)> {
+pub(crate) fn wasi<'a>(
+    caller: &'a mut Caller<'_, Guest>,
+) -> wasmtime::Result<(&'a mut WasiP1Ctx, GuestMemory<'a>)> {
     use p1::WasiSnapshotPreview1 as _;
     let memory = memory(caller)?;
     let fuel = caller.as_context_mut().hostcall_fuel();

@@ -134,6 +134,8 @@ fn lower(one: &Limits, other: &Limits) -> bool {
         && amount(one.output) <= amount(other.output)
         && amount(one.write) <= amount(other.write)
         && amount(one.transfer) <= amount(other.transfer)
+        && time(one.compile_timeout) <= time(other.compile_timeout)
+        && amount(one.compile_memory) <= amount(other.compile_memory)
         && one.memory <= other.memory
         && one.stack <= other.stack
         && one.handles <= other.handles

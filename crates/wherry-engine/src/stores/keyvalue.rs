@@ -36,9 +36,6 @@ pub(super) struct Keyvalue {
     handles: u64,
     /// What a store in memory was charged for.
     charged: usize,
-    /// What may be written to a file, and what was.
-    room: Option<u64>,
-    written: u64,
 }
 
 /// One store, open in a guest.
@@ -104,8 +101,6 @@ impl Keyvalue {
             most,
             handles: limits.handles.into(),
             charged: 0,
-            room: limits.write,
-            written: 0,
         })
     }
 
@@ -292,23 +287,13 @@ fn in_memory<T>(
     done
 }
 
-/// Takes what a call writes from what may be written.
-fn spend(guest: &mut Guest, doing: &Doing) -> Answer<()> {
+/// Takes what a call writes from what may be written, to files of all sorts together.
+fn spend(guest: &Guest, doing: &Doing) -> Answer<()> {
     let Doing::Write(bytes) = doing else { return Ok(()) };
-    let keyvalue = &mut guest.stores.keyvalue;
-    let written = keyvalue.written.saturating_add(*bytes);
-    match keyvalue.room {
-        Some(room) if written > room => {
-            guest.monitor.struck(Limit::Write, "write", room);
-            Err(StoreError::Other(
-                "the limit of bytes written is reached".to_owned(),
-            ))
-        }
-        _ => {
-            keyvalue.written = written;
-            Ok(())
-        }
-    }
+    guest.files.spend(*bytes).map_err(|limit| {
+        guest.monitor.struck(Limit::Write, "write", limit);
+        StoreError::Other("the limit of bytes written is reached".to_owned())
+    })
 }
 
 fn writing(entries: &[(String, Vec<u8>)]) -> Doing {

@@ -179,6 +179,16 @@ impl Files {
         })
     }
 
+    /// Takes bytes off what may be written, all of them or none; the limit where they are too many.
+    pub(crate) fn spend(&self, bytes: u64) -> Result<(), u64> {
+        let taken = self.quota.take(bytes);
+        if taken == bytes {
+            return Ok(());
+        }
+        self.quota.give_back(taken);
+        Err(self.quota.limit().unwrap_or(u64::MAX))
+    }
+
     /// How many folders the guest starts from.
     pub(super) fn preopened(&self) -> usize {
         self.granted.len()

@@ -37,6 +37,10 @@ class Run(exports.Run):
     def do_get(self, name: str) -> object:
         return configuration.get(name)
 
+    def do_know(self, name: str) -> object:
+        self.known = configuration.get(name)
+        return len(self.known or "")
+
     def do_all(self) -> object:
         return sorted(configuration.get_all())
 

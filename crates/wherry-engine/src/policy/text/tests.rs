@@ -34,7 +34,14 @@ const LINES: &[(&str, &str)] = &[
     ("dir", "['data::/in:ro', '.::.']"),
     ("env", "['A=b c', 'TOKEN']"),
     ("workdir", "'/in'"),
+    ("allow-net", "['*.example.com:443', '10.0.0.0/8:1', '[::1]:*']"),
+    (
+        "allow-http",
+        "['GET https://example.com/v1', 'http://localhost:8080']",
+    ),
+    ("allow-listen", "['127.0.0.1:8080']"),
     ("allow-dns", "true"),
+    ("resolver", "'9.9.9.9:53'"),
     ("config", "['a.b=c=d']"),
     ("secret", "['TOKEN', 'OTHER@token']"),
     ("kv", "'store.db'"),
@@ -58,7 +65,18 @@ const LINES: &[(&str, &str)] = &[
     ("max-body", "4"),
     ("max-nesting", "5"),
     ("max-size", "6"),
+    ("compile-timeout", "'7s'"),
+    ("compile-memory", "'3GiB'"),
 ];
+
+#[test]
+fn each_flag_has_its_line() {
+    for flag in FLAGS.iter().filter(|flag| sayable(flag)) {
+        // A file of variables is written as the variables in it.
+        let there = LINES.iter().any(|(name, _)| *name == flag.name) || flag.name == "env-file";
+        assert!(there, "{}", flag.name);
+    }
+}
 
 #[test]
 fn what_is_read_is_written_and_read_again() {
