@@ -417,3 +417,16 @@ class Streams:
         stderr: int | Literal["inherit", "capture"] | None = None,
     ) -> Self: ...
     def captured(self) -> tuple[bytes | None, bytes | None]: ...
+
+# verify_run.rs
+
+def verify_run(
+    receipt: _Path,
+    *,
+    file: _Path | None,
+    dirs: list[str],
+    env: list[str],
+    config: list[str],
+    secrets: list[str],
+    timeout: str | None,
+) -> list[tuple[str, str, str]]: ...

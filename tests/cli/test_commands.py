@@ -83,7 +83,7 @@ def test_completion_script_is_for_the_shell(shell: str, wherry: Terminal, tmp_pa
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param("wherry ver", ["version"], id="command"),
+        pytest.param("wherry vers", ["version"], id="command"),
         pytest.param("wherry config ex", ["explain"], id="command-in-a-group"),
         pytest.param("wherry run --mem", ["--memory"], id="flag-of-the-table"),
         pytest.param("wherry completions z", ["zsh"], id="value"),

@@ -17,9 +17,6 @@ use chacha20::rand_core::{Rng, SeedableRng};
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtxBuilder;
 
-/// The most random bytes that a guest gets at once, in every version of WASI.
-const MOST_RANDOM: u64 = 64 << 20;
-
 /// Which clock and which randomness a guest has.
 pub struct Ambient {
     /// The guest's own clock; `None` for the host's.
@@ -27,12 +24,14 @@ pub struct Ambient {
     clock_withheld: bool,
     /// The guest's own randomness; `None` for the host's.
     random: Option<Seeded>,
+    /// The most random bytes that it gets at once.
+    most: u64,
     random_withheld: bool,
 }
 
 impl Ambient {
     /// What `policy` says, for the guest that is built.
-    pub(crate) fn of(policy: &Policy, builder: &mut WasiCtxBuilder) -> Self {
+    pub(crate) fn of(policy: &Policy, most: u64, builder: &mut WasiCtxBuilder) -> Self {
         let clock = match policy.clock() {
             Clock::Virtual { start, step } => Some(Arc::new(VirtualClock::new(start, step))),
             Clock::Host | Clock::Withheld => None,
@@ -50,6 +49,7 @@ impl Ambient {
             clock,
             clock_withheld: policy.clock == Clock::Withheld,
             random,
+            most,
             random_withheld: policy.random == Randomness::Withheld,
         }
     }

@@ -54,6 +54,9 @@ pub fn settle(policy: &Policy, limits: &Limits) -> Result<Limits> {
 }
 
 #[cfg(test)]
+mod code;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

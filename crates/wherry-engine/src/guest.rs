@@ -91,22 +91,23 @@ impl Guest {
         let waits = thread == Thread::Own || policy.deterministic;
         let mut builder = WasiCtxBuilder::new();
         builder.allow_blocking_current_thread(waits);
-        let mut env = policy.env.clone();
+        let mut ordered = policy.clone();
         if policy.deterministic {
             stdio.witness.get_or_insert_default();
-            env.sort();
+            ordered.env.sort();
+            ordered.dirs.sort_by(|one, other| one.guest.cmp(&other.guest));
         }
-        builder.args(arguments).envs(&env);
+        builder.args(arguments).envs(&ordered.env);
         if let Some(folder) = &policy.workdir {
             builder.initial_cwd(folder).env("PWD", folder);
         }
         // WASI 0.1 has no current folder; its C library looks relative paths up in a folder that is called `.`.
-        let preopens = Preopens::open(policy, &mut builder)?;
-        let ambient = Ambient::of(policy, &mut builder);
+        let preopens = Preopens::open(&ordered, &mut builder)?;
+        let shares = Shares::of(limits);
+        let ambient = Ambient::of(policy, shares.random, &mut builder);
         let clock = ambient.clock.clone();
         let network = Network::of(policy, limits, &monitor, &mut builder);
         let witness = stdio.witness.clone();
-        let shares = Shares::of(limits);
         builder.max_random_size(shares.random);
         let room = stdio.attach(&mut builder, limits, thread);
         let mut wasi = builder.build_p1();

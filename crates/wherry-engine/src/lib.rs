@@ -43,6 +43,7 @@ pub mod profile;
 pub mod program;
 #[cfg(unix)]
 mod readiness;
+pub mod receipt;
 pub mod recognise;
 mod recording;
 mod registry;
@@ -59,6 +60,7 @@ mod toml_file;
 pub mod trap;
 mod validate;
 pub mod values;
+pub mod verify;
 pub mod wasi;
 pub mod watch;
 pub mod wave;

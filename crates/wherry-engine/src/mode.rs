@@ -258,7 +258,7 @@ pub(crate) fn increment_epochs() {
 }
 
 /// The settings of wasmtime for `key`.
-fn config(key: &EngineKey) -> Result<Config> {
+pub(crate) fn config(key: &EngineKey) -> Result<Config> {
     if key.stack < 64 << 10 || key.stack > MAX_STACK {
         return Err(Error::new(
             Kind::Usage,
@@ -281,6 +281,9 @@ fn config(key: &EngineKey) -> Result<Config> {
         .consume_fuel(mode.fuel)
         .cranelift_nan_canonicalization(mode.deterministic)
         .relaxed_simd_deterministic(mode.deterministic);
+    if mode.deterministic {
+        fuse(&mut config, key.target.as_deref());
+    }
 
     // A trap names file and line where the guest carries DWARF; the tables are mapped and cost nothing until read.
     config
@@ -298,6 +301,46 @@ fn config(key: &EngineKey) -> Result<Config> {
         .memory_init_cow(true)
         .parallel_compilation(true);
     Ok(config)
+}
+
+/// What a processor of this kind needs to multiply and add in one step, under the names of the code generator.
+const FUSING: [&str; 6] = [
+    "has_sse3",
+    "has_ssse3",
+    "has_sse41",
+    "has_sse42",
+    "has_avx",
+    "has_fma",
+];
+
+/// Sees to it that relaxed SIMD gives the same bits of NaN everywhere.
+///
+/// Where a processor cannot multiply and add in one step, wasmtime calls a function of the host, and its result keeps the bits
+/// that the host gives to NaN. So code for other machines takes the instruction for granted, as all processors of this kind have
+/// it since 2013, and one that lacks it refuses guests with relaxed SIMD; the portable interpreter runs them there.
+fn fuse(config: &mut Config, target: Option<&str>) {
+    match target {
+        Some(target) if target.starts_with("x86_64") => {
+            for flag in FUSING {
+                // SAFETY: it says which instructions may be used; code that uses them is loaded only where they are.
+                unsafe { config.cranelift_flag_enable(flag) };
+            }
+        }
+        None if !fuses_here() => {
+            config.wasm_relaxed_simd(false);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn fuses_here() -> bool {
+    is_x86_feature_detected!("avx") && is_x86_feature_detected!("fma")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn fuses_here() -> bool {
+    true
 }
 
 /// WebAssembly proposals: what wasmtime supports at phase 4 and later is on already, shared-memory threads go off.

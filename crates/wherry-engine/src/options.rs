@@ -28,6 +28,17 @@ pub struct Invocation {
     pub cache: CacheOptions,
 }
 
+impl Invocation {
+    /// The guest's arguments, its own name first.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        let file = self.file.file_name().unwrap_or(self.file.as_os_str());
+        let name = self.options.rerun.clone();
+        let name = name.unwrap_or_else(|| file.to_string_lossy().into_owned());
+        std::iter::once(name).chain(self.args.iter().cloned()).collect()
+    }
+}
+
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -36,6 +47,17 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+impl Format {
+    /// Its name, as `--format` takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Json => "json",
+        }
+    }
 }
 
 /// How one run is done.
@@ -69,6 +91,8 @@ pub struct Options {
     pub allow_all: bool,
     /// Where to write what ran, with what, and what came out.
     pub receipt: Option<PathBuf>,
+    /// The run is done again to verify its receipt, under this name and with its output thrown away.
+    pub rerun: Option<String>,
     /// Show where an error came from.
     pub debug: bool,
     /// No progress and no warnings.

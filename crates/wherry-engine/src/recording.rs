@@ -10,7 +10,10 @@ use crate::learn::Lesson;
 use crate::monitor::{Monitor, Tell};
 use crate::options::Invocation;
 use crate::program::Program;
+use crate::receipt::{self, Draft};
 use crate::run::{Completed, How};
+use crate::witness::Witness;
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +23,9 @@ pub struct Recording {
     pub monitor: Arc<Monitor>,
     audit: Option<Audit>,
     lesson: Option<Lesson>,
+    draft: Option<Draft>,
+    /// The program's digest, once it is there.
+    program: OnceCell<String>,
 }
 
 /// What a guest used up, as far as it came to rest.
@@ -38,6 +44,11 @@ impl Recording {
     /// As [`Audit::create`], [`Lesson::begin`] and [`Lesson::ask`].
     pub fn begin(invocation: &Invocation, how: &How<'_>) -> Result<Self> {
         let options = &invocation.options;
+        let draft = options
+            .receipt
+            .as_deref()
+            .map(|path| Draft::begin(path, invocation))
+            .transpose()?;
         let lesson = Lesson::begin(options)?;
         let ask = lesson
             .as_ref()
@@ -66,6 +77,8 @@ impl Recording {
             monitor: Arc::new(monitor),
             audit,
             lesson,
+            draft,
+            program: OnceCell::new(),
         })
     }
 
@@ -74,9 +87,16 @@ impl Recording {
     /// # Errors
     /// As [`Audit::start`].
     pub fn start(&self, program: &Program) -> Result<()> {
+        self.program.get_or_init(|| program.digest.clone());
         self.audit
             .as_ref()
             .map_or(Ok(()), |audit| audit.start(&program.name, &program.digest))
+    }
+
+    /// Who sees the standard streams, for a receipt.
+    #[must_use]
+    pub fn witness(&self) -> Option<Arc<Witness>> {
+        self.draft.as_ref().map(|draft| Arc::clone(&draft.witness))
     }
 
     /// Whether it can go on.
@@ -125,8 +145,9 @@ impl Recording {
                 .write(invocation, &self.monitor)
                 .map(|said| (how.say)(said))
         });
+        let receipted = self.receipt(&result, spent, invocation, how);
         let result = explained(result, &self.monitor);
-        match (result, audited.and(learned)) {
+        match (result, audited.and(learned).and(receipted)) {
             (Ok(completed), written) => written.map(|()| completed),
             (Err(error), Err(unwritten)) if error.message() != unwritten.message() => {
                 (how.warn)(unwritten.message().to_owned());
@@ -134,6 +155,32 @@ impl Recording {
             }
             (Err(error), _) => Err(error),
         }
+    }
+}
+
+impl Recording {
+    /// Writes the receipt, where one was asked for and the run can be done again.
+    fn receipt(
+        &self,
+        result: &Result<Completed>,
+        spent: Spent,
+        invocation: &Invocation,
+        how: &How<'_>,
+    ) -> Result<()> {
+        let Some(draft) = &self.draft else {
+            return Ok(());
+        };
+        let ended = result.as_ref().map(|completed| completed.code);
+        let end = receipt::end(ended.map_err(Error::kind));
+        let (Some(end), Some(fuel), Some(program)) = (end, spent.fuel, self.program.get()) else {
+            (how.warn)("no receipt is written: another machine may end such a run otherwise".to_owned());
+            return Ok(());
+        };
+        let printed = result
+            .as_ref()
+            .ok()
+            .and_then(|completed| completed.printed.as_deref());
+        draft.finish(invocation, program, end, fuel, printed)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::profile::{self, Sampler};
 use crate::program::{Code, LoadOptions, Program, Source, load};
 use crate::recording::{Recording, Spent};
 use crate::sandbox::Linked;
-use crate::stdio::Stdio;
+use crate::stdio::{Output, Stdio};
 use crate::values::{Context, Outcome};
 use crate::watch::Watch;
 use crate::wave::{Value, Wave};
@@ -91,7 +91,8 @@ pub fn run(invocation: &Invocation, how: &How<'_>) -> Result<Completed> {
     let sampler = guest.sampler.clone();
     let (result, spent) = beside(template, guest, &invocation.limits, &errand, &recording, how);
     let written = sampler.map_or(Ok(()), |sampler| sampler.finish());
-    let completed = recording.end(errand.completed(result, invocation), spent, invocation, how);
+    let completed = errand.completed(result, invocation);
+    let completed = recording.end(completed, spent, invocation, how);
     match (completed, written) {
         (Ok(completed), written) => written.map(|()| completed),
         (Err(error), Ok(())) => Err(error),
@@ -170,21 +171,18 @@ fn cache(options: &CacheOptions, how: &How<'_>) -> Option<Cache> {
 /// The guest's state: what it is granted, and what is watched while it runs.
 fn guest(program: &Program, invocation: &Invocation, recording: &Recording) -> Result<Guest> {
     let Invocation {
-        file,
-        args,
         policy,
         limits,
         options,
         ..
     } = invocation;
-    let name = file
-        .file_name()
-        .unwrap_or(file.as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    let arguments: Vec<String> = std::iter::once(name).chain(args.iter().cloned()).collect();
+    let mut stdio = Stdio::inherit();
+    if options.rerun.is_some() {
+        (stdio.output, stdio.error) = (Output::Discard, Output::Discard);
+    }
+    stdio.witness = recording.witness();
     let monitor = Arc::clone(&recording.monitor);
-    let mut guest = Guest::alone(policy, limits, &arguments, Stdio::inherit(), monitor)?;
+    let mut guest = Guest::alone(policy, limits, &invocation.arguments(), stdio, monitor)?;
     guest.sampler = options
         .profile
         .as_deref()

@@ -21,6 +21,7 @@ mod resource;
 mod run_command;
 mod settings;
 mod stdio;
+mod verify_run;
 
 use pyo3::prelude::*;
 
@@ -60,4 +61,6 @@ mod _native {
     };
     #[pymodule_export]
     use crate::stdio::Streams;
+    #[pymodule_export]
+    use crate::verify_run::verify_run;
 }

@@ -1,6 +1,6 @@
 //! Clocks and randomness for components: WASI 0.2 and 0.3.
 
-use super::{MOST_RANDOM, Seeded, withheld};
+use super::{Seeded, withheld};
 use crate::clock::{VirtualClock, Wait};
 use crate::guest::Guest;
 use std::sync::Arc;
@@ -202,16 +202,16 @@ async fn sleep(nanoseconds: u64) -> wasmtime::Result<()> {
 }
 
 /// Random bytes, where more than the most is an error as in WASI 0.2.
-fn all_bytes(seeded: &mut Seeded, length: u64) -> wasmtime::Result<Vec<u8>> {
-    if length > MOST_RANDOM {
-        wasmtime::bail!("requested len {length} exceeds limit {MOST_RANDOM}");
+fn all_bytes(seeded: &mut Seeded, length: u64, most: u64) -> wasmtime::Result<Vec<u8>> {
+    if length > most {
+        wasmtime::bail!("requested len {length} exceeds limit {most}");
     }
-    Ok(some_bytes(seeded, length))
+    Ok(some_bytes(seeded, length, most))
 }
 
 /// Random bytes, no more than the most.
-fn some_bytes(seeded: &mut Seeded, length: u64) -> Vec<u8> {
-    let length = usize::try_from(length.min(MOST_RANDOM)).unwrap_or_default();
+fn some_bytes(seeded: &mut Seeded, length: u64, most: u64) -> Vec<u8> {
+    let length = usize::try_from(length.min(most)).unwrap_or_default();
     let mut bytes = vec![0; length];
     seeded.fill(&mut bytes);
     bytes
@@ -222,9 +222,10 @@ const INSECURE: &str = "insecure random numbers";
 
 impl random2::random::Host for Guest {
     fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        let most = self.ambient.most;
         self.draw(
             RANDOM,
-            |own| all_bytes(own, length),
+            |own| all_bytes(own, length, most),
             |host| random2::random::Host::get_random_bytes(host, length),
         )
     }
@@ -237,9 +238,10 @@ impl random2::random::Host for Guest {
 
 impl random2::insecure::Host for Guest {
     fn get_insecure_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        let most = self.ambient.most;
         self.draw(
             INSECURE,
-            |own| all_bytes(own, length),
+            |own| all_bytes(own, length, most),
             |host| random2::insecure::Host::get_insecure_random_bytes(host, length),
         )
     }
@@ -259,9 +261,10 @@ impl random2::insecure_seed::Host for Guest {
 
 impl random3::random::Host for Guest {
     fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        let most = self.ambient.most;
         self.draw(
             RANDOM,
-            |own| Ok(some_bytes(own, length)),
+            |own| Ok(some_bytes(own, length, most)),
             |host| random3::random::Host::get_random_bytes(host, length),
         )
     }
@@ -273,9 +276,10 @@ impl random3::random::Host for Guest {
 
 impl random3::insecure::Host for Guest {
     fn get_insecure_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        let most = self.ambient.most;
         self.draw(
             INSECURE,
-            |own| Ok(some_bytes(own, length)),
+            |own| Ok(some_bytes(own, length, most)),
             |host| random3::insecure::Host::get_insecure_random_bytes(host, length),
         )
     }

@@ -3,7 +3,7 @@
 //! Reading a clock stays with wasmtime-wasi. What is done here: refusing, random bytes that follow from a seed, and waiting
 //! by a clock of the guest's own, for which [`poll_oneoff`] is the place to start.
 
-use super::{Guest, MOST_RANDOM};
+use super::Guest;
 use crate::clock::VirtualClock;
 use std::sync::Arc;
 use wasmtime::{AsContextMut as _, Caller, Extern, Linker, Memory};
@@ -134,8 +134,9 @@ pub(crate) fn wasi<'a>(
 /// Random bytes that follow from the seed.
 fn random_get(caller: &mut Caller<'_, Guest>, at: i32, length: i32) -> wasmtime::Result<i32> {
     let length = u64::from(length.cast_unsigned());
-    if length > MOST_RANDOM {
-        wasmtime::bail!("requested len {length} exceeds limit {MOST_RANDOM}");
+    let most = caller.data().ambient.most;
+    if length > most {
+        wasmtime::bail!("requested len {length} exceeds limit {most}");
     }
     let memory = memory(caller)?;
     let (bytes, guest) = memory.data_and_store_mut(caller);

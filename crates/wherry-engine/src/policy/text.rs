@@ -235,7 +235,7 @@ fn typed_kv(kv: &KeyValue) -> Option<String> {
 }
 
 /// Every limit as its flag takes it, in the order of help.
-fn amounts(limits: &Limits) -> Vec<(&'static str, String)> {
+pub(crate) fn amounts(limits: &Limits) -> Vec<(&'static str, String)> {
     let Limits {
         memory,
         timeout,
