@@ -13,7 +13,7 @@ import pytest
 import wherry
 from tests.e2e.test_programs import packaged
 from tests.e2e.test_terminal import DEADLINE, WHERRY
-from tests.guests.build import c_command, python_command, python_stores
+from tests.guests.build import c_command, python_command, python_stores, text
 from tests.servers import Echo, Page, free_port, serving
 
 if TYPE_CHECKING:
@@ -233,6 +233,27 @@ class TestWhen:
         hints = [line for line in typed.stderr.splitlines() if line.startswith("hint: ")]
         assert hints[0].startswith("hint: raise it with "), typed
         assert hints[1:] == ["hint: the guest tried to read ./data.csv; allow it with --dir ."]
+
+    @pytest.mark.parametrize(
+        ("flags", "guest"),
+        [
+            pytest.param(["--timeout", "100ms"], ["sleep", "1000"], id="time"),
+            pytest.param(["--fuel", "100"], ["exit", "0"], id="fuel"),
+            pytest.param(["--max-output", "3"], ["flood", "1000"], id="output"),
+            pytest.param(["--memory", "1KiB"], ["hello"], id="memory"),
+        ],
+    )
+    def test_the_hint_of_a_limit_works_when_pasted(
+        self, wherry: Terminal, flags: list[str], guest: list[str]
+    ) -> None:
+        """The higher value that is told lets the same guest come to its end."""
+        name, *words = guest
+        program = text("hello") if name == "hello" else c_command(name)
+        struck = wherry("run", *flags, program, *words)
+        assert struck.code > 123, struck
+        _, found, rest = struck.stderr.partition("hint: raise it with `")
+        assert found, struck
+        assert wherry("run", *flags, *rest.partition("`")[0].split(), program, *words).code == 0
 
     def test_once_per_cause_and_not_too_many(self, wherry: Terminal) -> None:
         """Of many folders the last ten are told, files in one folder together."""

@@ -30,6 +30,10 @@ pub struct Guest {
     pub wasi: WasiP1Ctx,
     /// What the guest has used up.
     pub meter: Meter,
+    /// Fuel that it was given.
+    pub fuel: Option<u64>,
+    /// Bytes of stack that it was given.
+    pub stack: usize,
     /// What it reached outside, and what it was refused.
     pub monitor: Arc<Monitor>,
     /// Which clock and which randomness it has.
@@ -121,6 +125,8 @@ impl Guest {
         Ok(Self {
             wasi,
             meter: Meter::new(limits, policy.deterministic),
+            fuel: limits.fuel,
+            stack: limits.stack,
             monitor,
             ambient,
             stores: Stores::new(policy, limits)?,

@@ -161,7 +161,12 @@ impl Limit {
             }
             Limit::Memory | Limit::Output | Limit::Stack | Limit::Write | Limit::Transfer => {
                 let usual = size::<u64>(example).map_or(0, u128::from);
-                (usual, in_bytes(twice).replace(" bytes", ""))
+                let most = if self == Limit::Stack {
+                    MOST_STACK as u64
+                } else {
+                    u64::MAX
+                };
+                (usual, typed_size(twice.min(most)))
             }
         };
         if u128::from(value) < usual {
@@ -170,10 +175,13 @@ impl Limit {
         more
     }
 
-    /// How to raise it, in a terminal and in Python.
+    /// How to raise it over the value at which it struck, in a terminal and in Python.
     #[must_use]
-    pub fn hint(self) -> String {
-        let (flag, example) = self.flag();
+    pub fn hint(self, value: u64) -> String {
+        if self == Limit::Stack && value >= MOST_STACK as u64 {
+            return "no guest can have more stack".to_owned();
+        }
+        let (flag, example) = (self.flag().0, self.raised(value));
         let argument = flag.trim_start_matches("max-");
         format!("raise it with `--{flag} {example}`, in Python with `Limits({argument}=\"{example}\")`")
     }
@@ -387,13 +395,10 @@ mod tests {
 
     #[test]
     fn a_limit_that_struck_is_raised_over_its_value() {
-        for limit in [
-            Limit::Memory,
-            Limit::Write,
-            Limit::Transfer,
-            Limit::Output,
-            Limit::Stack,
-        ] {
+        let most = MOST_STACK as u64;
+        assert_eq!(stack(&Limit::Stack.raised(most - 1)).unwrap(), MOST_STACK);
+        assert!(!Limit::Stack.hint(most).contains("raise"));
+        for limit in [Limit::Memory, Limit::Write, Limit::Transfer, Limit::Output] {
             for value in [0, 1, 1000, 1 << 20, (1 << 20) + 1, 1 << 40] {
                 assert!(
                     size::<u64>(&limit.raised(value)).unwrap() > value,

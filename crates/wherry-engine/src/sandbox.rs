@@ -201,7 +201,7 @@ impl Sandbox {
             program.name,
             in_bytes(meter.limit() as u64)
         );
-        Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint())
+        Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint(meter.limit() as u64))
     }
 
     /// The error for a program with more instances or tables than it may have.

@@ -234,7 +234,7 @@ impl Room {
                 in_bytes(self.limit)
             ),
         )
-        .with_hint(Limit::Output.hint())
+        .with_hint(Limit::Output.hint(self.limit))
     }
 }
 

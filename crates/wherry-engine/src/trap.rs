@@ -49,12 +49,10 @@ fn exited(code: i32) -> Error {
 
 fn trapped(error: &wasmtime::Error, guest: &Guest) -> Error {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => {
-            Error::new(Kind::Stack, "the guest used up its stack").with_hint(Limit::Stack.hint())
-        }
-        Some(Trap::OutOfFuel) => {
-            Error::new(Kind::Fuel, "the guest used up its fuel").with_hint(Limit::Fuel.hint())
-        }
+        Some(Trap::StackOverflow) => Error::new(Kind::Stack, "the guest used up its stack")
+            .with_hint(Limit::Stack.hint(guest.stack as u64)),
+        Some(Trap::OutOfFuel) => Error::new(Kind::Fuel, "the guest used up its fuel")
+            .with_hint(Limit::Fuel.hint(guest.fuel.unwrap_or_default())),
         None if error.root_cause().is::<ResourceTableError>() || told(error, NO_HANDLE) => {
             out_of_handles(guest)
         }
@@ -77,7 +75,7 @@ fn out_of_handles(guest: &Guest) -> Error {
         "the guest has more handles than its memory limit of {} allows",
         in_bytes(guest.meter.limit() as u64)
     );
-    Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint())
+    Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint(guest.meter.limit() as u64))
 }
 
 /// A trap after memory was refused: that is most likely why.
@@ -93,7 +91,7 @@ fn out_of_memory(trap: Option<&Trap>, guest: &Guest) -> Error {
             in_bytes(guest.meter.limit() as u64)
         ),
     )
-    .with_hint(Limit::Memory.hint())
+    .with_hint(Limit::Memory.hint(guest.meter.limit() as u64))
 }
 
 /// The engine's words for a trap, without their prefix.

@@ -85,7 +85,7 @@ impl Watch {
                 Kind::Time,
                 format!("the guest ran longer than its time limit of {time:?}"),
             )
-            .with_hint(Limit::Timeout.hint()));
+            .with_hint(Limit::Timeout.hint(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))));
         }
         if self.cancel.0.load(Ordering::Acquire) {
             return Err(Error::new(Kind::Interrupted, "the call was cancelled"));
