@@ -160,7 +160,7 @@ def kernels_shared() -> Timing:
     script = Path(__file__).with_name("shared_run.py")
     return _kernels(
         lambda module: [peers.interpreter(), script, module],
-        lambda module: _wasmtime_run("-W", "timeout=1h", module),
+        lambda module: _wasmtime_run("-W", "timeout=3600s", module),
     )
 
 

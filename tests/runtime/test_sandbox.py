@@ -309,6 +309,19 @@ class TestAsyncio:
 
         on_loop(work)
 
+    def test_a_host_function_may_call_the_sandbox(self) -> None:
+        """It does not wait for the thread that waits for it."""
+
+        async def host(x: int) -> int:
+            return int(await sandbox.ask(x - 1)) + 1 if x else 0
+
+        sandbox = wherry.aio.Sandbox(text("plugin"), imports={"host": host}, concurrency=1)
+
+        async def work() -> None:
+            assert await sandbox.ask(5) == 5
+
+        on_loop(work)
+
     def test_interfaces_and_commands(self) -> None:
         """As in the other form; without ``async with`` it is loaded at the first call."""
 

@@ -246,7 +246,9 @@ class Sandbox:
     async def _on(self, running: _Cancellable, work: Callable[[], Result]) -> Result:
         if self._closed:
             raise sync_sandbox.closed()
-        return await _on(self._threads, running.cancel, work)
+        # A host function of a call would wait for the thread that waits for it.
+        within = self._sync is not None and self._sync.within()
+        return await _on(_THREADS if within else self._threads, running.cancel, work)
 
     def _loaded(self) -> sync_sandbox.Sandbox:
         """The sandbox, loaded once, on the thread that needs it first."""

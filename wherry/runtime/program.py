@@ -11,7 +11,7 @@ import threading
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wherry import _native
-from wherry.errors import GuestError, GuestExit, LimitError, UsageError
+from wherry.errors import CallError, GuestError, GuestExit, LimitError, UsageError
 from wherry.runtime.component import Component, default_limits, load
 from wherry.runtime.imports import host_functions
 
@@ -326,8 +326,11 @@ class Command:
         try:
             return instance.run(entry)
         finally:
-            completed.fuel = instance.burnt()
-            completed.peak_memory = instance.memory()
+            try:
+                completed.fuel = instance.burnt()
+                completed.peak_memory = instance.memory()
+            except CallError:
+                pass  # a host function that did not come back in time still holds it
             completed.denials = tuple(Denial._make(denial) for denial in instance.denials())
             completed.hint = instance.hint()
             # A guest that runs on a thread whose reader went away must not outlive it.

@@ -251,6 +251,10 @@ class Sandbox(_Functions):
             finally:
                 self._running.discard(running)
 
+    def within(self) -> bool:
+        """Whether this is a host function of a call, whose own calls do not wait for a turn."""
+        return self._turns.held()
+
     def _check_open(self) -> None:
         if self._closed:
             raise closed()
@@ -299,17 +303,20 @@ class _Turns:
         self._process = os.getpid()
         self._free = threading.Semaphore(self._most)
 
+    def held(self) -> bool:
+        """Whether this is in a call that is through, such as a host function of it."""
+        return any(turns is self for turns, _ in _through.get())
+
     def __enter__(self) -> None:
         if os.getpid() != self._process:
             self._start()
         # A host function that calls the sandbox again would wait for itself.
-        through = _through.get()
-        if all(turns is not self for turns, _ in through):
+        if not self.held():
             self._free.acquire()
-        _through.set((*through, (self, self._process)))
+        _through.set((*_through.get(), (self, self._process)))
 
     def __exit__(self, *_: object) -> None:
         *through, (_turns, process) = _through.get()
         _through.set(tuple(through))
-        if all(turns is not self for turns, _ in through) and process == os.getpid():
+        if not self.held() and process == os.getpid():
             self._free.release()
