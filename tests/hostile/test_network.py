@@ -6,6 +6,7 @@ ones on loopback, and names are answered by a name server of ours.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import socket
@@ -409,6 +410,23 @@ class TestLimits:
             assert struck.lines[0].endswith("connection-read-timeout")
             assert f"--{limit}" in struck.hints
             assert f"--{limit}" not in own.hints
+
+    def test_time_to_connect(self, attempt: Attempt) -> None:
+        """Of a server that never accepts: neither a socket nor a request waits longer than the limit."""
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, contextlib.ExitStack() as queue:
+            port = deaf.getsockname()[1]
+            # Those that wait to be accepted fill the queue, and the system ignores all others.
+            for _ in range(4):
+                waiting = queue.enter_context(socket.socket())
+                waiting.settimeout(0)
+                waiting.connect_ex(("127.0.0.1", port))
+            grants = ["--allow-net", "localhost:*", "--allow-http", "http://127.0.0.1:*/"]
+            began = time.monotonic()
+            tries = (f"tcp 127.0.0.1 {port} hello", f"http GET http://127.0.0.1:{port}/")
+            tried = attempt(*tries, flags=[*grants, "--connect-timeout", "300ms"])
+            assert time.monotonic() - began < 3
+            assert tried.lines == ["timeout", "connection-timeout"]
+            assert "--connect-timeout" in tried.hints
 
 
 class TestListening:

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::meter::{Meter, Shares};
 use crate::monitor::Monitor;
 use crate::network::requests::Requests;
-use crate::network::{Network, Slot};
+use crate::network::{Connections, Network};
 use crate::policy::Policy;
 use crate::profile::Sampler;
 use crate::stdio::{Stdio, Thread};
@@ -18,7 +18,6 @@ use crate::stores::Stores;
 use crate::wasi::files::{Files, Preopens};
 use crate::watch::Watch;
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::Arc;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{ResourceTable, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -51,7 +50,7 @@ pub struct Guest {
     /// The network as its policy grants it.
     pub(crate) network: Arc<Network>,
     /// Which of its sockets count as connections.
-    pub(crate) connections: HashMap<u32, Slot>,
+    pub(crate) connections: Connections,
     /// What it may do with files, and what they are called.
     pub(crate) files: Files,
     http: WasiHttpCtx,
@@ -141,7 +140,7 @@ impl Guest {
             coredump: None,
             requests: Requests::new(Arc::clone(&network)),
             network,
-            connections: HashMap::new(),
+            connections: Connections::default(),
             files,
             http,
         })

@@ -6,6 +6,7 @@
 //! that name led there. Start at [`Network::connects`].
 
 mod connection;
+mod dialling;
 mod lookup;
 mod quota;
 pub(crate) mod requests;
@@ -16,12 +17,12 @@ mod tap;
 mod tls;
 
 use crate::guest::Guest;
-use crate::limits::{Limit, Limits};
+use crate::limits::{Limit, Limits, typed_duration};
 use crate::monitor::{Access, Grant, Monitor, Subject};
 use crate::policy::{Host, HttpRule, ListenRule, NetRule, Policy, canonical, default_port, special};
+pub(crate) use dialling::Connections;
 use hickory_resolver::TokioResolver;
-pub(crate) use quota::Slot;
-use quota::{Slots, Transfer};
+use quota::{Slot, Slots, Transfer};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -37,6 +38,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 /// Those of the linker.
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     sockets::add_to_linker(linker)?;
+    dialling::add_to_linker(linker)?;
     requests::add_to_linker(linker)
 }
 
@@ -375,6 +377,23 @@ impl Network {
         slot
     }
 
+    /// Notes that the limit of this flag on a time struck.
+    fn late(&self, flag: &'static str, most: Duration) {
+        let waited = match flag {
+            "connect-timeout" => "until a connection stands",
+            "first-byte-timeout" => "until an answer begins",
+            _ => "until an answer goes on",
+        };
+        let access = Access {
+            subject: Subject::Limit,
+            operation: "wait",
+            target: format!("{} {waited}", typed_duration(most)),
+        };
+        let value = typed_duration(most.saturating_mul(10));
+        let why = format!("the limit is {}", typed_duration(most));
+        self.monitor.refused(access, why, Some(Grant { flag, value }));
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -401,3 +420,6 @@ fn authority(host: &Host, scheme: &str, port: u16) -> String {
         format!("{host}:{port}")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,6 @@ use super::connection::{Connection, Driving, Ended, failed};
 use super::lookup::Unresolved;
 use super::{Network, authority};
 use crate::guest::Guest;
-use crate::limits::typed_duration;
-use crate::monitor::{Access, Grant, Subject};
 use crate::policy::{Host, default_port, host, plain};
 use bytes::Bytes;
 use http::uri::{Authority, Uri};
@@ -286,29 +284,7 @@ impl Patience {
         if self.own.is_some_and(|own| own <= self.most) {
             return;
         }
-        let Self {
-            network, flag, most, ..
-        } = self;
-        let waited = match *flag {
-            "connect-timeout" => "until a connection stands",
-            "first-byte-timeout" => "until an answer begins",
-            _ => "until an answer goes on",
-        };
-        let access = Access {
-            subject: Subject::Limit,
-            operation: "wait",
-            target: format!("{} {waited}", typed_duration(*most)),
-        };
-        let more = most.saturating_mul(10);
-        let lift = Grant {
-            flag,
-            value: typed_duration(more),
-        };
-        network.monitor.refused(
-            access,
-            format!("the limit is {}", typed_duration(*most)),
-            Some(lift),
-        );
+        self.network.late(self.flag, self.most);
     }
 }
 

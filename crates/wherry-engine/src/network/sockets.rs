@@ -9,6 +9,7 @@ use super::streams::{Received, Sent};
 use crate::guest::Guest;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::time::Instant;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::sockets::network::{
@@ -53,7 +54,7 @@ fn add_tcp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         ResourceType::host::<TcpSocket>(),
         |mut store, rep| {
             let guest: &mut Guest = store.data_mut();
-            guest.connections.remove(&rep);
+            guest.connections.remove(rep);
             HostTcpSocket::drop(&mut guest.sockets(), Resource::new_own(rep))
         },
     )?;
@@ -71,26 +72,27 @@ fn add_tcp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
                 Ok(slot)
             });
             answer(done.map(|slot| {
-                store.data_mut().connections.insert(rep, slot);
+                let guest = store.data_mut();
+                let until = Instant::now() + guest.network.connect_timeout;
+                guest.connections.insert(rep, slot);
+                guest.connections.dials(rep, until);
             }))
         },
     )?;
     instance.func_wrap(
         "[method]tcp-socket.finish-connect",
         |mut store: StoreContextMut<'_, Guest>, (socket,): (Resource<TcpSocket>,)| {
+            answer(finish_connect(store.data_mut(), socket)?)
+        },
+    )?;
+    instance.func_wrap(
+        "[method]tcp-socket.subscribe",
+        |mut store: StoreContextMut<'_, Guest>, (socket,): (Resource<TcpSocket>,)| {
             let rep = socket.rep();
             let guest = store.data_mut();
-            let connected = guest.sockets().finish_connect(socket);
-            let connected = connected.and_then(|streams| {
-                counted(guest, &streams.0, &streams.1)?;
-                Ok(streams)
-            });
-            let answer: wasmtime::Result<Answer<_>> = answer(connected);
-            let waits = |code: &ErrorCode| matches!(code, ErrorCode::WouldBlock | ErrorCode::NotInProgress);
-            if matches!(&answer, Ok((Err(code),)) if !waits(code)) {
-                guest.connections.remove(&rep);
-            }
-            answer
+            let pollable = HostTcpSocket::subscribe(&mut guest.sockets(), socket)?;
+            guest.connections.waits(pollable.rep(), rep);
+            Ok((pollable,))
         },
     )?;
     instance.func_wrap(
@@ -99,6 +101,33 @@ fn add_tcp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
             answer(accept(store.data_mut(), socket))
         },
     )
+}
+
+type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
+
+/// Finishes a connection, unless it goes on or is late.
+fn finish_connect(guest: &mut Guest, socket: Resource<TcpSocket>) -> wasmtime::Result<SocketResult<Streams>> {
+    let rep = socket.rep();
+    let code = match guest.sockets().finish_connect(socket) {
+        Ok(streams) => {
+            guest.connections.stands(rep);
+            return Ok(counted(guest, &streams.0, &streams.1).map(|()| streams));
+        }
+        Err(error) => error.downcast()?,
+    };
+    match code {
+        ErrorCode::WouldBlock if guest.connections.late(rep) => {
+            guest
+                .network
+                .late("connect-timeout", guest.network.connect_timeout);
+            Ok(Err(ErrorCode::Timeout.into()))
+        }
+        ErrorCode::WouldBlock | ErrorCode::NotInProgress => Ok(Err(code.into())),
+        code => {
+            guest.connections.remove(rep);
+            Ok(Err(code.into()))
+        }
+    }
 }
 
 type Accepted = (
@@ -152,7 +181,7 @@ fn add_udp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         ResourceType::host::<UdpSocket>(),
         |mut store, rep| {
             let guest: &mut Guest = store.data_mut();
-            guest.connections.remove(&rep);
+            guest.connections.remove(rep);
             HostUdpSocket::drop(&mut guest.sockets(), Resource::new_own(rep))
         },
     )?;

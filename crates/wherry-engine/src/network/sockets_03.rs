@@ -58,7 +58,7 @@ fn add_tcp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         ResourceType::host::<TcpSocket>(),
         |mut store, rep| {
             let guest: &mut Guest = store.data_mut();
-            guest.connections.remove(&rep);
+            guest.connections.remove(rep);
             guest.ctx().table.delete(Resource::<TcpSocket>::new_own(rep))?;
             Ok(())
         },
@@ -127,7 +127,11 @@ async fn connect(
         <WasiSockets as Tcp<Guest>>::connect(&sockets, socket, address),
     )
     .await;
-    connected.unwrap_or_else(|_| Err(ErrorCode::Timeout.into()))?;
+    let connected = connected.unwrap_or_else(|_| {
+        store.with(|mut store| store.get().network.late("connect-timeout", timeout));
+        Err(ErrorCode::Timeout.into())
+    });
+    connected?;
     store.with(|mut store| store.get().connections.insert(rep, slot));
     Ok(())
 }
@@ -138,7 +142,7 @@ fn add_udp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         ResourceType::host::<UdpSocket>(),
         |mut store, rep| {
             let guest: &mut Guest = store.data_mut();
-            guest.connections.remove(&rep);
+            guest.connections.remove(rep);
             guest.ctx().table.delete(Resource::<UdpSocket>::new_own(rep))?;
             Ok(())
         },
