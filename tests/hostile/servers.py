@@ -168,11 +168,14 @@ class _MultiplexHandler(socketserver.BaseRequestHandler):
         connection = h2.connection.H2Connection(config)
         with contextlib.suppress(OSError), self.server.tls.wrap_socket(self.request, server_side=True) as tls:
             connection.initiate_connection()
+            asked: dict[int | None, h2.events.RequestReceived] = {}
             tls.sendall(connection.data_to_send())
             while data := tls.recv(65536):
                 for event in connection.receive_data(data):
                     if isinstance(event, h2.events.RequestReceived):
-                        self.answer(connection, event)
+                        asked[event.stream_id] = event
+                    elif isinstance(event, h2.events.StreamEnded):
+                        self.answer(connection, asked.pop(event.stream_id))
                 tls.sendall(connection.data_to_send())
 
     def answer(self, connection: h2.connection.H2Connection, event: h2.events.RequestReceived) -> None:
