@@ -35,6 +35,15 @@ exit code of the command line for it. This module imports nothing of Wherry; the
     │   ├── OutputLimitError
     │   └── StackLimitError
     ├── GrantError                a capability cannot be granted
+    ├── PackageError              a package cannot be made, read or unpacked
+    │   ├── ManifestError             `wherry.toml` is wrong; ``problems`` holds what (also ValueError)
+    │   ├── PackError                 something cannot go into a package
+    │   └── ArtifactError             somebody's package is refused; ``reason`` says why
+    │       ├── MalformedArtifactError    not of the form: cut, trailing data, no JSON
+    │       ├── DigestError               not the bytes that were named
+    │       ├── UnsafeEntryError          a path, link or device that no package holds
+    │       ├── UnsupportedArtifactError  of a form that Wherry does not know
+    │       └── ArtifactLimitError        over a bound, such as a bomb is
     ├── UsageError                a flag, setting or argument makes no sense (also ValueError)
     └── InternalError             a fault of ours
 
@@ -45,10 +54,13 @@ exit code of the command line for it. This module imports nothing of Wherry; the
 from __future__ import annotations
 
 __all__ = [
+    "ArtifactError",
+    "ArtifactLimitError",
     "BusyError",
     "CallError",
     "ClosedError",
     "CompileError",
+    "DigestError",
     "ForeignModuleError",
     "ForkedError",
     "FuelLimitError",
@@ -62,17 +74,23 @@ __all__ = [
     "LimitError",
     "LinkError",
     "LoadError",
+    "MalformedArtifactError",
+    "ManifestError",
     "MemoryLimitError",
     "NoSuchExportError",
     "NotFoundError",
     "NotWebAssemblyError",
     "OutputLimitError",
+    "PackError",
+    "PackageError",
     "PrecompiledError",
     "ResultError",
     "StackLimitError",
     "TimeLimitError",
     "TooLargeError",
     "Trap",
+    "UnsafeEntryError",
+    "UnsupportedArtifactError",
     "UnsupportedFeatureError",
     "UsageError",
     "WherryError",
@@ -85,6 +103,7 @@ if TYPE_CHECKING:
     from wherry.runtime.program import Denial
 
     Frame = tuple[str | None, str | None, str | None, int | None]
+    Problem = tuple[int, int, str, str, str]
 
 
 class WherryError(Exception):
@@ -291,6 +310,55 @@ class GrantError(WherryError):
     """A capability that was asked for cannot be granted, such as a folder that does not exist."""
 
     exit_code = 125
+
+
+class PackageError(WherryError):
+    """A package cannot be made, read or unpacked."""
+
+    exit_code = 126
+
+
+class ManifestError(PackageError, ValueError):
+    """`wherry.toml` is wrong; the message names each place.
+
+    ``problems`` holds all of them in the order of the file: tuples of ``(line, column, key, wrong, right)``, where
+    line and column count from 1, ``key`` is as in ``package.version``, and ``right`` says what would be right.
+    """
+
+    problems: tuple[Problem, ...] = ()
+
+
+class PackError(PackageError):
+    """Something cannot go into a package, such as a symbolic link or a file that is not there."""
+
+
+class ArtifactError(PackageError):
+    """Somebody's package is refused, before anything of it is written.
+
+    ``reason`` is a stable name for why, such as ``absolute-path``; the message says it in words.
+    """
+
+    reason: str = ""
+
+
+class MalformedArtifactError(ArtifactError):
+    """The package is not of the form that packages have: cut short, with data behind its end, or no JSON."""
+
+
+class DigestError(ArtifactError):
+    """The bytes are not those that were named: another digest, or another size."""
+
+
+class UnsafeEntryError(ArtifactError):
+    """An archive holds what no package holds: a path that leads out, a link, a device, two names for one file."""
+
+
+class UnsupportedArtifactError(ArtifactError):
+    """The package is of a form that Wherry does not know; the message names it."""
+
+
+class ArtifactLimitError(ArtifactError):
+    """The package is over a bound: too large, too many entries, too deep, as one made to do harm is."""
 
 
 class UsageError(WherryError, ValueError):

@@ -1,0 +1,425 @@
+"""``wherry.toml``: what a package says of itself, the same file for every place.
+
+These records are the whole of it: ``reading`` makes them from a file and says what is wrong, ``schema`` makes the
+JSON schema that editors complete from, and ``docs/manifest.md`` is checked against them. ``what`` and ``right`` in
+``extra`` are the words of the errors. Start reading at ``Manifest``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from wherry.artifact import manifest_values as values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "LANGUAGES",
+    "Build",
+    "Command",
+    "Dependency",
+    "FilesFrom",
+    "Http",
+    "Library",
+    "LimitsAsked",
+    "Manifest",
+    "Need",
+    "Needs",
+    "Package",
+]
+
+LANGUAGES = ("assemblyscript", "c", "cpp", "go", "javascript", "python", "rust", "typescript")
+"""What ``wherry build`` builds."""
+
+
+def _told(what: str, right: str) -> Meta:
+    """The words for a value that does not fit: what it should have been, and how that is written."""
+    return Meta(extra={"what": what, "right": right})
+
+
+PackageName: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+        max_length=128,
+        description="The name, as `namespace/name`.",
+        examples=["acme/thumbs"],
+    ),
+    _told(
+        "a name of a package",
+        "`namespace/name` of small letters, digits and single dashes, each part beginning with a letter, "
+        "such as `acme/thumbs`",
+    ),
+]
+_Version: TypeAlias = Annotated[
+    str,
+    Meta(pattern=values.VERSION, max_length=128, description="The version (semver.org).", examples=["1.2.0"]),
+    _told("a version", "three numbers and, if need be, a name, such as `1.2.0` or `2.0.0-beta.1`"),
+]
+_Line: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300),
+    _told("a line of text", "one line of at most 300 characters"),
+]
+_Licence: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=300,
+        description="The licence, an SPDX expression.",
+        examples=["Apache-2.0", "MIT OR Apache-2.0", "LicenseRef-proprietary"],
+        extra={"check": values.licence},
+    ),
+    _told("an SPDX licence", "an identifier of spdx.org/licenses such as `Apache-2.0`, or several with `OR` and `AND`"),
+]
+_Keyword: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9][a-z0-9+-]*$", max_length=40),
+    _told("a keyword", "a word of small letters, digits and dashes"),
+]
+_ProjectPath: TypeAlias = Annotated[
+    str,
+    Meta(min_length=1, extra={"check": values.project_path}),
+    _told("a path in the project", "a path with `/` that begins at the folder of `wherry.toml` and stays in it"),
+]
+_Url: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=500),
+    _told("a URL", "one that begins with `https://`"),
+]
+_GuestPath: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^/", extra={"check": values.guest_path}),
+    _told("a path in the guest", "an absolute path such as `/data`, without `.` and `..`"),
+]
+_CommandName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=64),
+    _told("a name of a command", "small letters, digits, `-`, `.`, `_` and `+`, such as `thumbs`"),
+]
+_VariableName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200),
+    _told("a name of a variable", "letters, digits and `_`, such as `API_TOKEN`"),
+]
+_ConfigName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[^\s=@]+$", max_length=200),
+    _told("a name", "letters without spaces, `=` and `@`, such as `log-level`"),
+]
+_HostAndPort: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+|[0-9A-Fa-f:]+/[0-9]{1,3}):([0-9]{1,5}|\*)$", max_length=300),
+    _told("a host and port", "`HOST:PORT`, such as `db.example.com:5432`"),
+]
+_Method: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Z]+$", max_length=20), _told("a method of HTTP", "capitals, such as `GET`")
+]
+_Digest: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^sha256:[0-9a-f]{64}$"),
+    _told("a digest", "`sha256:` and 64 hexadecimal digits in small letters"),
+]
+_Requirement: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="Which versions fit: `1.2` is any 1.2, `^1.2` from 1.2 up to 2.0, also `>=1.2,<1.5`.",
+        examples=["1.2", "^1.2", ">=1.2,<1.5"],
+        extra={"check": values.requirement},
+    ),
+    _told("a requirement on versions", "`1.2` (any 1.2), `^1.2` (from 1.2 up to 2.0) or `>=1.2,<1.5`"),
+]
+_Size: TypeAlias = Annotated[
+    str | int,
+    Meta(extra={"check": values.size}),
+    _told("a size", "bytes, or with a unit as in `256MiB`"),
+]
+_Duration: TypeAlias = Annotated[
+    str, Meta(extra={"check": values.duration}), _told("a time", "seconds or minutes, such as `5s` or `1m30s`")
+]
+_Count: TypeAlias = Annotated[
+    str | int, Meta(extra={"check": values.count}), _told("a number", "a whole number, such as `1000` or `10M`")
+]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """What all sections have: keys with dashes, and none that is unknown."""
+
+
+class Package(_Section, frozen=True, kw_only=True):
+    """What the package is."""
+
+    name: PackageName
+    version: _Version
+    description: Annotated[_Line, Meta(description="What it is for, in one line.")] | None = None
+    licence: _Licence | None = None
+    keywords: Annotated[tuple[_Keyword, ...], Meta(max_length=20, description="Words to find it by.")] = ()
+    readme: Annotated[_ProjectPath, Meta(description="A page about it, in Markdown.")] | None = None
+    repository: Annotated[_Url, Meta(description="Where its source is.")] | None = None
+
+
+class Build(_Section, frozen=True, kw_only=True):
+    """How components are made from source; what is left out is found out."""
+
+    language: (
+        Annotated[
+            Literal["assemblyscript", "c", "cpp", "go", "javascript", "python", "rust", "typescript"],
+            Meta(description="The language of the source."),
+        ]
+        | None
+    ) = None
+    source: Annotated[_ProjectPath, Meta(description="The file or folder that is built.")] | None = None
+    wit: Annotated[_ProjectPath, Meta(description="The folder or file of interfaces.")] | None = None
+    world: Annotated[_Line, Meta(description="The world of the interfaces that is built.")] | None = None
+    optimise: Annotated[Literal["size", "speed"], Meta(description="What counts more.")] | None = None
+
+
+class _Place(_Section, frozen=True, kw_only=True):
+    """What every place that the package offers has."""
+
+    component: (
+        Annotated[
+            _ProjectPath,
+            Meta(description="The component or core module; left out, it is what `wherry build` made."),
+        ]
+        | None
+    ) = None
+    source: Annotated[_ProjectPath, Meta(description="What is built, if not the source of `[build]`.")] | None = None
+    description: Annotated[_Line, Meta(description="What it does, in one line.")] | None = None
+
+
+class Command(_Place, frozen=True, kw_only=True):
+    """A program that people run."""
+
+    args: Annotated[tuple[str, ...], Meta(description="Arguments that come before those of the user.")] = ()
+    entry: (
+        Annotated[str, Meta(description="The function of a core module that starts it, if not `_start`.")] | None
+    ) = None
+    workdir: Annotated[_GuestPath, Meta(description="The folder that it starts in, as the guest sees it.")] | None = None
+
+
+class Library(_Place, frozen=True, kw_only=True):
+    """Functions that other programs call."""
+
+
+class Http(_Place, frozen=True, kw_only=True):
+    """A service that answers requests."""
+
+
+class FilesFrom(_Section, frozen=True, kw_only=True):
+    """Where files come from, and which are left out."""
+
+    path: Annotated[_ProjectPath, Meta(description="A file or folder of the project.")]
+    exclude: Annotated[tuple[str, ...], Meta(description="Patterns of paths that are left out, such as `*.tmp`.")] = ()
+
+
+class Need(_Section, frozen=True, kw_only=True):
+    """Something outside the sandbox that the package asks for. Asking grants nothing."""
+
+    why: Annotated[_Line, Meta(description="What for, in words for the user.")]
+    optional: Annotated[bool, Meta(description="The package does without, too.")] = False
+
+    def flags(self) -> tuple[str, ...]:
+        """What follows the flag that grants it, once for each time that it is to be given; empty for a switch."""
+        raise NotImplementedError
+
+
+class FolderNeed(Need, frozen=True, kw_only=True):
+    """A folder of the user's."""
+
+    guest: Annotated[_GuestPath, Meta(description="What the package calls it.")]
+    host: Annotated[str, Meta(min_length=1, description="Which folder it means, such as `.`.")] | None = None
+    write: Annotated[bool, Meta(description="It changes files there.")] = False
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--dir .::/data:ro``; HOST stands for a folder that the user has to choose."""
+        return (f"{self.host or 'HOST'}::{self.guest}{'' if self.write else ':ro'}",)
+
+
+class VariableNeed(Need, frozen=True, kw_only=True):
+    """An environment variable."""
+
+    name: Annotated[_VariableName, Meta(description="The name of the variable.")]
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--env NAME``."""
+        return (self.name,)
+
+
+class NameNeed(Need, frozen=True, kw_only=True):
+    """A value under a name."""
+
+    name: Annotated[_ConfigName, Meta(description="The name that it asks for.")]
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--secret NAME``."""
+        return (self.name,)
+
+
+class ConfigNeed(NameNeed, frozen=True, kw_only=True):
+    """A value of the configuration."""
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--config NAME=VALUE``; VALUE stands for what the user has to say."""
+        return (f"{self.name}=VALUE",)
+
+
+class AddressNeed(Need, frozen=True, kw_only=True):
+    """A host and port."""
+
+    address: Annotated[_HostAndPort, Meta(description="The host and port.")]
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--allow-net HOST:PORT``."""
+        return (self.address,)
+
+
+class RequestNeed(Need, frozen=True, kw_only=True):
+    """Requests over HTTP."""
+
+    url: Annotated[_Url, Meta(description="Where requests go, and below.")]
+    methods: Annotated[tuple[_Method, ...], Meta(description="Which methods; left out, any.")] = ()
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--allow-http 'GET https://example.com/'``."""
+        return tuple(f"{method} {self.url}" for method in self.methods) or (self.url,)
+
+
+class SwitchNeed(Need, frozen=True, kw_only=True):
+    """Something that is granted whole."""
+
+    def flags(self) -> tuple[str, ...]:
+        """Nothing follows the flag."""
+        return ()
+
+
+class StoreNeed(Need, frozen=True, kw_only=True):
+    """A key-value store that lasts."""
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--kv PATH``; PATH stands for what the user has to choose."""
+        return ("PATH",)
+
+
+class HostNeed(Need, frozen=True, kw_only=True):
+    """What every guest has unless it is withheld."""
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--clock host``."""
+        return ("host",)
+
+
+class LimitsAsked(_Section, frozen=True, kw_only=True):
+    """How much of each the package asks for, under the names of the flags."""
+
+    memory: Annotated[_Size, Meta(description="Memory.")] | None = None
+    timeout: Annotated[_Duration, Meta(description="Wall time.")] | None = None
+    fuel: Annotated[_Count, Meta(description="Fuel, about one for each instruction.")] | None = None
+    max_output: Annotated[_Size, Meta(description="Bytes written to standard output and error.")] | None = None
+    stack: Annotated[_Size, Meta(description="Stack.")] | None = None
+    max_handles: Annotated[_Count, Meta(description="Open files, folders and other handles.")] | None = None
+    max_connections: Annotated[_Count, Meta(description="Connections at once.")] | None = None
+    max_write: Annotated[_Size, Meta(description="Bytes written to files.")] | None = None
+    max_transfer: Annotated[_Size, Meta(description="Bytes over the network.")] | None = None
+    connect_timeout: Annotated[_Duration, Meta(description="Time until a connection stands.")] | None = None
+    first_byte_timeout: Annotated[_Duration, Meta(description="Time until an answer begins.")] | None = None
+    between_bytes_timeout: Annotated[_Duration, Meta(description="Time between pieces of an answer.")] | None = None
+    max_instances: Annotated[_Count, Meta(description="Core instances.")] | None = None
+    max_tables: Annotated[_Count, Meta(description="Tables.")] | None = None
+    max_functions: Annotated[_Count, Meta(description="Functions in a file.")] | None = None
+    max_body: Annotated[_Size, Meta(description="The largest function in a file.")] | None = None
+    max_nesting: Annotated[_Count, Meta(description="Nesting of blocks.")] | None = None
+    max_size: Annotated[_Size, Meta(description="The size of a file.")] | None = None
+
+
+class Needs(_Section, frozen=True, kw_only=True):
+    """What the package asks for, under the names of the flags that grant it."""
+
+    dir: Annotated[tuple[FolderNeed, ...], Meta(description="Folders.")] = ()
+    env: Annotated[tuple[VariableNeed, ...], Meta(description="Environment variables.")] = ()
+    allow_net: Annotated[tuple[AddressNeed, ...], Meta(description="Connections to a host and port.")] = ()
+    allow_http: Annotated[tuple[RequestNeed, ...], Meta(description="Requests over HTTP.")] = ()
+    allow_listen: Annotated[tuple[AddressNeed, ...], Meta(description="Connections from outside.")] = ()
+    allow_dns: Annotated[SwitchNeed, Meta(description="Looking any name up.")] | None = None
+    config: Annotated[tuple[ConfigNeed, ...], Meta(description="Values of the configuration.")] = ()
+    secret: Annotated[tuple[NameNeed, ...], Meta(description="Values that nobody else sees.")] = ()
+    kv: Annotated[StoreNeed, Meta(description="A key-value store that lasts.")] | None = None
+    clock: Annotated[HostNeed, Meta(description="The real time.")] | None = None
+    random: Annotated[HostNeed, Meta(description="Real randomness.")] | None = None
+    limits: Annotated[LimitsAsked, Meta(description="How much of each it needs.")] | None = None
+
+    def asked(self) -> Iterator[tuple[str, Need]]:
+        """Each need with the name of the flag that grants it, in the order of the documentation."""
+        for name, key in _keys(Needs):
+            found = getattr(self, name)
+            if isinstance(found, Need):
+                yield key, found
+            elif isinstance(found, tuple):
+                yield from ((key, need) for need in found)
+
+    def flags(self) -> tuple[tuple[str, ...], ...]:
+        """The flags that grant all of it and set the limits, each as words: ``("--env", "TOKEN")``."""
+        found: list[tuple[str, ...]] = []
+        for key, need in self.asked():
+            found += [(f"--{key}", value) for value in need.flags()] or [(f"--{key}",)]
+        for name, key in _keys(LimitsAsked):
+            value = getattr(self.limits, name, None)
+            if value is not None:
+                found.append((f"--{key}", str(value)))
+        return tuple(found)
+
+
+class Dependency(_Section, frozen=True, kw_only=True):
+    """Another package, and what of it this one uses."""
+
+    version: _Requirement | None = None
+    digest: Annotated[_Digest, Meta(description="Exactly this one.")] | None = None
+    path: Annotated[str, Meta(min_length=1, description="A folder with its `wherry.toml`, for building.")] | None = None
+    commands: Annotated[tuple[_CommandName, ...], Meta(description="Commands of it that are run.")] = ()
+    files: Annotated[_GuestPath, Meta(description="Where its files are seen.")] | None = None
+
+
+class Manifest(_Section, frozen=True, kw_only=True):
+    """A whole ``wherry.toml``."""
+
+    package: Annotated[Package, Meta(description="What the package is.")]
+    build: Annotated[Build, Meta(description="How its components are made from source.")] | None = None
+    command: Annotated[dict[_CommandName, Command], Meta(description="Programs that people run, by name.")] = (
+        msgspec.field(default_factory=dict)
+    )
+    library: Annotated[Library, Meta(description="Functions that other programs call.")] | None = None
+    http: Annotated[Http, Meta(description="A service that answers requests.")] | None = None
+    files: Annotated[
+        dict[_GuestPath, _ProjectPath | FilesFrom],
+        Meta(description="Read-only files, each path in the guest with the file or folder that stands there."),
+    ] = msgspec.field(default_factory=dict)
+    needs: Annotated[Needs, Meta(description="What it asks for. Asking grants nothing.")] = Needs()
+    dependencies: Annotated[
+        dict[PackageName, _Requirement | Dependency],
+        Meta(description="Packages that it uses, each with the versions that fit."),
+    ] = msgspec.field(default_factory=dict)
+
+    @property
+    def reference(self) -> str:
+        """The name that people use, such as ``acme/thumbs@1.2.0``."""
+        return f"{self.package.name}@{self.package.version}"
+
+    def places(self) -> Iterator[tuple[str, Command | Library | Http]]:
+        """Each place that the package offers: ``command.NAME``, ``library``, ``http``; the first is the main one."""
+        for name, command in self.command.items():
+            yield f"command.{name}", command
+        if self.library is not None:
+            yield "library", self.library
+        if self.http is not None:
+            yield "http", self.http
+
+
+def _keys(section: type[_Section]) -> Iterator[tuple[str, str]]:
+    """The fields of a section, each with its key in the file."""
+    return ((field.name, field.encode_name) for field in msgspec.structs.fields(section))

@@ -1,0 +1,95 @@
+"""What a value in ``wherry.toml`` has to be beyond its form: a licence, a requirement, a size.
+
+Each check is given a value of the right type and says what is wrong with it, or ``None``. The libraries and the
+compiled core that know are imported when there is something to check.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wherry.artifact.paths import check_path
+from wherry.errors import ArtifactError, WherryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["VERSION", "count", "duration", "guest_path", "licence", "project_path", "requirement", "size"]
+
+VERSION = (
+    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?"
+    r"(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
+)
+"""The grammar of semver.org as a regular expression."""
+
+
+def licence(value: str) -> str | None:
+    """An SPDX expression."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        canonical = canonicalize_license_expression(value)
+    except InvalidLicenseExpression:
+        return "is not in the list of SPDX"
+    return None if canonical == value else f"is written `{canonical}` in the list of SPDX"
+
+
+def requirement(value: str) -> str | None:
+    """Which versions fit."""
+    from semantic_version import SimpleSpec
+
+    try:
+        SimpleSpec(value)
+    except ValueError:
+        return "says nothing of versions"
+    return None
+
+
+def project_path(value: str) -> str | None:
+    """A path that stays in the project."""
+    plain = value.removeprefix("./").removesuffix("/")
+    if plain in {"", "."}:
+        return None
+    try:
+        check_path(plain)
+    except ArtifactError as error:
+        return error.message.partition("` ")[2]
+    return None
+
+
+def guest_path(value: str) -> str | None:
+    """An absolute path in the guest."""
+    plain = value.removeprefix("/")
+    return project_path(plain) if plain else None
+
+
+def size(value: str | int) -> str | None:
+    """Bytes."""
+    from wherry import _native
+
+    return _read_by(_native.parse_size, value)
+
+
+def duration(value: str) -> str | None:
+    """A time."""
+    from wherry import _native
+
+    return _read_by(_native.parse_duration, value)
+
+
+def count(value: str | int) -> str | None:
+    """A whole number, which the core reads as it reads fuel."""
+    from wherry import _native
+
+    return _read_by(lambda text: _native.Limits(fuel=text), value)
+
+
+def _read_by(reader: Callable[[str], object], value: str | int) -> str | None:
+    if isinstance(value, int) and value < 0:
+        return "is less than nothing"
+    try:
+        reader(str(value))
+    except WherryError:
+        return "cannot be read"
+    return None
