@@ -1,0 +1,158 @@
+"""An artifact becomes files: all of it, or nothing.
+
+Everything is checked before the first file is made. Files are then made in a folder of their own beside the target,
+brought to the disk, and the folder gets its name: who looks sees the whole package or none. What is left when the
+machine stops in between has a name that begins with ``PARTIAL``, and is never taken for a package.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wherry.artifact.bounds import BOUNDS, Bounds
+from wherry.artifact.oci import Annotation
+from wherry.artifact.read import files_of, verify
+from wherry.artifact.reading import FILE_NAME
+from wherry.errors import HostIOError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from wherry.artifact.blobs import Source
+    from wherry.artifact.headers import Member
+    from wherry.artifact.read import Artifact
+
+__all__ = ["FILES", "PARTIAL", "unpack", "unpack_files"]
+
+FILES = "files"
+"""The folder of a package's files in what is unpacked."""
+
+PARTIAL = ".wherry-partial-"
+"""What names of unfinished folders begin with."""
+
+
+def unpack(artifact: Artifact, source: Source, target: Path, bounds: Bounds = BOUNDS) -> None:
+    """Writes an artifact to ``target``, a folder that is made: ``wherry.toml``, ``component-N.wasm`` and ``files``.
+
+    Components are numbered from 1 in the order of ``artifact.components``.
+
+    Raises:
+        ArtifactError: The artifact is refused; nothing was written.
+        HostIOError: ``target`` is there, or cannot be written; nothing is left behind.
+
+    """
+    verify(source, artifact, bounds)
+    entries = files_of(source, artifact, bounds)
+
+    def write(folder: Path) -> None:
+        text = (artifact.image.annotations or {}).get(Annotation.MANIFEST)
+        if text is not None:
+            (folder / FILE_NAME).write_text(text, encoding="utf-8", newline="")
+        for number, component in enumerate(artifact.components, 1):
+            with source.open(component.descriptor.digest) as stream, (folder / f"component-{number}.wasm").open("xb") as file:
+                shutil.copyfileobj(stream, file, 1 << 20)
+        if artifact.files is not None:
+            with source.open(artifact.files.digest) as stream:
+                (folder / FILES).mkdir()
+                _write_members(stream, entries, folder / FILES)
+
+    _write_whole(target, write)
+
+
+def unpack_files(artifact: Artifact, source: Source, target: Path, bounds: Bounds = BOUNDS) -> None:
+    """Writes the files of an artifact to ``target``, a folder that is made.
+
+    Raises:
+        ArtifactError: The archive of files is refused; nothing was written.
+        HostIOError: ``target`` is there, or cannot be written; nothing is left behind.
+
+    """
+    entries = files_of(source, artifact, bounds)
+
+    def write(folder: Path) -> None:
+        if artifact.files is not None:
+            with source.open(artifact.files.digest) as stream:
+                _write_members(stream, entries, folder)
+
+    _write_whole(target, write)
+
+
+def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
+    """Has a folder written beside ``target``, and gives it its name."""
+    if target.exists() or target.is_symlink():
+        raise HostIOError(f"`{target}` is there already")
+    try:
+        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=PARTIAL))
+    except OSError as error:
+        raise HostIOError(f"`{target}`: {(error.strerror or str(error)).lower()}") from error
+    try:
+        write(partial)
+        partial.chmod(0o755)
+        _sync(partial)
+        partial.rename(target)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, HostIOError):
+            raise HostIOError(f"`{target}`: {(error.strerror or str(error)).lower()}") from error
+        raise
+    _sync_file(os.fspath(target.parent))
+
+
+def _write_members(stream: BinaryIO, entries: list[Member], folder: Path) -> None:
+    """Writes files and folders that were checked. The folder is new and ours: nothing in it can be a link."""
+    root = os.fspath(folder)
+    for member in entries:
+        path = f"{root}/{member.path}"
+        if member.folder:
+            os.mkdir(path)  # noqa: PTH102 - tens of thousands: a `Path` for each takes as long as the file
+            os.chmod(path, 0o755)  # noqa: PTH101 - whatever the umask is
+            continue
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            stream.seek(member.offset)
+            left = member.size
+            while left:
+                piece = stream.read(min(left, 1 << 20))
+                if not piece:
+                    raise HostIOError(f"`{path}`: what it is unpacked from became shorter")
+                left -= len(piece)
+                _write_all(opened, piece)
+            os.fchmod(opened, 0o644)
+            os.utime(opened, ns=(0, 0))
+        finally:
+            os.close(opened)
+
+
+def _write_all(opened: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(opened, view) :]
+
+
+def _sync(folder: Path) -> None:
+    """Brings everything in a folder to the disk; folders after what is in them.
+
+    Many files at a time: one by one, each waits for a turn of the disk, and 2,000 of them take seconds.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    walked = list(os.walk(folder, topdown=False))
+    files = [f"{path}/{name}" for path, _, names in walked for name in names]
+    with ThreadPoolExecutor(min(32, len(files) or 1)) as pool:
+        for _ in pool.map(_sync_file, files):
+            pass
+        for _ in pool.map(_sync_file, [path for path, _, _ in walked]):
+            pass
+
+
+def _sync_file(path: str) -> None:
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
