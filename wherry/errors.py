@@ -321,8 +321,9 @@ class PackageError(WherryError):
 class ManifestError(PackageError, ValueError):
     """`wherry.toml` is wrong; the message names each place.
 
-    ``problems`` holds all of them in the order of the file: tuples of ``(line, column, key, wrong, right)``, where
-    line and column count from 1, ``key`` is as in ``package.version``, and ``right`` says what would be right.
+    ``problems`` holds all of them in the order of the file: tuples of ``(line, column, key, wrong, right)``,
+    where line and column count from 1, ``key`` is as in ``package.version``, and ``right`` says what would
+    be right.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -350,7 +351,7 @@ class DigestError(ArtifactError):
 
 
 class UnsafeEntryError(ArtifactError):
-    """An archive holds what no package holds: a path that leads out, a link, a device, two names for one file."""
+    """An archive holds what no package holds: a path that leads out, a link, a device, two twins."""
 
 
 class UnsupportedArtifactError(ArtifactError):

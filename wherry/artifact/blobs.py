@@ -1,8 +1,8 @@
 """Bytes under the name of their digest: what gives them out, what takes them in, and how they are checked.
 
-A ``Source`` gives out and a ``Sink`` takes in; an OCI layout is both, and so is the store. Bytes are never believed:
-``verified`` checks size and digest while they stream, and ends with an error before it has given out one byte more
-than was promised.
+A ``Source`` gives out and a ``Sink`` takes in; an OCI layout is both, and so is the store. Bytes are never
+believed: ``verified`` checks size and digest while they stream, and ends with an error before it has given
+out one byte more than was promised.
 """
 
 from __future__ import annotations
@@ -11,14 +11,26 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from wherry.artifact.documents import malformed
-from wherry.artifact.oci import Descriptor
-from wherry.errors import DigestError
+from wherry.artifact.refusals import differs, malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["CHUNK", "MemoryBlobs", "Sink", "Source", "chunks", "copy", "digest_of", "read_blob", "verified"]
+    from wherry.artifact.oci import Descriptor
+    from wherry.errors import MalformedArtifactError
+
+__all__ = [
+    "CHUNK",
+    "MemoryBlobs",
+    "Sink",
+    "Source",
+    "chunks",
+    "copy",
+    "digest_of",
+    "missing",
+    "read_blob",
+    "verified",
+]
 
 CHUNK = 1 << 20
 """How many bytes are held at a time."""
@@ -88,14 +100,17 @@ def verified(pieces: Iterable[bytes], descriptor: Descriptor) -> Iterator[bytes]
     for piece in pieces:
         size += len(piece)
         if size > descriptor.size:
-            raise _differs("wrong-size", f"`{descriptor.digest}` is more than the {descriptor.size:,} bytes it is said to be")
+            raise differs(
+                "wrong-size",
+                f"`{descriptor.digest}` is more than the {descriptor.size:,} bytes it is said to be",
+            )
         state.update(piece)
         yield piece
     if size != descriptor.size:
         message = f"`{descriptor.digest}` is {size:,} bytes, and said to be {descriptor.size:,}"
-        raise _differs("wrong-size", message)
+        raise differs("wrong-size", message)
     if f"sha256:{state.hexdigest()}" != descriptor.digest:
-        raise _differs("wrong-digest", f"`{descriptor.digest}` has the digest `sha256:{state.hexdigest()}`")
+        raise differs("wrong-digest", f"`{descriptor.digest}` has the digest `sha256:{state.hexdigest()}`")
 
 
 def read_blob(source: Source, descriptor: Descriptor) -> bytes:
@@ -122,12 +137,6 @@ def copy(source: Source, sink: Sink, descriptor: Descriptor) -> None:
         sink.add(verified(chunks(stream), descriptor))
 
 
-def missing(digest: str) -> Exception:
+def missing(digest: str) -> MalformedArtifactError:
     """The error for bytes that are not there."""
     return malformed("missing-blob", f"`{digest}` is not there")
-
-
-def _differs(reason: str, message: str) -> DigestError:
-    error = DigestError(message)
-    error.reason = reason
-    return error

@@ -1,4 +1,4 @@
-"""How much of anything is accepted from somebody's package: one table, checked while bytes are still streaming.
+"""How much of anything is accepted from somebody's package: one table, checked while bytes stream in.
 
 The bounds are far above what packages need and far below what hurts. Tests set smaller ones.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wherry.errors import ArtifactLimitError
-
-__all__ = ["BOUNDS", "Bounds", "over"]
+__all__ = ["BOUNDS", "Bounds"]
 
 _MIB = 1 << 20
 
@@ -18,11 +16,12 @@ _MIB = 1 << 20
 class Bounds:
     """The most of each; sizes in bytes.
 
-    ``document`` is for one document of JSON, ``depth`` for its nesting. ``layers`` counts those of one artifact and
-    ``manifests`` those of one index. ``annotations`` counts them, ``annotation`` is for one value. ``component`` is
-    for one component. ``entries`` counts files and folders, ``file`` is for one of them and ``files`` for all;
-    ``path`` is for a whole path in UTF-8, ``segment`` for one name in it, ``folders`` counts names in a path.
-    ``archive_entries`` counts those of an archive that holds whole artifacts.
+    ``document`` is for one document of JSON, ``depth`` for its nesting. ``layers`` counts those of one
+    artifact and ``manifests`` those of one index. ``annotations`` counts them, ``annotation`` is for one
+    value. ``component`` is for one component. ``entries`` counts files and folders, ``file`` is for one of
+    them and ``files`` for all; ``path`` is for a whole path in UTF-8, ``segment`` for one name in it,
+    ``folders`` counts names in a path. ``archive_entries`` counts those of an archive that holds whole
+    artifacts.
     """
 
     document: int = 4 * _MIB
@@ -43,10 +42,3 @@ class Bounds:
 
 BOUNDS = Bounds()
 """Those that hold unless others are given."""
-
-
-def over(what: str, most: int, reason: str) -> ArtifactLimitError:
-    """The error for ``what`` being over a bound of ``most``."""
-    error = ArtifactLimitError(f"{what} is over the bound of {most:,}")
-    error.reason = reason
-    return error

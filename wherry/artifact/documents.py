@@ -1,8 +1,8 @@
 """Documents of JSON: written in one way, and read without trusting who wrote them.
 
-What is written is canonical: keys in order, no white space, UTF-8. What is read is refused where two readers could
-disagree about it (a key twice, a number that no integer holds), and where reading it would hurt. A document is never
-written anew by who read it: its digest is that of its bytes.
+What is written is canonical: keys in order, no white space, UTF-8. What is read is refused where two readers
+could disagree about it (a key twice, a number that no integer holds), and where reading it would hurt. A
+document is never written anew by who read it: its digest is that of its bytes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from wherry.artifact.bounds import BOUNDS, Bounds, over
-from wherry.errors import MalformedArtifactError
+from wherry.artifact.bounds import BOUNDS, Bounds
+from wherry.artifact.refusals import malformed, over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["decode", "encode", "malformed"]
+__all__ = ["decode", "encode"]
 
 _Record = TypeVar("_Record")
 
@@ -35,7 +35,7 @@ def encode(record: object) -> bytes:
 
 
 def decode(data: bytes, form: type[_Record], what: str, bounds: Bounds = BOUNDS) -> _Record:
-    """The record in ``data``; ``what`` names the document in messages. Members that ``form`` lacks are passed over.
+    """The record in ``data``, which messages call ``what``. Members that ``form`` lacks are ignored.
 
     Raises:
         MalformedArtifactError: It is no JSON, has a key twice, or is not of the form.
@@ -62,14 +62,9 @@ def decode(data: bytes, form: type[_Record], what: str, bounds: Bounds = BOUNDS)
     try:
         return msgspec.convert(found, form)
     except msgspec.ValidationError as error:
-        raise malformed("not-of-the-form", f"{what} is not of its form: {_in_our_words(str(error))}") from error
-
-
-def malformed(reason: str, message: str) -> MalformedArtifactError:
-    """The error for what is not of the form of packages."""
-    error = MalformedArtifactError(message)
-    error.reason = reason
-    return error
+        raise malformed(
+            "not-of-the-form", f"{what} is not of its form: {_in_our_words(str(error))}"
+        ) from error
 
 
 class _RefusedError(Exception):
@@ -111,5 +106,5 @@ def _brackets(data: bytes) -> Iterable[bytes]:
 
 
 def _in_our_words(message: str) -> str:
-    """``Expected `int`, got `str` - at `$.config.size``` begins in small letters, and the path without its root."""
+    """A message of msgspec in small letters, and with paths that do not begin with their root, ``$``."""
     return (message[:1].lower() + message[1:]).replace("`$.", "`").replace(" - at `$`", "")

@@ -1,8 +1,8 @@
 """Headers of tar archives: written in one way only, and read without guessing.
 
-POSIX.1-2017, pax, section "ustar Interchange Format". Python's ``tarfile`` reads many formats and forgives much;
-what it writes may change with its version, and a digest may not. So the few lines that a header takes stand here:
-files and folders, with a path of any length in an extended header, and nothing else.
+POSIX.1-2017, pax, section "ustar Interchange Format". Python's ``tarfile`` reads many formats and forgives
+much; what it writes may change with its version, and a digest may not. So the few lines that a header takes
+stand here: files and folders, with a path of any length in an extended header, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from wherry.artifact.bounds import BOUNDS, Bounds, over
-from wherry.artifact.documents import malformed
-from wherry.errors import UnsafeEntryError
+from wherry.artifact.bounds import BOUNDS, Bounds
+from wherry.artifact.refusals import malformed, over, shown, unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +98,9 @@ def members(stream: BinaryIO, size: int, what: str, bounds: Bounds = BOUNDS) -> 
         name, kind, length = _fields(block, what)
         after = offset + BLOCK + length + -length % BLOCK
         if after > size:
-            raise malformed("cut", f"{what} is cut short: `{_shown(long_path or name)}` is said to be {length:,} bytes")
+            raise malformed(
+                "cut", f"{what} is cut short: `{shown(long_path or name)}` is said to be {length:,} bytes"
+            )
         if kind == "extended":
             if long_path is not None or length > min(_EXTENDED_BYTES, bounds.path + BLOCK):
                 raise over(f"an extended header in {what}", bounds.path, "path-length")
@@ -120,7 +121,9 @@ def members(stream: BinaryIO, size: int, what: str, bounds: Bounds = BOUNDS) -> 
 def _block(name: bytes, size: int, kind: bytes, mode: int) -> bytes:
     """One header block with its checksum."""
     head = name.ljust(_NAME, b"\0") + b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, 0, 0, size, 0)
-    tail = (kind + bytes(_NAME) + b"ustar\x0000" + bytes(64) + b"%07o\0%07o\0" % (0, 0)).ljust(BLOCK - 156, b"\0")
+    tail = (kind + bytes(_NAME) + b"ustar\x0000" + bytes(64) + b"%07o\0%07o\0" % (0, 0)).ljust(
+        BLOCK - 156, b"\0"
+    )
     checksum = sum(head) + sum(tail) + 8 * ord(" ")
     return head + b"%06o\0 " % checksum + tail
 
@@ -143,16 +146,16 @@ def _fields(block: bytes, what: str) -> tuple[str, str, int]:
         name = block[:_NAME].rstrip(b"\0").decode()
         above = block[345:500].rstrip(b"\0").decode() if block[257:265] == b"ustar\x0000" else ""
     except UnicodeDecodeError as error:
-        raise _refused("not-unicode", f"{what} holds a path that is no UTF-8") from error
+        raise unsafe("not-unicode", f"{what} holds a path that is no UTF-8") from error
     if above:
         name = f"{above}/{name}"
     kind = block[156:157]
     if kind not in _KINDS:
         reason, said = _REFUSED.get(kind, ("unknown-entry", f"something of the kind {kind!r}"))
-        raise _refused(reason, f"{what} holds {said}: `{_shown(name)}`")
+        raise unsafe(reason, f"{what} holds {said}: `{shown(name)}`")
     size = _octal(block[124:136], what)
     if _KINDS[kind] == "folder" and size:
-        raise malformed("folder-with-bytes", f"{what} holds a folder with bytes: `{_shown(name)}`")
+        raise malformed("folder-with-bytes", f"{what} holds a folder with bytes: `{shown(name)}`")
     return name, _KINDS[kind], size
 
 
@@ -177,12 +180,14 @@ def _extended_path(data: bytes, what: str) -> str:
         if record[-1:] != b"\n" or not equals or (key == b"path" and path is not None):
             raise malformed("damaged", f"{what} holds an extended header that is damaged")
         if key in {b"size", b"linkpath"} or key.startswith(b"GNU.sparse"):
-            raise _refused("unknown-entry", f"{what} holds an extended header with `{key.decode('ascii', 'replace')}`")
+            raise unsafe(
+                "unknown-entry", f"{what} holds an extended header with `{key.decode('ascii', 'replace')}`"
+            )
         if key == b"path":
             try:
                 path = value.decode()
             except UnicodeDecodeError as error:
-                raise _refused("not-unicode", f"{what} holds a path that is no UTF-8") from error
+                raise unsafe("not-unicode", f"{what} holds a path that is no UTF-8") from error
         at += int(length)
     return path or ""
 
@@ -197,13 +202,3 @@ def _check_end(stream: BinaryIO, offset: int, size: int, what: str) -> None:
         seen += len(piece)
     if seen < len(END) or offset + seen != size:
         raise malformed("cut", f"{what} is cut short")
-
-
-def _refused(reason: str, message: str) -> UnsafeEntryError:
-    error = UnsafeEntryError(message)
-    error.reason = reason
-    return error
-
-
-def _shown(name: str) -> str:
-    return name[:80] if name.isprintable() else ascii(name[:80])[1:-1]

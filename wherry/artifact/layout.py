@@ -1,8 +1,9 @@
 """Artifacts in files: an OCI layout, as a folder or as one archive, which other tools read and write too.
 
-OCI image specification, image-layout.md: ``oci-layout``, ``index.json`` and ``blobs/sha256/``. ``LayoutFolder`` is
-written and read, ``LayoutArchive`` read; ``write_archive`` writes one, the same bytes for the same artifacts. Both are
-read without trusting them: an archive is never unpacked, its blobs are read where they lie.
+OCI image specification, image-layout.md: ``oci-layout``, ``index.json`` and ``blobs/sha256/``.
+``LayoutFolder`` is written and read, ``LayoutArchive`` read; ``write_archive`` writes one, the same bytes
+for the same artifacts. Both are read without trusting them: an archive is never unpacked, its blobs are read
+where they lie.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import msgspec
 
 from wherry.artifact import oci
-from wherry.artifact.blobs import MemoryBlobs, chunks, missing, verified
-from wherry.artifact.bounds import BOUNDS, Bounds, over
-from wherry.artifact.documents import decode, encode, malformed
+from wherry.artifact.blobs import chunks, missing, verified
+from wherry.artifact.bounds import BOUNDS, Bounds
+from wherry.artifact.documents import decode, encode
 from wherry.artifact.headers import END, header, members, padding
 from wherry.artifact.paths import check_path
-from wherry.artifact.read import read_artifact, unsupported
+from wherry.artifact.read import read_artifact
+from wherry.artifact.refusals import host_error, malformed, over, unsupported
 from wherry.errors import HostIOError, NotFoundError
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class _Layout:
     """What both forms have in common."""
 
     def index(self, bounds: Bounds = BOUNDS) -> tuple[oci.Descriptor, ...]:
-        """The artifacts that it holds, not yet read; their name, where they have one, is in their annotations.
+        """The artifacts that it holds, not yet read; where they have a name, it is in their annotations.
 
         Raises:
             MalformedArtifactError: It is no OCI layout.
@@ -98,7 +100,7 @@ class LayoutFolder(_Layout):
             (path / _BLOBS).mkdir(parents=True)
             (path / _LAYOUT).write_bytes(_layout_bytes())
         except OSError as error:
-            raise _host_error(path, error) from error
+            raise host_error(path, error) from error
         layout = cls(path)
         layout.write_index(())
         return layout
@@ -121,7 +123,7 @@ class LayoutFolder(_Layout):
         try:
             descriptor, name = tempfile.mkstemp(dir=folder, prefix=".partial-")
         except OSError as error:
-            raise _host_error(folder, error) from error
+            raise host_error(folder, error) from error
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already
                 for piece in pieces:
@@ -135,7 +137,7 @@ class LayoutFolder(_Layout):
         except BaseException as error:
             Path(name).unlink(missing_ok=True)
             if isinstance(error, OSError) and not isinstance(error, HostIOError):
-                raise _host_error(folder, error) from error
+                raise host_error(folder, error) from error
             raise
         return f"sha256:{state.hexdigest()}", size
 
@@ -146,7 +148,7 @@ class LayoutFolder(_Layout):
             partial.write_bytes(_index_bytes(artifacts))
             partial.replace(self.path / _INDEX)
         except OSError as error:
-            raise _host_error(self.path, error) from error
+            raise host_error(self.path, error) from error
 
     def _open(self, name: str) -> BinaryIO:
         path = self.path / name
@@ -161,7 +163,7 @@ class LayoutFolder(_Layout):
         except OSError as error:
             if path.is_symlink():
                 raise malformed("link", f"`{path}` is a link, which no layout holds") from error
-            raise _host_error(path, error) from error
+            raise host_error(path, error) from error
         if not stat.S_ISREG(os.fstat(opened).st_mode):
             os.close(opened)
             raise malformed("no-file", f"`{path}` is no file")
@@ -187,7 +189,7 @@ class LayoutArchive(_Layout):
         except FileNotFoundError as error:
             raise NotFoundError(f"`{path}`: no such file or directory") from error
         except OSError as error:
-            raise _host_error(path, error) from error
+            raise host_error(path, error) from error
         try:
             self._places = dict(self._members(bounds))
         except BaseException:
@@ -214,7 +216,7 @@ class LayoutArchive(_Layout):
         self.close()
 
     def _members(self, bounds: Bounds) -> Iterator[tuple[str, tuple[int, int]]]:
-        """The files by name; other tools begin names with ``./``, and put files of their own beside the layout's."""
+        """The files by name; other tools begin names with ``./``, and put files of their own in as well."""
         size = os.fstat(self._archive.fileno()).st_size
         seen: set[str] = set()
         for member in members(self._archive, size, f"`{self.path}`", bounds):
@@ -284,11 +286,10 @@ def write_archive(path: Path, source: Source, artifacts: Sequence[oci.Descriptor
     try:
         opened, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     except OSError as error:
-        raise _host_error(path, error) from error
+        raise host_error(path, error) from error
     try:
         with open(opened, "wb") as file:  # noqa: PTH123 - it is open already
-            for piece in _archive(source, artifacts, blobs):
-                file.write(piece)
+            file.writelines(_archive(source, artifacts, blobs))
             file.flush()
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
@@ -296,7 +297,7 @@ def write_archive(path: Path, source: Source, artifacts: Sequence[oci.Descriptor
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, HostIOError):
-            raise _host_error(path, error) from error
+            raise host_error(path, error) from error
         raise
 
 
@@ -320,7 +321,9 @@ def _layout_bytes() -> bytes:
 
 
 def _index_bytes(artifacts: Sequence[oci.Descriptor]) -> bytes:
-    ordered = sorted(artifacts, key=lambda one: ((one.annotations or {}).get(oci.Annotation.REFERENCE, ""), one.digest))
+    ordered = sorted(
+        artifacts, key=lambda one: ((one.annotations or {}).get(oci.Annotation.REFERENCE, ""), one.digest)
+    )
     return encode(oci.ImageIndex(schema_version=2, media_type=oci.IMAGE_INDEX, manifests=tuple(ordered)))
 
 
@@ -329,10 +332,3 @@ def _umask() -> int:
     found = os.umask(0o077)
     os.umask(found)
     return found
-
-
-def _host_error(path: Path, error: OSError) -> HostIOError:
-    return HostIOError(f"`{path}`: {(error.strerror or str(error)).lower()}")
-
-
-_: type[Source] = MemoryBlobs  # both are what others take

@@ -1,8 +1,8 @@
 """``wherry.toml``: what a package says of itself, the same file for every place.
 
-These records are the whole of it: ``reading`` makes them from a file and says what is wrong, ``schema`` makes the
-JSON schema that editors complete from, and ``docs/manifest.md`` is checked against them. ``what`` and ``right`` in
-``extra`` are the words of the errors. Start reading at ``Manifest``.
+These records are the whole of it: ``reading`` makes them from a file and says what is wrong, ``schema``
+makes the JSON schema that editors complete from, and ``docs/manifest.md`` is checked against them. ``what``
+and ``right`` in ``extra`` are the words of the errors. Start reading at ``Manifest``.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ _Licence: TypeAlias = Annotated[
         examples=["Apache-2.0", "MIT OR Apache-2.0", "LicenseRef-proprietary"],
         extra={"check": values.licence},
     ),
-    _told("an SPDX licence", "an identifier of spdx.org/licenses such as `Apache-2.0`, or several with `OR` and `AND`"),
+    _told(
+        "an SPDX licence",
+        "an identifier of spdx.org/licenses such as `Apache-2.0`, or several with `OR` and `AND`",
+    ),
 ]
 _Keyword: TypeAlias = Annotated[
     str,
@@ -84,7 +87,9 @@ _Keyword: TypeAlias = Annotated[
 _ProjectPath: TypeAlias = Annotated[
     str,
     Meta(min_length=1, extra={"check": values.project_path}),
-    _told("a path in the project", "a path with `/` that begins at the folder of `wherry.toml` and stays in it"),
+    _told(
+        "a path in the project", "a path with `/` that begins at the folder of `wherry.toml` and stays in it"
+    ),
 ]
 _Url: TypeAlias = Annotated[
     str,
@@ -113,7 +118,9 @@ _ConfigName: TypeAlias = Annotated[
 ]
 _HostAndPort: TypeAlias = Annotated[
     str,
-    Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+|[0-9A-Fa-f:]+/[0-9]{1,3}):([0-9]{1,5}|\*)$", max_length=300),
+    Meta(
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+|[0-9A-Fa-f:]+/[0-9]{1,3}):([0-9]{1,5}|\*)$", max_length=300
+    ),
     _told("a host and port", "`HOST:PORT`, such as `db.example.com:5432`"),
 ]
 _Method: TypeAlias = Annotated[
@@ -141,10 +148,14 @@ _Size: TypeAlias = Annotated[
     _told("a size", "bytes, or with a unit as in `256MiB`"),
 ]
 _Duration: TypeAlias = Annotated[
-    str, Meta(extra={"check": values.duration}), _told("a time", "seconds or minutes, such as `5s` or `1m30s`")
+    str,
+    Meta(extra={"check": values.duration}),
+    _told("a time", "seconds or minutes, such as `5s` or `1m30s`"),
 ]
 _Count: TypeAlias = Annotated[
-    str | int, Meta(extra={"check": values.count}), _told("a number", "a whole number, such as `1000` or `10M`")
+    str | int,
+    Meta(extra={"check": values.count}),
+    _told("a number", "a whole number, such as `1000` or `10M`"),
 ]
 
 
@@ -190,7 +201,9 @@ class _Place(_Section, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    source: Annotated[_ProjectPath, Meta(description="What is built, if not the source of `[build]`.")] | None = None
+    source: (
+        Annotated[_ProjectPath, Meta(description="What is built, if not the source of `[build]`.")] | None
+    ) = None
     description: Annotated[_Line, Meta(description="What it does, in one line.")] | None = None
 
 
@@ -199,9 +212,12 @@ class Command(_Place, frozen=True, kw_only=True):
 
     args: Annotated[tuple[str, ...], Meta(description="Arguments that come before those of the user.")] = ()
     entry: (
-        Annotated[str, Meta(description="The function of a core module that starts it, if not `_start`.")] | None
+        Annotated[str, Meta(description="The function of a core module that starts it, if not `_start`.")]
+        | None
     ) = None
-    workdir: Annotated[_GuestPath, Meta(description="The folder that it starts in, as the guest sees it.")] | None = None
+    workdir: (
+        Annotated[_GuestPath, Meta(description="The folder that it starts in, as the guest sees it.")] | None
+    ) = None
 
 
 class Library(_Place, frozen=True, kw_only=True):
@@ -216,7 +232,9 @@ class FilesFrom(_Section, frozen=True, kw_only=True):
     """Where files come from, and which are left out."""
 
     path: Annotated[_ProjectPath, Meta(description="A file or folder of the project.")]
-    exclude: Annotated[tuple[str, ...], Meta(description="Patterns of paths that are left out, such as `*.tmp`.")] = ()
+    exclude: Annotated[
+        tuple[str, ...], Meta(description="Patterns of paths that are left out, such as `*.tmp`.")
+    ] = ()
 
 
 class Need(_Section, frozen=True, kw_only=True):
@@ -226,7 +244,7 @@ class Need(_Section, frozen=True, kw_only=True):
     optional: Annotated[bool, Meta(description="The package does without, too.")] = False
 
     def flags(self) -> tuple[str, ...]:
-        """What follows the flag that grants it, once for each time that it is to be given; empty for a switch."""
+        """What follows the flag that grants it, once for each time it is given; empty for a switch."""
         raise NotImplementedError
 
 
@@ -321,7 +339,9 @@ class LimitsAsked(_Section, frozen=True, kw_only=True):
     memory: Annotated[_Size, Meta(description="Memory.")] | None = None
     timeout: Annotated[_Duration, Meta(description="Wall time.")] | None = None
     fuel: Annotated[_Count, Meta(description="Fuel, about one for each instruction.")] | None = None
-    max_output: Annotated[_Size, Meta(description="Bytes written to standard output and error.")] | None = None
+    max_output: Annotated[_Size, Meta(description="Bytes written to standard output and error.")] | None = (
+        None
+    )
     stack: Annotated[_Size, Meta(description="Stack.")] | None = None
     max_handles: Annotated[_Count, Meta(description="Open files, folders and other handles.")] | None = None
     max_connections: Annotated[_Count, Meta(description="Connections at once.")] | None = None
@@ -329,7 +349,9 @@ class LimitsAsked(_Section, frozen=True, kw_only=True):
     max_transfer: Annotated[_Size, Meta(description="Bytes over the network.")] | None = None
     connect_timeout: Annotated[_Duration, Meta(description="Time until a connection stands.")] | None = None
     first_byte_timeout: Annotated[_Duration, Meta(description="Time until an answer begins.")] | None = None
-    between_bytes_timeout: Annotated[_Duration, Meta(description="Time between pieces of an answer.")] | None = None
+    between_bytes_timeout: (
+        Annotated[_Duration, Meta(description="Time between pieces of an answer.")] | None
+    ) = None
     max_instances: Annotated[_Count, Meta(description="Core instances.")] | None = None
     max_tables: Annotated[_Count, Meta(description="Tables.")] | None = None
     max_functions: Annotated[_Count, Meta(description="Functions in a file.")] | None = None
@@ -380,7 +402,10 @@ class Dependency(_Section, frozen=True, kw_only=True):
 
     version: _Requirement | None = None
     digest: Annotated[_Digest, Meta(description="Exactly this one.")] | None = None
-    path: Annotated[str, Meta(min_length=1, description="A folder with its `wherry.toml`, for building.")] | None = None
+    path: (
+        Annotated[str, Meta(min_length=1, description="A folder with its `wherry.toml`, for building.")]
+        | None
+    ) = None
     commands: Annotated[tuple[_CommandName, ...], Meta(description="Commands of it that are run.")] = ()
     files: Annotated[_GuestPath, Meta(description="Where its files are seen.")] | None = None
 
@@ -390,14 +415,16 @@ class Manifest(_Section, frozen=True, kw_only=True):
 
     package: Annotated[Package, Meta(description="What the package is.")]
     build: Annotated[Build, Meta(description="How its components are made from source.")] | None = None
-    command: Annotated[dict[_CommandName, Command], Meta(description="Programs that people run, by name.")] = (
-        msgspec.field(default_factory=dict)
-    )
+    command: Annotated[
+        dict[_CommandName, Command], Meta(description="Programs that people run, by name.")
+    ] = msgspec.field(default_factory=dict)
     library: Annotated[Library, Meta(description="Functions that other programs call.")] | None = None
     http: Annotated[Http, Meta(description="A service that answers requests.")] | None = None
     files: Annotated[
         dict[_GuestPath, _ProjectPath | FilesFrom],
-        Meta(description="Read-only files, each path in the guest with the file or folder that stands there."),
+        Meta(
+            description="Read-only files, each path in the guest with the file or folder that stands there."
+        ),
     ] = msgspec.field(default_factory=dict)
     needs: Annotated[Needs, Meta(description="What it asks for. Asking grants nothing.")] = Needs()
     dependencies: Annotated[
@@ -411,7 +438,7 @@ class Manifest(_Section, frozen=True, kw_only=True):
         return f"{self.package.name}@{self.package.version}"
 
     def places(self) -> Iterator[tuple[str, Command | Library | Http]]:
-        """Each place that the package offers: ``command.NAME``, ``library``, ``http``; the first is the main one."""
+        """Each place that the package offers: ``command.NAME``, ``library``, ``http``; the main one first."""
         for name, command in self.command.items():
             yield f"command.{name}", command
         if self.library is not None:

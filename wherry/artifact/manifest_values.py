@@ -1,7 +1,7 @@
 """What a value in ``wherry.toml`` has to be beyond its form: a licence, a requirement, a size.
 
-Each check is given a value of the right type and says what is wrong with it, or ``None``. The libraries and the
-compiled core that know are imported when there is something to check.
+Each check is given a value of the right type and says what is wrong with it, or ``None``. The libraries and
+the compiled core that know are imported when there is something to check.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def licence(value: str) -> str | None:
 
 def requirement(value: str) -> str | None:
     """Which versions fit."""
-    from semantic_version import SimpleSpec
+    from semantic_version.base import SimpleSpec
 
     try:
-        SimpleSpec(value)
+        SimpleSpec(value)  # type: ignore[no-untyped-call]  # the library has no types for its constructors
     except ValueError:
         return "says nothing of versions"
     return None

@@ -1,7 +1,8 @@
 """The records of the formats: OCI image manifests and indexes, and the configuration of a Wasm OCI artifact.
 
-After the OCI image specification 1.1 (descriptor.md, manifest.md, image-index.md, image-layout.md) and the CNCF guide
-"Wasm OCI Artifact layout". Members that these have and we do not use are passed over when read; the bytes are kept.
+After the OCI image specification 1.1 (descriptor.md, manifest.md, image-index.md, image-layout.md) and the
+CNCF guide "Wasm OCI Artifact layout". Members that these have and we do not use are passed over when read;
+the bytes are kept.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ _MediaType = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class Annotation:
-    """The keys of annotations that Wherry writes. Those of OCI are read by registries and shown by their pages."""
+    """The keys of annotations that Wherry writes. Pages of registries show those of OCI."""
 
     MANIFEST = "wherry.toml"
     README = "wherry.readme"
@@ -111,7 +112,7 @@ class ImageIndex(_Record, frozen=True, kw_only=True):
 
 
 class ComponentConfig(_Record, frozen=True):
-    """What a component exports and imports: names of interfaces, functions and types, in the order of the file."""
+    """The names of what a component exports and imports, in the order of the file."""
 
     exports: tuple[str, ...]
     imports: tuple[str, ...]

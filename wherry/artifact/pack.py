@@ -1,8 +1,9 @@
 """A project becomes an artifact: the same bytes, whoever packs it and wherever.
 
-``pack`` goes by a ``wherry.toml`` and components that are built; ``pack_file`` makes a package of a single file. What
-is written is a Wasm OCI artifact as other tools know it, with ``wherry.toml`` as an annotation; a package of several
-components or with files has further layers. No clock, user, right or order of a folder comes into it.
+``pack`` goes by a ``wherry.toml`` and components that are built; ``pack_file`` makes a package of a single
+file. What is written is a Wasm OCI artifact as other tools know it, with ``wherry.toml`` as an annotation; a
+package of several components or with files has further layers. No clock, user, right or order of a folder
+comes into it.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def pack(
 ) -> oci.Descriptor:
     """Packs the project in a folder into ``sink``: the descriptor of its image manifest.
 
-    ``components`` says for places (``command.NAME``, ``library``, ``http``) which file is packed there, in place of
-    what ``wherry.toml`` says.
+    ``components`` says for places (``command.NAME``, ``library``, ``http``) which file is packed there, in
+    place of what ``wherry.toml`` says.
 
     Raises:
         NotFoundError: There is no ``wherry.toml``.
@@ -87,10 +88,14 @@ def pack_file(file: str | os.PathLike[str], sink: Sink, *, name: str, version: s
         place = f"command.{name.rpartition('/')[2]}"
     text = f'[package]\nname = "{_escaped(name)}"\nversion = "{_escaped(version)}"\n\n[{_escaped(place)}]\n'
     manifest = parse_manifest(text, "the package")
-    return _pack(path.parent, text, manifest, dict.fromkeys((one for one, _ in manifest.places()), path), sink)
+    return _pack(
+        path.parent, text, manifest, dict.fromkeys((one for one, _ in manifest.places()), path), sink
+    )
 
 
-def _pack(folder: Path, text: str, manifest: Manifest, files: Mapping[str, Path], sink: Sink) -> oci.Descriptor:
+def _pack(
+    folder: Path, text: str, manifest: Manifest, files: Mapping[str, Path], sink: Sink
+) -> oci.Descriptor:
     """Writes layers, configuration and image manifest, in this order: what names others comes after them."""
     code = _code(manifest, files)
     entries = list(_entries(folder, manifest))
@@ -130,7 +135,7 @@ def _code(manifest: Manifest, files: Mapping[str, Path]) -> list[_Code]:
 
 
 def _check_fits(place: str, wanted: Command | Library | Http, file: Path, data: bytes) -> None:
-    """Whether the file can be what ``wherry.toml`` says; a core module with an entry of its own is not asked."""
+    """Whether the file can be what ``wherry.toml`` says; one with an entry of its own is not asked."""
     from wherry.runtime.inspect import inspect
 
     kind = "command" if isinstance(wanted, Command) else "http" if isinstance(wanted, Http) else "library"
@@ -141,7 +146,9 @@ def _check_fits(place: str, wanted: Command | Library | Http, file: Path, data: 
     except LoadError as error:
         raise PackError(f"`{file}` cannot be `{place}`: {error.message}", hint=error.hint) from error
     if not found.fits:
-        raise PackError(f"`{file}` cannot be `{place}`: {found.why}", hint=f"`wherry inspect {file}` says what it is")
+        raise PackError(
+            f"`{file}` cannot be `{place}`: {found.why}", hint=f"`wherry inspect {file}` says what it is"
+        )
 
 
 def _wasm(file: Path) -> bytes:
@@ -151,7 +158,8 @@ def _wasm(file: Path) -> bytes:
         raise PackError(f"`{file}` is over the bound of {BOUNDS.component:,} bytes")
     if not data.startswith(b"\0asm"):
         raise PackError(
-            f"`{file}` is no WebAssembly in binary form", hint="the text format is for people: build it into a binary"
+            f"`{file}` is no WebAssembly in binary form",
+            hint="the text format is for people: build it into a binary",
         )
     return data
 

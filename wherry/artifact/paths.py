@@ -1,22 +1,28 @@
 """Which paths a package may hold: those that name one file, the same one, on every system.
 
-A path in a package is relative, in UTF-8, with ``/`` between its names, and in Unicode's normal form C. Whoever
-makes a package hears of anything else at once; whoever sends one with anything else is refused. Start reading at
-``check_path``; ``Names`` looks at the paths of one archive together, for twins.
+A path in a package is relative, in UTF-8, with ``/`` between its names, and in Unicode's normal form C.
+Whoever makes a package hears of anything else at once; whoever sends one with anything else is refused.
+Start reading at ``check_path``; ``Names`` looks at the paths of one archive together, for twins.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
-from wherry.artifact.bounds import BOUNDS, Bounds, over
-from wherry.errors import UnsafeEntryError
+from wherry.artifact.bounds import BOUNDS, Bounds
+from wherry.artifact.refusals import over, shown, unsafe
+
+if TYPE_CHECKING:
+    from wherry.errors import UnsafeEntryError
 
 __all__ = ["Names", "check_path", "is_simple"]
 
 # Letters, digits and a few marks, with no name that begins with a dot: nothing below has to be asked.
-_SIMPLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,30}[A-Za-z0-9_](?:/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,30}[A-Za-z0-9_])*")
+_SIMPLE = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,30}[A-Za-z0-9_](?:/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,30}[A-Za-z0-9_])*"
+)
 _DRIVE = re.compile(r"[A-Za-z]:")
 # Marks that turn text round, so that `txt.exe` reads as `exe.txt` (Unicode TR 9).
 _TURNING = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -43,49 +49,49 @@ def check_path(path: str, bounds: Bounds = BOUNDS) -> None:
 def is_simple(path: str) -> bool:
     """Whether a path is of plain letters, so that most checks have nothing to find."""
     return _SIMPLE.fullmatch(path) is not None and not any(
-        _DEVICES.fullmatch(name) for name in path.split("/") if len(name) < 8 or "." in name
+        _DEVICES.fullmatch(name) for name in path.split("/")
     )
 
 
 def _check_whole(path: str, bounds: Bounds) -> None:
     if not path:
-        raise unsafe("empty-path", path, "has no name")
+        raise _refused("empty-path", path, "has no name")
     if "\0" in path:
-        raise unsafe("nul", path, "holds a NUL")
+        raise _refused("nul", path, "holds a NUL")
     if path.startswith("/"):
-        raise unsafe("absolute-path", path, "is an absolute path")
+        raise _refused("absolute-path", path, "is an absolute path")
     if "\\" in path:
-        raise unsafe("backslash", path, "holds a backslash, which divides folders on some systems")
+        raise _refused("backslash", path, "holds a backslash, which divides folders on some systems")
     if _DRIVE.match(path):
-        raise unsafe("drive-letter", path, "begins with a drive letter")
+        raise _refused("drive-letter", path, "begins with a drive letter")
     try:
         size = len(path.encode())
     except UnicodeEncodeError as error:
-        raise unsafe("not-unicode", path, "is no UTF-8") from error
+        raise _refused("not-unicode", path, "is no UTF-8") from error
     if size > bounds.path:
-        raise over(f"the length of the path {_shown(path)}", bounds.path, "path-length")
+        raise over(f"the length of the path `{shown(path)}`", bounds.path, "path-length")
     if path.count("/") >= bounds.folders:
-        raise over(f"the depth of the path {_shown(path)}", bounds.folders, "path-depth")
+        raise over(f"the depth of the path `{shown(path)}`", bounds.folders, "path-depth")
 
 
 def _check_name(path: str, name: str, bounds: Bounds) -> None:
     if name == "..":
-        raise unsafe("parent-path", path, "leads out by `..`")
+        raise _refused("parent-path", path, "leads out by `..`")
     if name in {"", "."}:
-        raise unsafe("dotted-path", path, "holds an empty name or `.`")
+        raise _refused("dotted-path", path, "holds an empty name or `.`")
     if len(name.encode()) > bounds.segment:
-        raise over(f"the length of a name in the path {_shown(path)}", bounds.segment, "name-length")
+        raise over(f"the length of a name in the path `{shown(path)}`", bounds.segment, "name-length")
     for character in name:
         if unicodedata.category(character) == "Cc":
-            raise unsafe("control-character", path, "holds a control character")
+            raise _refused("control-character", path, "holds a control character")
         if character in _TURNING:
-            raise unsafe("turned-text", path, "holds a mark that turns text round")
+            raise _refused("turned-text", path, "holds a mark that turns text round")
     if not unicodedata.is_normalized("NFC", name):
-        raise unsafe("not-normal", path, "is not in Unicode's normal form C")
+        raise _refused("not-normal", path, "is not in Unicode's normal form C")
     if not _RESERVED_CHARACTERS.isdisjoint(name):
-        raise unsafe("reserved-name", path, 'holds one of `<>:"|?*`, which not every system can')
+        raise _refused("reserved-name", path, 'holds one of `<>:"|?*`, which not every system can')
     if name[-1] in ". " or _DEVICES.fullmatch(name):
-        raise unsafe("reserved-name", path, "is a name that Windows keeps for itself")
+        raise _refused("reserved-name", path, "is a name that Windows keeps for itself")
 
 
 class Names:
@@ -100,13 +106,14 @@ class Names:
         """Takes in a path that was checked already.
 
         Raises:
-            UnsafeEntryError: It was there already, or is there in another spelling, or a file is used as a folder.
+            UnsafeEntryError: It was there already, or is there in another spelling, or a file is used as a
+            folder.
 
         """
         if path in self._files or (folder and path in self._folders):
-            raise unsafe("duplicate", path, "is there twice")
+            raise _refused("duplicate", path, "is there twice")
         if not folder and path in self._spelled:
-            raise unsafe("file-and-folder", path, "is a file and a folder")
+            raise _refused("file-and-folder", path, "is a file and a folder")
         above = path.rpartition("/")[0]
         if above and above not in self._folders:
             self._add_above(above)
@@ -119,32 +126,23 @@ class Names:
         for count in range(1, len(names) + 1):
             folder = "/".join(names[:count])
             if folder in self._files:
-                raise unsafe("file-and-folder", folder, "is a file and a folder")
+                raise _refused("file-and-folder", folder, "is a file and a folder")
             self._spell(folder)
             self._folders.add(folder)
 
     def _spell(self, path: str) -> None:
         other = self._spelled.setdefault(_folded(path), path)
         if other != path:
-            raise unsafe("twin", path, f"and {_shown(other)} are one file where capitals do not count")
+            raise _refused("twin", path, f"and `{shown(other)}` are one file where capitals do not count")
 
 
 def _folded(path: str) -> str:
-    """The same for all spellings that some file system takes for one (canonical caseless matching, Unicode 3.13)."""
+    """The same for all spellings that some file system takes for one (Unicode 3.13, canonical caseless)."""
     if path.isascii():
         return path.lower()
     normal = unicodedata.normalize("NFD", path)
     return unicodedata.normalize("NFD", normal.casefold())
 
 
-def unsafe(reason: str, path: str, why: str) -> UnsafeEntryError:
-    """The error for a path, in which nothing that a terminal would act on is printed."""
-    error = UnsafeEntryError(f"the path {_shown(path)} {why}")
-    error.reason = reason
-    return error
-
-
-def _shown(path: str) -> str:
-    """A path for a message: short, and with all that is not plain escaped."""
-    short = path if len(path) <= 80 else f"{path[:60]}…{path[-15:]}"
-    return f"`{short.encode('unicode_escape').decode()}`" if not short.isprintable() else f"`{short}`"
+def _refused(reason: str, path: str, why: str) -> UnsafeEntryError:
+    return unsafe(reason, f"the path `{shown(path)}` {why}")

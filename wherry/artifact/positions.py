@@ -1,7 +1,7 @@
 """Where in a TOML document each key and value stands, as the reader of the standard library does not say it.
 
-The text has been read by ``tomllib`` before, so it is known to be valid: this walks over it and remembers offsets.
-A path is a tuple of keys and of places in arrays, such as ``("needs", "dir", 0, "why")``.
+The text has been read by ``tomllib`` before, so it is known to be valid: this walks over it and remembers
+offsets. A path is a tuple of keys and of places in arrays, such as ``("needs", "dir", 0, "why")``.
 """
 
 from __future__ import annotations

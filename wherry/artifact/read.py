@@ -1,9 +1,9 @@
 """Anybody's artifact, read without trusting it: Wherry's own, and those of other tools.
 
-``read_artifact`` looks at the image manifest and the configuration and says what there is; ``verify`` reads every
-byte. Nothing is written by either. What other tools write is recognised by its layers: one layer of WebAssembly is a
-component or core module whatever stands beside it in the configuration (``wkg``, ``oci-wasm``, wasmCloud, ``oras``),
-and an application of Spin names its components in a layer of its own.
+``read_artifact`` looks at the image manifest and the configuration and says what there is; ``verify`` reads
+every byte. Nothing is written by either. What other tools write is recognised by its layers: one layer of
+WebAssembly is a component or core module whatever stands beside it in the configuration (``wkg``,
+``oci-wasm``, wasmCloud, ``oras``), and an application of Spin names its components in a layer of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import msgspec
 
 from wherry.artifact import oci
 from wherry.artifact.blobs import chunks, read_blob, verified
-from wherry.artifact.bounds import BOUNDS, Bounds, over
-from wherry.artifact.documents import decode, malformed
+from wherry.artifact.bounds import BOUNDS, Bounds
+from wherry.artifact.documents import decode
 from wherry.artifact.reading import parse_manifest
+from wherry.artifact.refusals import malformed, over, shown, unsupported
 from wherry.artifact.tree import check_tree
-from wherry.errors import UnsupportedArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wherry.artifact.headers import Member
     from wherry.artifact.manifest import Manifest
 
-__all__ = ["Artifact", "Component", "files_of", "read_artifact", "verify"]
+__all__ = ["Artifact", "Component", "read_artifact", "verify"]
 
 _OPERATING_SYSTEMS = ("wasip1", "wasip2")
 _FORMS = {
@@ -43,8 +43,8 @@ _FORMS = {
 class Component:
     """A layer that is a component or core module.
 
-    ``places`` are those of ``wherry.toml`` that it serves, such as ``command.thumbs``; of other tools' artifacts it
-    has none, and ``name`` is what the tool calls it, if it does.
+    ``places`` are those of ``wherry.toml`` that it serves, such as ``command.thumbs``; of other tools'
+    artifacts it has none, and ``name`` is what the tool calls it, if it does.
     """
 
     descriptor: oci.Descriptor
@@ -57,8 +57,8 @@ class Artifact:
     """An artifact as its image manifest describes it. ``data`` are the bytes that ``descriptor`` names.
 
     ``form`` is ``wherry``, ``spin``, or ``wasm`` for a single component of any other tool. The first of
-    ``components`` is the main one. ``manifest`` is there for ``wherry`` alone, ``config`` where it is that of a Wasm
-    OCI artifact.
+    ``components`` is the main one. ``manifest`` is there for ``wherry`` alone, ``config`` where it is that
+    of a Wasm OCI artifact.
     """
 
     form: Literal["wherry", "wasm", "spin"]
@@ -105,7 +105,7 @@ def read_artifact(source: Source, descriptor: oci.Descriptor, bounds: Bounds = B
 
     """
     if descriptor.media_type != oci.IMAGE_MANIFEST:
-        what = _FORMS.get(descriptor.media_type, f"of the unknown type `{_shown(descriptor.media_type)}`")
+        what = _FORMS.get(descriptor.media_type, f"of the unknown type `{shown(descriptor.media_type)}`")
         raise unsupported("unknown-manifest", f"`{descriptor.digest}` is {what}")
     data = _document(source, descriptor, bounds)
     image = decode(data, oci.ImageManifest, "the image manifest", bounds)
@@ -122,8 +122,8 @@ def read_artifact(source: Source, descriptor: oci.Descriptor, bounds: Bounds = B
     return Artifact(form, descriptor, data, image, config, None, components, None)
 
 
-def verify(source: Source, artifact: Artifact, bounds: Bounds = BOUNDS) -> None:
-    """Reads every byte of an artifact.
+def verify(source: Source, artifact: Artifact, bounds: Bounds = BOUNDS) -> list[Member]:
+    """Reads every byte of an artifact: its files and folders.
 
     Raises:
         ArtifactError: Something is missing, or is not what was named.
@@ -137,30 +137,10 @@ def verify(source: Source, artifact: Artifact, bounds: Bounds = BOUNDS) -> None:
         with source.open(component.descriptor.digest) as stream:
             if stream.read(4) != b"\0asm":
                 raise malformed("not-wasm", f"`{component.descriptor.digest}` is no WebAssembly")
-    files_of(source, artifact, bounds)
-
-
-def files_of(source: Source, artifact: Artifact, bounds: Bounds = BOUNDS) -> list[Member]:
-    """The files and folders of an artifact, once the whole archive of them has been seen to be as it should.
-
-    Raises:
-        ArtifactError: The archive is refused.
-
-    """
     if artifact.files is None:
         return []
     with source.open(artifact.files.digest) as stream:
-        for _ in verified(chunks(stream), artifact.files):
-            pass
-        stream.seek(0)
         return check_tree(stream, artifact.files.size, bounds)
-
-
-def unsupported(reason: str, message: str) -> UnsupportedArtifactError:
-    """The error for a form that Wherry does not know."""
-    error = UnsupportedArtifactError(message)
-    error.reason = reason
-    return error
 
 
 def _document(source: Source, descriptor: oci.Descriptor, bounds: Bounds) -> bytes:
@@ -172,22 +152,28 @@ def _document(source: Source, descriptor: oci.Descriptor, bounds: Bounds) -> byt
 
 def _check_image(image: oci.ImageManifest, bounds: Bounds) -> None:
     if image.schema_version != 2:  # noqa: PLR2004 - the one version there is (manifest.md)
-        raise unsupported("unknown-version", f"the image manifest is of version {image.schema_version}, not 2")
+        raise unsupported(
+            "unknown-version", f"the image manifest is of version {image.schema_version}, not 2"
+        )
     if image.media_type not in {None, oci.IMAGE_MANIFEST}:
         raise malformed("contradiction", "the image manifest says that it is something else")
     if len(image.layers) > bounds.layers:
         raise over("the number of layers", bounds.layers, "layers")
-    for annotations in (image.annotations, *(layer.annotations for layer in image.layers)):
-        if len(annotations or {}) > bounds.annotations:
-            raise over("the number of annotations", bounds.annotations, "annotations")
-        for key, value in (annotations or {}).items():
-            if max(len(key), len(value)) > bounds.annotation:
-                raise over("the length of an annotation", bounds.annotation, "annotation-size")
+    for found in (image.annotations, *(layer.annotations for layer in image.layers)):
+        _check_size_of(found or {}, bounds)
     for layer in image.layers:
         if layer.media_type in oci.WASM_LAYERS and layer.size > bounds.component:
             raise over("the size of a component", bounds.component, "component-size")
         if layer.media_type == oci.FILES_LAYER and layer.size > 2 * bounds.files:
             raise over("the size of the archive of files", 2 * bounds.files, "files-size")
+
+
+def _check_size_of(annotations: dict[str, str], bounds: Bounds) -> None:
+    if len(annotations) > bounds.annotations:
+        raise over("the number of annotations", bounds.annotations, "annotations")
+    for key, value in annotations.items():
+        if max(len(key), len(value)) > bounds.annotation:
+            raise over("the length of an annotation", bounds.annotation, "annotation-size")
 
 
 def _read_config(source: Source, image: oci.ImageManifest, bounds: Bounds) -> oci.WasmConfig | None:
@@ -197,8 +183,10 @@ def _read_config(source: Source, image: oci.ImageManifest, bounds: Bounds) -> oc
         return None
     config = decode(data, oci.WasmConfig, "the configuration", bounds)
     if config.architecture != "wasm" or config.os not in _OPERATING_SYSTEMS:
-        what = f"`{_shown(config.os)}` on `{_shown(config.architecture)}`"
-        raise unsupported("unknown-target", f"the configuration is for {what}, not for `wasip1` or `wasip2` on `wasm`")
+        what = f"`{shown(config.os)}` on `{shown(config.architecture)}`"
+        raise unsupported(
+            "unknown-target", f"the configuration is for {what}, not for `wasip1` or `wasip2` on `wasm`"
+        )
     if config.layer_digests != tuple(layer.digest for layer in image.layers):
         raise malformed("contradiction", "the configuration names other layers than the image manifest")
     return config
@@ -221,7 +209,7 @@ def _own_layers(
     files = [layer for layer in image.layers if layer.media_type == oci.FILES_LAYER]
     for layer in image.layers:
         if layer.media_type not in {oci.WASM_LAYER, oci.FILES_LAYER}:
-            raise unsupported("unknown-layer", f"a layer is of the unknown type `{_shown(layer.media_type)}`")
+            raise unsupported("unknown-layer", f"a layer is of the unknown type `{shown(layer.media_type)}`")
     if list(image.layers) != code + files or len(files) != bool(manifest.files):
         raise malformed("contradiction", "the layers are not those that `wherry.toml` speaks of")
     if len(code) == 1:
@@ -270,11 +258,9 @@ def _foreign_layers(
         return "wasm", (Component(image.layers[0]),)
     if len(code) > 1:
         # The guide: "If a consumer sees more than a single layer … they should reject it".
-        raise unsupported("many-layers", f"there are {len(code)} components, and nothing says which does what")
-    types = sorted({_shown(layer.media_type) for layer in image.layers})
+        raise unsupported(
+            "many-layers", f"there are {len(code)} components, and nothing says which does what"
+        )
+    types = sorted({shown(layer.media_type) for layer in image.layers})
     what = f"its layers are {', '.join(f'`{one}`' for one in types[:5])}" if types else "it has no layers"
     raise unsupported("unknown-layer", f"this is no package of WebAssembly: {what}")
-
-
-def _shown(text: str) -> str:
-    return text[:80] if text.isprintable() else ascii(text[:80])[1:-1]

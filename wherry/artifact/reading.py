@@ -1,8 +1,8 @@
-"""Reads ``wherry.toml`` and says everything that is wrong with it, each with line, column and what would be right.
+"""Reads ``wherry.toml`` and says all that is wrong with it: line, column, and what would be right.
 
-``read_manifest`` reads a file and ``parse_manifest`` a text. The text is read by ``tomllib``, then ``_Check`` walks
-over what came out beside the types of ``manifest``, so that all errors come at once and with their place; only what
-has none becomes a ``Manifest``.
+``read_manifest`` reads a file and ``parse_manifest`` a text. The text is read by ``tomllib``, then
+``_Check`` walks over what came out beside the types of ``manifest``, so that all errors come at once and
+with their place; only what has none becomes a ``Manifest``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from msgspec import inspect as types
 
 from wherry.artifact import positions
 from wherry.artifact.manifest import Manifest
-from wherry.errors import HostIOError, ManifestError, NotFoundError
+from wherry.artifact.refusals import host_error, shown
+from wherry.errors import ManifestError, NotFoundError
 
 if TYPE_CHECKING:
     import os
@@ -33,6 +34,12 @@ MOST_BYTES = 256 << 10
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_PYTHON: dict[type[types.Type], type] = {
+    types.StrType: str,
+    types.BoolType: bool,
+    types.StructType: dict,
+    types.DictType: dict,
+}
 _KINDS = {
     dict: "a table",
     list: "a list",
@@ -61,7 +68,7 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
         hint = "`wherry new` makes a project with one"
         raise NotFoundError(f"`{file}`: no such file or directory", hint=hint) from error
     except OSError as error:
-        raise HostIOError(f"`{file}`: {(error.strerror or str(error)).lower()}") from error
+        raise host_error(file, error) from error
     return parse_manifest(data, str(file))
 
 
@@ -80,7 +87,9 @@ def parse_manifest(data: bytes | str, name: str = FILE_NAME) -> Manifest:
     except RecursionError as error:
         raise _failed(name, [(1, 1, "", "is nested too deep", "no manifest needs that")]) from error
     except ValueError as error:  # a number of thousands of digits
-        raise _failed(name, [(1, 1, "", str(error).lower().partition(";")[0], "no manifest needs that")]) from error
+        raise _failed(
+            name, [(1, 1, "", str(error).lower().partition(";")[0], "no manifest needs that")]
+        ) from error
     try:
         problems = _Check(positions.Positions.of(text)).manifest(table)
     except RecursionError as error:
@@ -117,7 +126,7 @@ def _syntax(text: str, error: tomllib.TOMLDecodeError) -> Problem:
 
 
 def _failed(name: str, problems: list[Problem]) -> ManifestError:
-    """The error for what was found: of one thing what would be right is the hint, of several it stands behind each."""
+    """The error for what was found: what would be right is the hint, or stands behind each of several."""
 
     def said(problem: Problem) -> str:
         line, column, key, wrong, _ = problem
@@ -180,7 +189,9 @@ class _Check:
     def _section(self, path: positions.Path, value: object, form: types.StructType) -> None:
         if not isinstance(value, dict):
             keys = " and ".join(f"`{field.encode_name}`" for field in form.fields if field.required)
-            self._say(path, f"expected a table, got {_kind(value)}", f"a table with {keys}" if keys else "a table")
+            self._say(
+                path, f"expected a table, got {_kind(value)}", f"a table with {keys}" if keys else "a table"
+            )
             return
         fields = {field.encode_name: field for field in form.fields}
         for key in value:
@@ -205,7 +216,8 @@ class _Check:
                 self._check((*path, key), inner, form.value_type, {})
             else:  # what is wrong is the key, not what stands under it
                 line, column = self._where.of_key((*path, key))
-                self._problems[before:] = [(line, column, *rest) for _, _, *rest in self._problems[before:]]
+                _, _, shown, wrong, right = self._problems[before]
+                self._problems[before:] = [(line, column, shown, wrong, right)]
 
     def _list(self, path: positions.Path, value: object, form: types.VarTupleType) -> None:
         if not isinstance(value, list):
@@ -216,7 +228,9 @@ class _Check:
         for place, inner in enumerate(value):
             self._check((*path, place), inner, form.item_type, {})
 
-    def _one_of(self, path: positions.Path, value: object, form: types.UnionType, told: dict[str, Any]) -> None:
+    def _one_of(
+        self, path: positions.Path, value: object, form: types.UnionType, told: dict[str, Any]
+    ) -> None:
         """The case that the value is of; where it is of none, the first one says so."""
         cases = [case for case in form.types if not isinstance(case, types.NoneType)]
         fitting = (case for case in cases if _is_of(value, case))
@@ -248,20 +262,14 @@ def _is_of(value: object, form: types.Type) -> bool:
     while isinstance(form, types.Metadata):
         form = form.type
     match form:
-        case types.StrType():
-            return isinstance(value, str)
-        case types.BoolType():
-            return isinstance(value, bool)
-        case types.IntType():
-            return isinstance(value, int) and not isinstance(value, bool)
         case types.LiteralType():
             return isinstance(value, str) and value in form.values
-        case types.StructType() | types.DictType():
-            return isinstance(value, dict)
+        case types.IntType():
+            return isinstance(value, int) and not isinstance(value, bool)
         case types.UnionType():
             return any(_is_of(value, case) for case in form.types)
         case _:
-            return isinstance(value, list)
+            return isinstance(value, _PYTHON.get(type(form), list))
 
 
 def _expected(form: types.Type) -> str:
@@ -284,8 +292,7 @@ def _kind(value: object) -> str:
 
 
 def _quoted(value: object) -> str:
-    shown = str(value) if len(str(value)) <= 60 else f"{str(value)[:57]}…"
-    return f'"{shown}"' if shown.isprintable() else ascii(shown)
+    return f'"{shown(str(value))}"'
 
 
 def _meant(word: str, names: Iterator[str] | Any, what: str) -> str:
@@ -306,6 +313,8 @@ def _shown(path: positions.Path) -> str:
         if isinstance(part, int):
             shown += f"[{part}]"
         else:
-            quoted = part if _PLAIN_KEY.fullmatch(part) else f'"{part}"' if part.isprintable() else ascii(part)
+            quoted = (
+                part if _PLAIN_KEY.fullmatch(part) else f'"{part}"' if part.isprintable() else ascii(part)
+            )
             shown += f".{quoted}" if shown else quoted
     return shown

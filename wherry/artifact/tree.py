@@ -1,8 +1,9 @@
 """The archive of a package's files: one archive for one tree, byte for byte.
 
-An archive says only which files and folders there are and what is in them: no owner, time, right or order of its own,
-so that whoever packs the same files gets the same bytes. Whoever reads one accepts nothing else, which leaves no
-room for what two readers could take differently. It is not compressed: ``docs/design/artifact.md`` says why.
+An archive says only which files and folders there are and what is in them: no owner, time, right or order of
+its own, so that whoever packs the same files gets the same bytes. Whoever reads one accepts nothing else,
+which leaves no room for what two readers could take differently. It is not compressed:
+``docs/design/artifact.md`` says why.
 
 ``pack_tree`` writes one, ``check_tree`` reads one through before anything of it is used.
 """
@@ -14,18 +15,18 @@ import stat
 import unicodedata
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from wherry.artifact.blobs import CHUNK
-from wherry.artifact.bounds import BOUNDS, Bounds, over
-from wherry.artifact.documents import malformed
+from wherry.artifact.bounds import BOUNDS, Bounds
 from wherry.artifact.headers import BLOCK, END, Member, header, members, padding
 from wherry.artifact.paths import Names, check_path, is_simple
+from wherry.artifact.refusals import malformed, over
 from wherry.errors import ArtifactError, PackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 __all__ = ["Entry", "check_tree", "collect", "pack_tree"]
 
@@ -42,7 +43,8 @@ class Entry:
 def collect(source: Path, path: str, exclude: Sequence[str] = ()) -> Iterator[Entry]:
     """What stands at ``source``, a file or folder, as the entries that it makes at ``path``.
 
-    A pattern of ``exclude`` without ``/`` is held against each name, one with ``/`` against the path from ``source``.
+    A pattern of ``exclude`` without ``/`` is held against each name, one with ``/`` against the path from
+    ``source`` on.
 
     Raises:
         PackError: It is not there, or holds something that is neither file nor folder.
@@ -63,7 +65,9 @@ def _collect(source: Path, mode: int, path: str, inside: str, exclude: tuple[str
         return
     if not stat.S_ISDIR(mode):
         what = "a symbolic link" if stat.S_ISLNK(mode) else "neither file nor folder"
-        raise PackError(f"`{source}` is {what}", hint="put what it leads to in its place, or leave it out by `exclude`")
+        raise PackError(
+            f"`{source}` is {what}", hint="put what it leads to in its place, or leave it out by `exclude`"
+        )
     if path:
         yield Entry(_normal(path, source), source, folder=True)
     try:
@@ -110,7 +114,9 @@ def _complete(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         other = found.setdefault(entry.path, entry)
         if other != entry and not (other.folder and entry.folder):
-            raise PackError(f"`{other.source}` and `{entry.source}` would both be `{entry.path}` in the package")
+            raise PackError(
+                f"`{other.source}` and `{entry.source}` would both be `{entry.path}` in the package"
+            )
         above = entry.path.rpartition("/")[0]
         while above and above not in found:
             found[above] = Entry(above, entry.source.parent, folder=True)
@@ -144,7 +150,9 @@ def _pack_file(entry: Entry) -> Iterator[bytes]:
     except OSError as error:
         raise PackError(f"`{entry.source}`: {(error.strerror or str(error)).lower()}") from error
     if seen != size:
-        raise PackError(f"`{entry.source}` changed while it was packed", hint="pack again when nothing writes to it")
+        raise PackError(
+            f"`{entry.source}` changed while it was packed", hint="pack again when nothing writes to it"
+        )
     yield padding(size)
 
 
@@ -152,7 +160,7 @@ def check_tree(stream: BinaryIO, size: int, bounds: Bounds = BOUNDS) -> list[Mem
     """The files and folders of an archive of ``size`` bytes, once all of it has been seen to be as it should.
 
     Raises:
-        MalformedArtifactError: It is no archive, cut, goes on behind its end, or is not the one archive of its tree.
+        MalformedArtifactError: It is no archive, cut, goes on behind its end, or is not as we write it.
         UnsafeEntryError: It holds a path, link or device that no package holds.
         ArtifactLimitError: It holds too much.
 

@@ -1,8 +1,12 @@
 """An artifact becomes files: all of it, or nothing.
 
-Everything is checked before the first file is made. Files are then made in a folder of their own beside the target,
-brought to the disk, and the folder gets its name: who looks sees the whole package or none. What is left when the
-machine stops in between has a name that begins with ``PARTIAL``, and is never taken for a package.
+Everything is checked before the first file is made. Files are then made in a folder of their own beside the
+target, brought to the disk, and the folder gets its name: who looks sees the whole package or none. What is
+left when the machine stops in between has a name that begins with ``PARTIAL``, and is never taken for a
+package.
+
+Between check and writing the source must not change: what lies where somebody else can write is copied to a
+place of one's own first (``blobs.copy``).
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from wherry.artifact.bounds import BOUNDS, Bounds
 from wherry.artifact.oci import Annotation
-from wherry.artifact.read import files_of, verify
+from wherry.artifact.read import verify
 from wherry.artifact.reading import FILE_NAME
+from wherry.artifact.refusals import host_error
 from wherry.errors import HostIOError
 
 if TYPE_CHECKING:
@@ -37,24 +42,27 @@ PARTIAL = ".wherry-partial-"
 
 
 def unpack(artifact: Artifact, source: Source, target: Path, bounds: Bounds = BOUNDS) -> None:
-    """Writes an artifact to ``target``, a folder that is made: ``wherry.toml``, ``component-N.wasm`` and ``files``.
+    """Writes an artifact to ``target``, a folder that is made.
 
-    Components are numbered from 1 in the order of ``artifact.components``.
+    In it are ``wherry.toml``, ``component-N.wasm`` and the folder ``files``. Components are numbered from 1
+    in the order of ``artifact.components``.
 
     Raises:
         ArtifactError: The artifact is refused; nothing was written.
         HostIOError: ``target`` is there, or cannot be written; nothing is left behind.
 
     """
-    verify(source, artifact, bounds)
-    entries = files_of(source, artifact, bounds)
+    entries = verify(source, artifact, bounds)
 
     def write(folder: Path) -> None:
         text = (artifact.image.annotations or {}).get(Annotation.MANIFEST)
         if text is not None:
             (folder / FILE_NAME).write_text(text, encoding="utf-8", newline="")
         for number, component in enumerate(artifact.components, 1):
-            with source.open(component.descriptor.digest) as stream, (folder / f"component-{number}.wasm").open("xb") as file:
+            with (
+                source.open(component.descriptor.digest) as stream,
+                (folder / f"component-{number}.wasm").open("xb") as file,
+            ):
                 shutil.copyfileobj(stream, file, 1 << 20)
         if artifact.files is not None:
             with source.open(artifact.files.digest) as stream:
@@ -68,11 +76,11 @@ def unpack_files(artifact: Artifact, source: Source, target: Path, bounds: Bound
     """Writes the files of an artifact to ``target``, a folder that is made.
 
     Raises:
-        ArtifactError: The archive of files is refused; nothing was written.
+        ArtifactError: The artifact is refused; nothing was written.
         HostIOError: ``target`` is there, or cannot be written; nothing is left behind.
 
     """
-    entries = files_of(source, artifact, bounds)
+    entries = verify(source, artifact, bounds)
 
     def write(folder: Path) -> None:
         if artifact.files is not None:
@@ -89,7 +97,7 @@ def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
     try:
         partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=PARTIAL))
     except OSError as error:
-        raise HostIOError(f"`{target}`: {(error.strerror or str(error)).lower()}") from error
+        raise host_error(target, error) from error
     try:
         write(partial)
         partial.chmod(0o755)
@@ -98,7 +106,7 @@ def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, HostIOError):
-            raise HostIOError(f"`{target}`: {(error.strerror or str(error)).lower()}") from error
+            raise host_error(target, error) from error
         raise
     _sync_file(os.fspath(target.parent))
 
@@ -110,7 +118,7 @@ def _write_members(stream: BinaryIO, entries: list[Member], folder: Path) -> Non
         path = f"{root}/{member.path}"
         if member.folder:
             os.mkdir(path)  # noqa: PTH102 - tens of thousands: a `Path` for each takes as long as the file
-            os.chmod(path, 0o755)  # noqa: PTH101 - whatever the umask is
+            os.chmod(path, 0o755)  # noqa: PTH101, S103 - whatever the umask is
             continue
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
