@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "LANGUAGES",
     "Build",
     "Command",
     "Dependency",
     "FilesFrom",
     "Http",
+    "Language",
     "Library",
     "LimitsAsked",
     "Manifest",
@@ -32,7 +32,9 @@ __all__ = [
     "Package",
 ]
 
-LANGUAGES = ("assemblyscript", "c", "cpp", "go", "javascript", "python", "rust", "typescript")
+Language: TypeAlias = Literal[
+    "assemblyscript", "c", "cpp", "go", "javascript", "python", "rust", "typescript"
+]
 """What ``wherry build`` builds."""
 
 
@@ -179,11 +181,7 @@ class Build(_Section, frozen=True, kw_only=True):
     """How components are made from source; what is left out is found out."""
 
     language: (
-        Annotated[
-            Literal["assemblyscript", "c", "cpp", "go", "javascript", "python", "rust", "typescript"],
-            Meta(description="The language of the source."),
-        ]
-        | None
+        Annotated[Language, Meta(description="The language of the source; left out, it is found out.")] | None
     ) = None
     source: Annotated[_ProjectPath, Meta(description="The file or folder that is built.")] | None = None
     wit: Annotated[_ProjectPath, Meta(description="The folder or file of interfaces.")] | None = None
@@ -368,13 +366,13 @@ class Needs(_Section, frozen=True, kw_only=True):
     allow_net: Annotated[tuple[AddressNeed, ...], Meta(description="Connections to a host and port.")] = ()
     allow_http: Annotated[tuple[RequestNeed, ...], Meta(description="Requests over HTTP.")] = ()
     allow_listen: Annotated[tuple[AddressNeed, ...], Meta(description="Connections from outside.")] = ()
-    allow_dns: Annotated[SwitchNeed, Meta(description="Looking any name up.")] | None = None
+    allow_dns: Annotated[SwitchNeed | None, Meta(description="Looking any name up.")] = None
     config: Annotated[tuple[ConfigNeed, ...], Meta(description="Values of the configuration.")] = ()
     secret: Annotated[tuple[NameNeed, ...], Meta(description="Values that nobody else sees.")] = ()
-    kv: Annotated[StoreNeed, Meta(description="A key-value store that lasts.")] | None = None
-    clock: Annotated[HostNeed, Meta(description="The real time.")] | None = None
-    random: Annotated[HostNeed, Meta(description="Real randomness.")] | None = None
-    limits: Annotated[LimitsAsked, Meta(description="How much of each it needs.")] | None = None
+    kv: Annotated[StoreNeed | None, Meta(description="A key-value store that lasts.")] = None
+    clock: Annotated[HostNeed | None, Meta(description="The real time.")] = None
+    random: Annotated[HostNeed | None, Meta(description="Real randomness.")] = None
+    limits: Annotated[LimitsAsked | None, Meta(description="How much of each it needs.")] = None
 
     def asked(self) -> Iterator[tuple[str, Need]]:
         """Each need with the name of the flag that grants it, in the order of the documentation."""
@@ -414,12 +412,12 @@ class Manifest(_Section, frozen=True, kw_only=True):
     """A whole ``wherry.toml``."""
 
     package: Annotated[Package, Meta(description="What the package is.")]
-    build: Annotated[Build, Meta(description="How its components are made from source.")] | None = None
+    build: Annotated[Build | None, Meta(description="How its components are made from source.")] = None
     command: Annotated[
         dict[_CommandName, Command], Meta(description="Programs that people run, by name.")
     ] = msgspec.field(default_factory=dict)
-    library: Annotated[Library, Meta(description="Functions that other programs call.")] | None = None
-    http: Annotated[Http, Meta(description="A service that answers requests.")] | None = None
+    library: Annotated[Library | None, Meta(description="Functions that other programs call.")] = None
+    http: Annotated[Http | None, Meta(description="A service that answers requests.")] = None
     files: Annotated[
         dict[_GuestPath, _ProjectPath | FilesFrom],
         Meta(

@@ -112,7 +112,7 @@ class Names:
         """
         if path in self._files or (folder and path in self._folders):
             raise _refused("duplicate", path, "is there twice")
-        if not folder and path in self._spelled:
+        if not folder and path in self._folders:
             raise _refused("file-and-folder", path, "is a file and a folder")
         above = path.rpartition("/")[0]
         if above and above not in self._folders:

@@ -157,7 +157,7 @@ class _Check:
 
     def _whole(self, table: dict[str, Any]) -> None:
         """What only several sections together can be wrong about."""
-        if not any(table.get(place) for place in ("command", "library", "http")):
+        if not (table.get("command") or table.keys() & {"library", "http"}):
             right = "add `[command.NAME]` for a program, `[library]` for functions or `[http]` for a service"
             self._say(("package",), "the package offers nothing to run or call", right, at_key=True)
         for name, dependency in table.get("dependencies", {}).items():
