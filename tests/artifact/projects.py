@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.guests.build import binary, c_command, text
+from tests.guests.build import binary, text
 from wherry.artifact import oci
 from wherry.artifact.blobs import MemoryBlobs
 
@@ -67,7 +67,7 @@ def greeter() -> bytes:
 
 def hello() -> bytes:
     """A core module, a command of WASI 0.1."""
-    return c_command("hello").read_bytes()
+    return binary(text("hello")).read_bytes()
 
 
 def project(folder: Path, manifest: str = SMALLEST) -> Path:
@@ -98,7 +98,7 @@ def project(folder: Path, manifest: str = SMALLEST) -> Path:
 class Made(MemoryBlobs):
     """Artifacts made by hand: ``image`` puts one together as another tool, or somebody hostile, would."""
 
-    def put(self, media_type: str, data: bytes, **more: Any) -> dict[str, Any]:
+    def put(self, media_type: str, data: bytes, /, **more: Any) -> dict[str, Any]:
         """Takes in bytes: their descriptor, in the order of keys that most tools write."""
         digest, size = self.add([data])
         return {"mediaType": media_type, "digest": digest, "size": size, **more}

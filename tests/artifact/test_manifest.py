@@ -101,7 +101,7 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
         (4, 1, "package.license", "there is no such key", "did you mean `licence`?"),
     ),
     "unknown key in a dotted key": (
-        'library.a.b = 1\n',
+        "library.a.b = 1\n",
         (1, 9, "library.a", "there is no such key", "the keys are `component`, `source`, `description`"),
     ),
     "unknown key in an inline table": (
@@ -228,7 +228,13 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
     ),
     "a time": (
         '[library]\n[needs.limits]\ntimeout = "soon"\n',
-        (3, 11, "needs.limits.timeout", '"soon" cannot be read', "seconds or minutes, such as `5s` or `1m30s`"),
+        (
+            3,
+            11,
+            "needs.limits.timeout",
+            '"soon" cannot be read',
+            "seconds or minutes, such as `5s` or `1m30s`",
+        ),
     ),
     "a negative count": (
         "[library]\n[needs.limits]\nfuel = -1\n",
@@ -239,7 +245,7 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
         (2, 20, "", "no TOML: illegal character '\\n'", "the grammar stands on toml.io"),
     ),
     "a key twice": (
-        '[library]\n[library]\n',
+        "[library]\n[library]\n",
         (2, 9, "", "no TOML: cannot declare ('library',) twice", "the grammar stands on toml.io"),
     ),
 }
@@ -298,7 +304,10 @@ def test_needs_have_the_names_of_flags() -> None:
     }
     limits = {name.replace("_", "-") for name in LimitsAsked.__struct_fields__}
     assert limits == {flag.name for flag in flags if flag.group == "Limits"}
-    assert {name.replace("_", "-") for name in Needs.__struct_fields__} == grants - {"env-file", "workdir"} | {"limits"}
+    assert {name.replace("_", "-") for name in Needs.__struct_fields__} == grants - {
+        "env-file",
+        "workdir",
+    } | {"limits"}
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG.keys())
@@ -410,7 +419,9 @@ def in_toml(value: object) -> str:
     """A value in one of the forms that TOML has for it."""
     match value:
         case dict():
-            pairs = (f"{json.dumps(key, ensure_ascii=True)} = {in_toml(inner)}" for key, inner in value.items())
+            pairs = (
+                f"{json.dumps(key, ensure_ascii=True)} = {in_toml(inner)}" for key, inner in value.items()
+            )
             return "{ " + ", ".join(pairs) + " }"
         case list():
             return "[ # a list\n" + "".join(f"  {in_toml(inner)},\n" for inner in value) + "]"
