@@ -162,14 +162,16 @@ PROVOKED: dict[str, tuple[Provoke, str]] = {
 ELSEWHERE = {"Forked": "runtime/test_fork.py"}
 """Kinds whose provocation is a test of its own, in that file."""
 
-ONLY_IN_PYTHON = {"ResultError"}
-"""Classes that no kind of the engine stands for: this one is what a typed result of a guest says."""
-
 
 def leaves(error: type[wherry.WherryError]) -> set[type[wherry.WherryError]]:
     """The classes that are raised: those without subclasses."""
     below = error.__subclasses__()
     return set().union(*map(leaves, below)) if below else {error}
+
+
+ONLY_IN_PYTHON: set[type[wherry.WherryError]] = {wherry.ResultError, *leaves(wherry.PackageError)}
+"""Classes that no kind of the engine stands for: what a typed result of a guest says, and what packages are
+refused for, which ``tests/artifact`` provokes."""
 
 
 def test_every_kind_has_a_row() -> None:
@@ -179,7 +181,7 @@ def test_every_kind_has_a_row() -> None:
 
 def test_every_class_has_a_kind() -> None:
     """Nothing stands in the tree that is never raised."""
-    raised = {error.__name__ for error in _native.error_kinds().values()} | ONLY_IN_PYTHON
+    raised = {error.__name__ for error in {*_native.error_kinds().values()} | ONLY_IN_PYTHON}
     ours = {error for error in leaves(wherry.WherryError) if error.__module__ == "wherry.errors"}
     assert raised == {error.__name__ for error in ours}
 

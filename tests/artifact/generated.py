@@ -1,4 +1,4 @@
-"""What is written from the records of ``wherry.toml``: the JSON schema, and the tables in ``docs/manifest.md``.
+"""What is made from the records of ``wherry.toml``: the JSON schema, and the tables in ``docs/manifest.md``.
 
 ``python -m tests.artifact.generated`` writes both anew; the tests hold them against the code.
 """

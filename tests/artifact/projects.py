@@ -128,7 +128,7 @@ class Made(MemoryBlobs):
 
 def describe(layers: Iterable[Mapping[str, Any]], **changed: Any) -> bytes:
     """The configuration of a Wasm OCI artifact with these layers."""
-    config = {
+    config: dict[str, Any] = {
         "created": "2026-01-01T00:00:00Z",
         "author": None,
         "architecture": "wasm",

@@ -80,16 +80,8 @@ def test_archive_holds_the_same_and_is_always_the_same(layout: LayoutFolder, tmp
 def test_archives_of_other_tools_are_read(layout: LayoutFolder, tmp_path: Path) -> None:
     """Names that begin with ``./``, owners, times, and files of others beside the layout are no hindrance."""
     (layout.path / "manifest.json").write_text("[]")
-    command = [
-        "tar",
-        "--format=gnu",
-        "--owner=somebody",
-        "-cf",
-        tmp_path / "other.tar",
-        "-C",
-        layout.path,
-        ".",
-    ]
+    other = str(tmp_path / "other.tar")
+    command = ["tar", "--format=gnu", "--owner=somebody", "-cf", other, "-C", str(layout.path), "."]
     subprocess.run(command, check=True)
     opened = open_layout(tmp_path / "other.tar")
     assert isinstance(opened, LayoutArchive)
@@ -268,8 +260,8 @@ def test_skopeo_copies_there_and_back(manifest: str, tmp_path: Path) -> None:
             [skopeo, "--insecure-policy", "copy", "--quiet", source, target], check=True, cwd=tmp_path
         )
     for name in ("copied", "two.tar", "back"):
-        opened = open_layout(tmp_path / name)
-        (copied,) = opened.index()
-        assert copied.digest == descriptor.digest
-        unpack(read_artifact(opened, copied), opened, tmp_path / f"unpacked {name}")
+        with open_layout(tmp_path / name) as opened:
+            (copied,) = opened.index()
+            assert copied.digest == descriptor.digest
+            unpack(read_artifact(opened, copied), opened, tmp_path / f"unpacked {name}")
     assert contents(tmp_path / "unpacked copied") == contents(tmp_path / "unpacked back")

@@ -1,11 +1,10 @@
-"""``wherry.toml``: what is right is read, and what is wrong is said with its place and what would be right."""
+"""``wherry.toml``: what is right is read, and what is wrong is said with its place and a way out."""
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +18,9 @@ from wherry.artifact.positions import Positions, line_and_column
 from wherry.artifact.reading import MOST_BYTES, parse_manifest, read_manifest
 from wherry.artifact.schema import json_schema, schema_path
 from wherry.errors import HostIOError, ManifestError, NotFoundError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PACKAGE = '[package]\nname = "acme/hello"\nversion = "1.0.0"\n'
 LIBRARY = "[library]\n"
@@ -75,8 +77,11 @@ ASKED = (
     ("--max-output", "64MiB"),
 )
 
-# What is wrong: the manifest after `PACKAGE` (or whole, where it begins with `!`), then line, column and key from
-# the top of what is given here, what is wrong, and what would be right.
+# What is wrong: a manifest that `PACKAGE` follows (or, without its `!`, goes before), then line, column, key,
+# what is wrong, and what would be right.
+VERSION = "three numbers and, if need be, a name, such as `1.2.0` or `2.0.0-beta.1`"
+KEYS_OF_A_LIBRARY = "the keys are `component`, `source`, `description`"
+SECTIONS = "`package`, `build`, `command`, `library`, `http`, `files`, `needs`, `dependencies`"
 WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
     "unknown section": (
         "[libary]\n",
@@ -89,7 +94,7 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
             2,
             "xyz",
             "there is no such section",
-            "the sections are `package`, `build`, `command`, `library`, `http`, `files`, `needs`, `dependencies`",
+            f"the sections are {SECTIONS}",
         ),
     ),
     "unknown key": (
@@ -169,10 +174,11 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
         (3, 12, "build.language", 'there is no "pyton"', "did you mean `python`?"),
     ),
     "a value in a list": (
-        '[library]\n[needs]\nallow-http = [\n  # two\n  { url = "https://a.b/", why = "x", methods = ["GET", "get"] },\n]\n',
+        "[library]\n[needs]\nallow-http = [\n  # two\n"
+        '  { url = "https://a.b/", methods = ["GET", "get"], why = "x" },\n]\n',
         (
             5,
-            56,
+            45,
             "needs.allow-http[0].methods[1]",
             '"get" is not a method of HTTP',
             "capitals, such as `GET`",
@@ -348,9 +354,8 @@ def test_all_errors_come_at_once() -> None:
         "`wherry.toml` has 4 errors",
         "wherry.toml:1:2: `package`: `name` is missing; add `name = …`",
         "wherry.toml:2:1: `package.nmae`: there is no such key; did you mean `name`?",
-        'wherry.toml:3:11: `package.version`: "1" is not a version; three numbers and, if need be, a name, such as '
-        "`1.2.0` or `2.0.0-beta.1`",
-        "wherry.toml:5:1: `library.x`: there is no such key; the keys are `component`, `source`, `description`",
+        f'wherry.toml:3:11: `package.version`: "1" is not a version; {VERSION}',
+        f"wherry.toml:5:1: `library.x`: there is no such key; {KEYS_OF_A_LIBRARY}",
     ]
     assert caught.value.hint is None
 
@@ -471,12 +476,12 @@ def test_positions_count_from_one() -> None:
 
 
 def test_shipped_schema_is_current() -> None:
-    """The schema beside the code is what the code says; `python -m tests.artifact.generated` writes it anew."""
+    """The schema beside the code is what the code says (`python -m tests.artifact.generated`)."""
     assert schema_path().read_text() == json_schema()
 
 
 def test_documentation_is_current() -> None:
-    """The tables of the page are what the code says; `python -m tests.artifact.generated` writes them anew."""
+    """The tables of the page are what the code says (`python -m tests.artifact.generated`)."""
     assert PAGE.read_text() == page()
 
 

@@ -8,7 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +18,9 @@ from wherry.artifact.blobs import MemoryBlobs, digest_of
 from wherry.artifact.pack import MOST_README, pack, pack_file
 from wherry.artifact.read import read_artifact, verify
 from wherry.errors import ManifestError, NotFoundError, PackError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The digests that these projects have today have to be theirs on every machine and with every later version.
 DIGESTS = {

@@ -70,6 +70,17 @@ class _Layout:
             raise over("the number of artifacts", bounds.manifests, "manifests")
         return index.manifests
 
+    def close(self) -> None:
+        """Lets go of what is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def _file(self, name: str, bounds: Bounds) -> bytes:
         with self._open(name) as stream:
             data = stream.read(bounds.document + 1)
@@ -206,14 +217,6 @@ class LayoutArchive(_Layout):
     def close(self) -> None:
         """Closes the file."""
         self._archive.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _members(self, bounds: Bounds) -> Iterator[tuple[str, tuple[int, int]]]:
         """The files by name; other tools begin names with ``./``, and put files of their own in as well."""

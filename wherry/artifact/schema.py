@@ -1,7 +1,7 @@
 """The JSON schema of ``wherry.toml``, from which editors complete and check it, made from the records.
 
-It lies beside this file as ``wherry.schema.json`` and is shipped. Editors with Taplo ("Even Better TOML") read it
-where the first line of a manifest names it: ``#:schema PATH``; ``schema_path`` says where it is.
+It lies beside this file as ``wherry.schema.json`` and is shipped. Editors with Taplo ("Even Better TOML")
+read it where the first line of a manifest names it: ``#:schema PATH``; ``schema_path`` says where it is.
 """
 
 from __future__ import annotations
