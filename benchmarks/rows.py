@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import wherry
-from benchmarks import peers
+from benchmarks import packing, peers
 from benchmarks.measure import Command, Timing, calls, each, output, processes
 from examples.untrusted.untrusted import python_interpreter
 from tests.guests.build import binary, text
@@ -294,6 +294,9 @@ ROWS = {
     ),
     "snippets-commands": Row(
         "the same in CPython for WASI, started anew", "`python3 -I -S -c`", NO_GOAL, snippets_as_commands
+    ),
+    "pack": Row(
+        "pack and unpack 30 MB in 2,000 files", "`tar` with zstd", at_most(1.5), packing.pack_and_unpack
     ),
     "compile": Row("compile CPython's module", "`wasmtime compile`", at_most(1.1), compile_cpython),
 }

@@ -6,10 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import wherry
 from tests.artifact.generated import PAGE, page
 from tests.artifact.projects import FULL, SMALLEST
 from wherry import _native
@@ -56,13 +58,12 @@ fuel = 1000
 max-output = "64MiB"
 timeout = "1m30s"
 """
-ASKED = (
+ASKED: tuple[tuple[str, ...], ...] = (
     ("--dir", "HOST::/in:ro"),
     ("--dir", ".::/out"),
     ("--env", "TOKEN"),
     ("--allow-net", "db.example.com:5432"),
-    ("--allow-http", "GET https://example.com/"),
-    ("--allow-http", "HEAD https://example.com/"),
+    ("--allow-http", "GET,HEAD https://example.com/"),
     ("--allow-http", "https://example.org/"),
     ("--allow-listen", "127.0.0.1:8080"),
     ("--allow-dns",),
@@ -81,6 +82,13 @@ ASKED = (
 # what is wrong, and what would be right.
 VERSION = "three numbers and, if need be, a name, such as `1.2.0` or `2.0.0-beta.1`"
 KEYS_OF_A_LIBRARY = "the keys are `component`, `source`, `description`"
+REQUESTS = """[library]
+[needs]
+allow-http = [
+  # two
+  { url = "https://a.b/", methods = ["GET", "get"], why = "x" },
+]
+"""
 SECTIONS = "`package`, `build`, `command`, `library`, `http`, `files`, `needs`, `dependencies`"
 WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
     "unknown section": (
@@ -174,8 +182,7 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
         (3, 12, "build.language", 'there is no "pyton"', "did you mean `python`?"),
     ),
     "a value in a list": (
-        "[library]\n[needs]\nallow-http = [\n  # two\n"
-        '  { url = "https://a.b/", methods = ["GET", "get"], why = "x" },\n]\n',
+        REQUESTS,
         (
             5,
             45,
@@ -227,6 +234,26 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
     "no requirement": (
         '[library]\n[dependencies]\n"acme/b" = { files = "/b" }\n',
         (3, 1, 'dependencies."acme/b"', "does not say which one", 'add `version = "…"`, `digest` or `path`'),
+    ),
+    "an address": (
+        '[library]\n[needs]\nallow-net = [{ address = "db.example.com", why = "x" }]\n',
+        (
+            3,
+            26,
+            "needs.allow-net[0].address",
+            '"db.example.com" cannot be granted: `db.example.com` names no port',
+            "`HOST:PORT`, such as `db.example.com:5432`",
+        ),
+    ),
+    "an address to listen at": (
+        '[library]\n[needs]\nallow-listen = [{ address = "127.0.0.1", why = "x" }]\n',
+        (
+            3,
+            29,
+            "needs.allow-listen[0].address",
+            '"127.0.0.1" cannot be granted: `127.0.0.1` names no port',
+            "`ADDRESS:PORT`, such as `127.0.0.1:8080`",
+        ),
     ),
     "a size": (
         '[library]\n[needs.limits]\nmemory = "much"\n',
@@ -303,17 +330,27 @@ def test_needs_have_the_names_of_flags() -> None:
     """What can be asked for is what can be granted, and each limit that has a flag."""
     flags = _native.flags()
     grants = {flag.name for flag in flags if flag.group.startswith("Grants")}
-    # How grants are given, not what: a package asks for variables by name and starts where `workdir` says.
-    assert {key for key, _ in parse_manifest(PACKAGE + LIBRARY + ASKING).needs.asked()} == grants - {
-        "env-file",
-        "workdir",
-    }
-    limits = {name.replace("_", "-") for name in LimitsAsked.__struct_fields__}
+    # How something is granted and how it is done, not what.
+    grants -= {"env-file", "policy", "resolver", "workdir"}
+    assert {key for key, _ in parse_manifest(PACKAGE + LIBRARY + ASKING).needs.asked()} == grants
+    assert {field.encode_name for field in msgspec.structs.fields(Needs)} == grants | {"limits"}
+    limits = {field.encode_name for field in msgspec.structs.fields(LimitsAsked)}
     assert limits == {flag.name for flag in flags if flag.group == "Limits"}
-    assert {name.replace("_", "-") for name in Needs.__struct_fields__} == grants - {
-        "env-file",
-        "workdir",
-    } | {"limits"}
+
+
+def test_flags_of_needs_are_understood() -> None:
+    """What the flags say, a policy and limits take as it stands, where nothing is left to the user."""
+    said = {words[0]: words[-1] for words in ASKED}
+    policy = wherry.Policy(
+        net=[said["--allow-net"]],
+        http=[words[1] for words in ASKED if words[0] == "--allow-http"],
+        listen=[said["--allow-listen"]],
+        clock=said["--clock"],
+        random=said["--random"],
+    )
+    assert policy.http == ("GET,HEAD https://example.com/", "https://example.org/")
+    limits = wherry.Limits(memory=said["--memory"], timeout=said["--timeout"], fuel=said["--fuel"])
+    assert limits == wherry.Limits(memory=1 << 30, timeout=90, fuel=1000)
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG.keys())
@@ -445,8 +482,8 @@ def test_positions_lead_to_what_stands_there(tree: dict[str, Any], headers: bool
     tree = json.loads(re.sub(r"\\ud[89a-f]..", "?", json.dumps(tree)))
     if headers:
         text = "".join(
-            f"# one\n[[{json.dumps(key)}.'x y']]\n v = {in_toml(value)}\n[[{json.dumps(key)}.'x y']]\nw.u = 1\n"
-            for key, value in tree.items()
+            f"# one\n[[{key}.'x y']]\n v = {in_toml(value)}\n[[{key}.'x y']]\nw.u = 1\n"
+            for key, value in zip(map(json.dumps, tree), tree.values(), strict=True)
         )
         tree = {key: {"x y": [{"v": value}, {"w": {"u": 1}}]} for key, value in tree.items()}
     else:

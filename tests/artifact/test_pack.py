@@ -28,7 +28,7 @@ DIGESTS = {
     "full": (FULL, "sha256:ce459e8fb5671754d3259288dc705d9f9eae751848aa30539f39a1ff428c6684"),
 }
 NOBODY = 65534
-# Packs as who it is started by, and then, where it may, as somebody else: what is imported by then stays in reach.
+# Packs as who it is started by, and then, where it may, as somebody else: what is imported stays in reach.
 PACK = f"""
 import os, sys
 from wherry.artifact.blobs import MemoryBlobs

@@ -120,10 +120,18 @@ _ConfigName: TypeAlias = Annotated[
 ]
 _HostAndPort: TypeAlias = Annotated[
     str,
-    Meta(
-        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+|[0-9A-Fa-f:]+/[0-9]{1,3}):([0-9]{1,5}|\*)$", max_length=300
-    ),
+    Meta(min_length=1, max_length=300, extra={"check": values.connection}),
     _told("a host and port", "`HOST:PORT`, such as `db.example.com:5432`"),
+]
+_OwnAddress: TypeAlias = Annotated[
+    str,
+    Meta(min_length=1, max_length=300, extra={"check": values.listening}),
+    _told("an address and port", "`ADDRESS:PORT`, such as `127.0.0.1:8080`"),
+]
+_RequestUrl: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^https?://\S+$", max_length=500, extra={"check": values.request}),
+    _told("a URL", "one that begins with `https://`, such as `https://api.example.com/v1`"),
 ]
 _Method: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Z]+$", max_length=20), _told("a method of HTTP", "capitals, such as `GET`")
@@ -296,15 +304,25 @@ class AddressNeed(Need, frozen=True, kw_only=True):
         return (self.address,)
 
 
+class ListenNeed(Need, frozen=True, kw_only=True):
+    """An address and port of the user's."""
+
+    address: Annotated[_OwnAddress, Meta(description="Where others can connect to.")]
+
+    def flags(self) -> tuple[str, ...]:
+        """As in ``--allow-listen ADDRESS:PORT``."""
+        return (self.address,)
+
+
 class RequestNeed(Need, frozen=True, kw_only=True):
     """Requests over HTTP."""
 
-    url: Annotated[_Url, Meta(description="Where requests go, and below.")]
+    url: Annotated[_RequestUrl, Meta(description="Where requests go, and below.")]
     methods: Annotated[tuple[_Method, ...], Meta(description="Which methods; left out, any.")] = ()
 
     def flags(self) -> tuple[str, ...]:
         """As in ``--allow-http 'GET https://example.com/'``."""
-        return tuple(f"{method} {self.url}" for method in self.methods) or (self.url,)
+        return (f"{','.join(self.methods)} {self.url}" if self.methods else self.url,)
 
 
 class SwitchNeed(Need, frozen=True, kw_only=True):
@@ -365,7 +383,7 @@ class Needs(_Section, frozen=True, kw_only=True):
     env: Annotated[tuple[VariableNeed, ...], Meta(description="Environment variables.")] = ()
     allow_net: Annotated[tuple[AddressNeed, ...], Meta(description="Connections to a host and port.")] = ()
     allow_http: Annotated[tuple[RequestNeed, ...], Meta(description="Requests over HTTP.")] = ()
-    allow_listen: Annotated[tuple[AddressNeed, ...], Meta(description="Connections from outside.")] = ()
+    allow_listen: Annotated[tuple[ListenNeed, ...], Meta(description="Connections from outside.")] = ()
     allow_dns: Annotated[SwitchNeed | None, Meta(description="Looking any name up.")] = None
     config: Annotated[tuple[ConfigNeed, ...], Meta(description="Values of the configuration.")] = ()
     secret: Annotated[tuple[NameNeed, ...], Meta(description="Values that nobody else sees.")] = ()

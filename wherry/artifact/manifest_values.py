@@ -14,7 +14,19 @@ from wherry.errors import ArtifactError, WherryError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["VERSION", "count", "duration", "guest_path", "licence", "project_path", "requirement", "size"]
+__all__ = [
+    "VERSION",
+    "connection",
+    "count",
+    "duration",
+    "guest_path",
+    "licence",
+    "listening",
+    "project_path",
+    "request",
+    "requirement",
+    "size",
+]
 
 VERSION = (
     r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
@@ -83,6 +95,36 @@ def count(value: str | int) -> str | None:
     from wherry import _native
 
     return _read_by(lambda text: _native.Limits(fuel=text), value)
+
+
+def connection(value: str) -> str | None:
+    """What ``--allow-net`` grants."""
+    from wherry import _native
+
+    return _granted(lambda text: _native.Policy(net=[text]), value)
+
+
+def listening(value: str) -> str | None:
+    """What ``--allow-listen`` grants."""
+    from wherry import _native
+
+    return _granted(lambda text: _native.Policy(listen=[text]), value)
+
+
+def request(value: str) -> str | None:
+    """What ``--allow-http`` grants."""
+    from wherry import _native
+
+    return _granted(lambda text: _native.Policy(http=[text]), value)
+
+
+def _granted(grant: Callable[[str], object], value: str) -> str | None:
+    """Why no policy can grant this, in the words of the core, without the parameter in front."""
+    try:
+        grant(value)
+    except WherryError as error:
+        return f"cannot be granted: {error.message.partition('`: ')[2] or error.message}"
+    return None
 
 
 def _read_by(reader: Callable[[str], object], value: str | int) -> str | None:

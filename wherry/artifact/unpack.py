@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wherry.artifact.blobs import CHUNK
 from wherry.artifact.bounds import BOUNDS, Bounds
 from wherry.artifact.oci import Annotation
 from wherry.artifact.read import verify
@@ -25,7 +26,7 @@ from wherry.artifact.refusals import host_error
 from wherry.errors import HostIOError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
     from wherry.artifact.blobs import Source
@@ -39,6 +40,8 @@ FILES = "files"
 
 PARTIAL = ".wherry-partial-"
 """What names of unfinished folders begin with."""
+
+_AT_A_TIME = 32
 
 
 def unpack(artifact: Artifact, source: Source, target: Path, bounds: Bounds = BOUNDS) -> None:
@@ -54,20 +57,20 @@ def unpack(artifact: Artifact, source: Source, target: Path, bounds: Bounds = BO
     """
     entries = verify(source, artifact, bounds)
 
-    def write(folder: Path) -> None:
+    def write(folder: Path) -> Iterator[str]:
         text = (artifact.image.annotations or {}).get(Annotation.MANIFEST)
         if text is not None:
             (folder / FILE_NAME).write_text(text, encoding="utf-8", newline="")
+            yield f"{folder}/{FILE_NAME}"
         for number, component in enumerate(artifact.components, 1):
-            with (
-                source.open(component.descriptor.digest) as stream,
-                (folder / f"component-{number}.wasm").open("xb") as file,
-            ):
-                shutil.copyfileobj(stream, file, 1 << 20)
+            path = folder / f"component-{number}.wasm"
+            with source.open(component.descriptor.digest) as stream, path.open("xb") as file:
+                shutil.copyfileobj(stream, file, CHUNK)
+            yield str(path)
         if artifact.files is not None:
             with source.open(artifact.files.digest) as stream:
                 (folder / FILES).mkdir()
-                _write_members(stream, entries, folder / FILES)
+                yield from _write_members(stream, entries, folder / FILES)
 
     _write_whole(target, write)
 
@@ -82,16 +85,16 @@ def unpack_files(artifact: Artifact, source: Source, target: Path, bounds: Bound
     """
     entries = verify(source, artifact, bounds)
 
-    def write(folder: Path) -> None:
+    def write(folder: Path) -> Iterator[str]:
         if artifact.files is not None:
             with source.open(artifact.files.digest) as stream:
-                _write_members(stream, entries, folder)
+                yield from _write_members(stream, entries, folder)
 
     _write_whole(target, write)
 
 
-def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
-    """Has a folder written beside ``target``, and gives it its name."""
+def _write_whole(target: Path, write: Callable[[Path], Iterator[str]]) -> None:
+    """Has a folder written beside ``target``, and gives it its name. ``write`` says when a file is there."""
     if target.exists() or target.is_symlink():
         raise HostIOError(f"`{target}` is there already")
     try:
@@ -99,19 +102,19 @@ def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
     except OSError as error:
         raise host_error(target, error) from error
     try:
-        write(partial)
+        _sync_all(write(partial))
         partial.chmod(0o755)
-        _sync(partial)
+        _sync_all(path for path, _, _ in os.walk(partial, topdown=False))
         partial.rename(target)
+        _sync(os.fspath(target.parent))
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, HostIOError):
             raise host_error(target, error) from error
         raise
-    _sync_file(os.fspath(target.parent))
 
 
-def _write_members(stream: BinaryIO, entries: list[Member], folder: Path) -> None:
+def _write_members(stream: BinaryIO, entries: list[Member], folder: Path) -> Iterator[str]:
     """Writes files and folders that were checked. The folder is new and ours: nothing in it can be a link."""
     root = os.fspath(folder)
     for member in entries:
@@ -120,45 +123,43 @@ def _write_members(stream: BinaryIO, entries: list[Member], folder: Path) -> Non
             os.mkdir(path)  # noqa: PTH102 - tens of thousands: a `Path` for each takes as long as the file
             os.chmod(path, 0o755)  # noqa: PTH101, S103 - whatever the umask is
             continue
+        stream.seek(member.offset)
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            stream.seek(member.offset)
-            left = member.size
-            while left:
-                piece = stream.read(min(left, 1 << 20))
-                if not piece:
-                    raise HostIOError(f"`{path}`: what it is unpacked from became shorter")
-                left -= len(piece)
-                _write_all(opened, piece)
+            _copy(stream, member.size, opened, path)
             os.fchmod(opened, 0o644)
             os.utime(opened, ns=(0, 0))
         finally:
             os.close(opened)
+        yield path
 
 
-def _write_all(opened: int, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(opened, view) :]
+def _copy(stream: BinaryIO, size: int, opened: int, path: str) -> None:
+    """The next ``size`` bytes of a stream."""
+    left = size
+    while left:
+        piece = stream.read(min(left, CHUNK))
+        if not piece:
+            raise HostIOError(f"`{path}`: what it is unpacked from became shorter")
+        left -= len(piece)
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(opened, view) :]
 
 
-def _sync(folder: Path) -> None:
-    """Brings everything in a folder to the disk; folders after what is in them.
+def _sync_all(paths: Iterable[str]) -> None:
+    """Brings files or folders to the disk, many at a time and while others are still written.
 
-    Many files at a time: one by one, each waits for a turn of the disk, and 2,000 of them take seconds.
+    One by one each waits for a turn of the disk: 2,000 of them take seconds.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    walked = list(os.walk(folder, topdown=False))
-    files = [f"{path}/{name}" for path, _, names in walked for name in names]
-    with ThreadPoolExecutor(min(32, len(files) or 1)) as pool:
-        for _ in pool.map(_sync_file, files):
-            pass
-        for _ in pool.map(_sync_file, [path for path, _, _ in walked]):
-            pass
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        for done in [pool.submit(_sync, path) for path in paths]:
+            done.result()
 
 
-def _sync_file(path: str) -> None:
+def _sync(path: str) -> None:
     opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(opened)
