@@ -346,7 +346,7 @@ def test_accepted_paths_are_plain(path: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_changed_archives_are_refused_or_of_another_tree(data: st.DataObject) -> None:
-    """One byte changed anywhere is refused or is another name or another file: no tree has a second archive."""
+    """One byte changed is refused, or is another name or another file: no tree has a second archive."""
     whole = archive(("Grüße", b"6"), ("a", None), ("a/b", b"12345"))
     at = data.draw(st.integers(0, len(whole) - 1))
     changed = bytearray(whole)
