@@ -510,7 +510,7 @@ class TestNothingIsLeft:
                 counts.append(settled())
             (files_then, threads_then), (files_now, threads_now) = counts[0], counts[-1]
             assert files_now <= files_then
-            # The pool for what the kernel may hold keeps a thread or takes a new one; a leak would be one for each run.
+            # The pool for blocking calls may take a thread meanwhile; a leak would be one for each run.
             assert threads_now <= threads_then + 1
 
 
