@@ -374,6 +374,8 @@ class LimitsAsked(_Section, frozen=True, kw_only=True):
     max_body: Annotated[_Size, Meta(description="The largest function in a file.")] | None = None
     max_nesting: Annotated[_Count, Meta(description="Nesting of blocks.")] | None = None
     max_size: Annotated[_Size, Meta(description="The size of a file.")] | None = None
+    compile_timeout: Annotated[_Duration, Meta(description="Time to read and compile it.")] | None = None
+    compile_memory: Annotated[_Size, Meta(description="Memory of the compiler.")] | None = None
 
 
 class Needs(_Section, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ def requirement(value: str) -> str | None:
     from semantic_version.base import SimpleSpec
 
     try:
-        SimpleSpec(value)  # type: ignore[no-untyped-call]  # the library has no types for its constructors
+        SimpleSpec(value)
     except ValueError:
         return "says nothing of versions"
     return None
