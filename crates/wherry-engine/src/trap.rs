@@ -53,9 +53,8 @@ fn trapped(error: &wasmtime::Error, guest: &Guest) -> Error {
             .with_hint(Limit::Stack.hint(guest.stack as u64)),
         Some(Trap::OutOfFuel) => Error::new(Kind::Fuel, "the guest used up its fuel")
             .with_hint(Limit::Fuel.hint(guest.fuel.unwrap_or_default())),
-        None if error.root_cause().is::<ResourceTableError>() || told(error, NO_HANDLE) => {
-            out_of_handles(guest)
-        }
+        None if error.root_cause().is::<ResourceTableError>() => out_of_table(guest),
+        None if told(error, NO_HANDLE) => out_of_handles(guest),
         trap if guest.meter.refused() => out_of_memory(trap, guest),
         Some(trap) => Error::new(Kind::Trap, format!("the guest trapped: {}", name(*trap))),
         None => Error::new(Kind::Trap, format!("the guest failed: {}", error.root_cause())),
@@ -67,6 +66,15 @@ const NO_HANDLE: &str = "handle limit exceeded";
 
 fn told(error: &wasmtime::Error, words: &str) -> bool {
     error.root_cause().to_string().contains(words)
+}
+
+/// A function that has no error of its own for it wanted one more handle.
+fn out_of_table(guest: &Guest) -> Error {
+    let message = format!(
+        "the guest has as many open handles as the limit of {} allows",
+        guest.files.handles()
+    );
+    Error::new(Kind::Memory, message).with_hint(Limit::Handles.hint(guest.files.handles()))
 }
 
 /// The host keeps no more for this guest: files, sockets, streams, tasks, resources.

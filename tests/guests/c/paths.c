@@ -76,6 +76,17 @@ static int held(const char *path, int most) {
     return count < most ? -1 : 0;
 }
 
+// Opens and reads a file `times` times, whatever comes of it, unless it says `text`.
+static int never(const char *path, long times, const char *text) {
+    for (long i = 0; i < times; i++) {
+        int file = open(path, O_RDONLY);
+        long have = file < 0 ? 0 : read(file, bytes, sizeof bytes);
+        if (file >= 0) close(file);
+        if (have >= (long)strlen(text) && !strncmp(bytes, text, strlen(text))) return errno = EILSEQ, -1;
+    }
+    return 0;
+}
+
 // Opens, reads and closes a file `times` times.
 static int reread(const char *path, long times) {
     for (long i = 0; i < times; i++) {
@@ -112,6 +123,7 @@ static int run(char **a) {
     if (!strcmp(a[0], "size")) return sized(a[1], atol(a[2]));
     if (!strcmp(a[0], "hold")) return held(a[1], atoi(a[2]));
     if (!strcmp(a[0], "reread")) return reread(a[1], atol(a[2]));
+    if (!strcmp(a[0], "never")) return never(a[1], atol(a[2]), a[3]);
     if (!strcmp(a[0], "below")) return below(a[1], a[2], 0);
     if (!strcmp(a[0], "write-below")) return below(a[1], a[2], 1);
     return opened(a);

@@ -189,6 +189,11 @@ impl Files {
         Err(self.quota.limit().unwrap_or(u64::MAX))
     }
 
+    /// How many handles may be open at once.
+    pub(crate) fn handles(&self) -> u64 {
+        self.handles
+    }
+
     /// How many folders the guest starts from.
     pub(super) fn preopened(&self) -> usize {
         self.granted.len()
