@@ -2,10 +2,13 @@
 
 use super::acts::{hash, kind};
 use super::beneath;
+use crate::guest::Guest;
 use rustix::fs::{Dir, Mode, OFlags};
 use std::fs::File;
 use std::sync::Arc;
+use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorType;
+use wasmtime_wasi::runtime::spawn_blocking;
 
 /// One name in a folder.
 #[derive(Debug, Clone)]
@@ -60,4 +63,50 @@ pub fn shown(files: &[(String, Arc<super::Single>)]) -> Vec<Entry> {
         })
     };
     files.iter().filter_map(entry).collect()
+}
+
+impl Guest {
+    /// What is in the folder `handle`, read on a thread that may wait.
+    ///
+    /// # Errors
+    /// What the guest is answered.
+    pub(crate) async fn entries(&mut self, handle: u32) -> FsResult<Vec<Entry>> {
+        if self.files.waits || self.files.lists(handle) {
+            return self.entries_now(handle);
+        }
+        let folder = self.dir(handle)?.dir;
+        Ok(spawn_blocking(move || entries(&folder)).await?)
+    }
+
+    /// Which folder `handle` is, as guests see it.
+    pub(crate) fn number_of(&mut self, handle: u32) -> u64 {
+        let found = self
+            .dir(handle)
+            .ok()
+            .and_then(|dir| rustix::fs::fstat(&dir.dir).ok());
+        let number = found.map_or(0, |found| hash(&found).lower);
+        match &mut self.files.canonical {
+            Some(canonical) => canonical.number(number),
+            None => number,
+        }
+    }
+
+    /// What is in the folder `handle`, read at once.
+    ///
+    /// # Errors
+    /// What the guest is answered.
+    pub(crate) fn entries_now(&mut self, handle: u32) -> FsResult<Vec<Entry>> {
+        let grant = self.files.named(handle).map(|named| named.grant);
+        let mut entries = match grant.map(|grant| &self.files.granted[grant]) {
+            Some(granted) if granted.bare => shown(&granted.files),
+            _ => entries(&self.dir(handle)?.dir)?,
+        };
+        if let Some(canonical) = &mut self.files.canonical {
+            entries.sort_by(|one, other| one.name.cmp(&other.name));
+            for entry in &mut entries {
+                entry.number = canonical.number(entry.number);
+            }
+        }
+        Ok(entries)
+    }
 }

@@ -2,10 +2,9 @@
 //!
 //! WASI 0.1 and 0.2 end here; 0.3 has other types and the same steps.
 
-use super::acts::{act, act_on, finished, hash};
+use super::acts::{act, act_on, finished};
 use super::beneath::{self, Opened, Opening};
 use super::beyond::intent_of;
-use super::listing::{self, Entry};
 use super::{Intent, Named, Place, Single};
 use crate::guest::Guest;
 use rustix::fs::AtFlags;
@@ -355,7 +354,7 @@ impl Guest {
     }
 
     /// The folder behind a handle.
-    fn dir(&mut self, handle: u32) -> FsResult<Dir> {
+    pub(super) fn dir(&mut self, handle: u32) -> FsResult<Dir> {
         match self
             .wasi
             .ctx()
@@ -536,52 +535,6 @@ async fn asked(dir: Dir, path: String, request: Request) -> FsResult<Answer> {
         }
         Request::Symlink(target) => finished(view.symlink_at(folder, target, path).await?),
     })
-}
-
-impl Guest {
-    /// What is in the folder `handle`, read on a thread that may wait.
-    ///
-    /// # Errors
-    /// What the guest is answered.
-    pub(crate) async fn entries(&mut self, handle: u32) -> FsResult<Vec<Entry>> {
-        if self.files.waits || self.files.lists(handle) {
-            return self.entries_now(handle);
-        }
-        let folder = self.dir(handle)?.dir;
-        Ok(spawn_blocking(move || listing::entries(&folder)).await?)
-    }
-
-    /// Which folder `handle` is, as guests see it.
-    pub(crate) fn number_of(&mut self, handle: u32) -> u64 {
-        let found = self
-            .dir(handle)
-            .ok()
-            .and_then(|dir| rustix::fs::fstat(&dir.dir).ok());
-        let number = found.map_or(0, |found| hash(&found).lower);
-        match &mut self.files.canonical {
-            Some(canonical) => canonical.number(number),
-            None => number,
-        }
-    }
-
-    /// What is in the folder `handle`, read at once.
-    ///
-    /// # Errors
-    /// What the guest is answered.
-    pub(crate) fn entries_now(&mut self, handle: u32) -> FsResult<Vec<Entry>> {
-        let grant = self.files.named(handle).map(|named| named.grant);
-        let mut entries = match grant.map(|grant| &self.files.granted[grant]) {
-            Some(granted) if granted.bare => listing::shown(&granted.files),
-            _ => listing::entries(&self.dir(handle)?.dir)?,
-        };
-        if let Some(canonical) = &mut self.files.canonical {
-            entries.sort_by(|one, other| one.name.cmp(&other.name));
-            for entry in &mut entries {
-                entry.number = canonical.number(entry.number);
-            }
-        }
-        Ok(entries)
-    }
 }
 
 impl super::Files {
