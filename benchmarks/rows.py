@@ -20,7 +20,7 @@ import wherry
 from benchmarks import packing, peers
 from benchmarks.measure import Command, Timing, calls, each, output, processes
 from examples.untrusted.untrusted import python_interpreter
-from tests.guests.build import binary, text
+from tests.guests.build import binary, c_command, text
 from tests.guests.echo import echo, relay
 from tests.guests.wit_types import Field, List, Option, Prim, Record, Wit
 
@@ -148,6 +148,14 @@ def fresh_instance() -> Timing:
 def kernels() -> Timing:
     """Five compute kernels, each as a whole process: the geometric mean of both sides."""
     return _kernels(_wherry_run, _wasmtime_run)
+
+
+def small_reads() -> Timing:
+    """A small file opened, read and closed a million times, in a folder that was granted."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "small").write_text("a few bytes\n")
+        program = ("--dir", f"{folder}::/in", c_command("paths"), "reread", "/in/small", "1000000")
+        return _agreeing(_wherry_run(*program), _wasmtime_run(*program), rounds=5)
 
 
 def kernels_limited() -> Timing:
@@ -287,6 +295,9 @@ ROWS = {
     "kernels-limited": Row("the same with `--timeout`", "the same without", at_most(1.03), kernels_limited),
     "kernels-shared": Row(
         "the same in a shared process", "`wasmtime run -W timeout`", at_most(1.05), kernels_shared
+    ),
+    "files": Row(
+        "a million small file reads under a policy", "`wasmtime run --dir`", at_most(1.1), small_reads
     ),
     "sandbox": Row("`Sandbox` call, fresh instance each", "Extism, the same", faster(5), sandboxed_call),
     "snippets": Row(
