@@ -408,6 +408,38 @@ def test_a_path_that_changes_while_it_is_looked_up_leads_nowhere_else(
     assert ended.results == [result], ended
 
 
+OPENS = """(module
+    (import "{module}" "path_open" (func $open
+        (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "{module}" "path_filestat_get" (func $stat (param i32 i32 i32 i32 i32) (result i32)))
+    (import "{module}" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 1024) "{path}")
+    (func (export "_start") (local $error i32)
+        (local.set $error (call $open (i32.const 3) (i32.const 1) (i32.const 1024) (i32.const {length})
+            (i32.const 0) (i64.const 2) (i64.const 2) (i32.const 0) (i32.const 0)))
+        (if (local.get $error) (then (call $exit (local.get $error))))
+        (drop (call $stat (i32.const 3) (i32.const 1) (i32.const 1024) (i32.const {length}) (i32.const 64)))
+        (call $exit (i32.add (i32.const 100) (i32.wrap_i64 (i64.load (i32.const {size})))))))"""
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("module", "size"), [("wasi_snapshot_preview1", 64 + 32), ("wasi_unstable", 64 + 24)]
+)
+@pytest.mark.parametrize(
+    ("path", "code"), [("data.csv", 108), ("../outside", 63), ("whole", 63), ("nothing", 44)]
+)
+def test_both_names_of_the_first_wasi_lead_to_the_same_checks(
+    module: str, size: int, path: str, code: int
+) -> None:
+    """A module under the old name opens what it was granted, sees how long it is, and nothing else."""
+    text = OPENS.format(module=module, path=path, length=len(path), size=size)
+    done = wherry.run(text.encode(), capture=True, check=False, policy=wherry.Policy(dirs=["."]))
+    assert done.returncode == code
+    assert [denial.target for denial in done.denials] == ([f"./{path}"] if code == 63 else [])
+
+
 @pytest.mark.usefixtures("here")
 def test_no_descriptor_of_the_host_is_left_open() -> None:
     """Files that a guest left open, and folders that were granted, are closed with it."""
