@@ -195,9 +195,9 @@ def find_interface(component: Component, interface: str) -> str:
 def left_behind() -> int:
     """How many calls were left behind and have not come back.
 
-    A guest is ended at its time limit, but nothing can end a host function that it called. Who made the call
-    gets :class:`~wherry.errors.TimeLimitError` in time all the same; the thread, and the sandbox with its
-    memory, stay until the host function returns, and are counted here.
+    A guest is ended at its time limit, but nothing can end a host function that it called, or a file system
+    that does not answer. Who made the call gets :class:`~wherry.errors.TimeLimitError` in time all the same;
+    the thread, and the sandbox with its memory, stay until that comes back, and are counted here.
     """
     return len(_native.left_behind())
 

@@ -1,8 +1,8 @@
 //! Work on a thread of its own, which its caller waits for and leaves behind when it does not come back in time.
 //!
 //! A guest that computes or waits is ended at its deadline. A function of the embedding program that it calls is not: nothing
-//! can end that. So a call that may reach one runs here, and who made the call gets its thread back in time, whatever the
-//! function does. Threads are kept for the next call for a while. Start reading at [`run`].
+//! can end that, nor a call into a file system that does not answer. So a call that may reach one runs here, and who made
+//! the call gets its thread back in time, whatever becomes of it. Threads are kept for the next call for a while. Start reading at [`run`].
 
 use crate::error::{Error, Kind, Result};
 use crate::fork;
@@ -63,8 +63,8 @@ fn ident() -> u64 {
     0
 }
 
-/// The threads of the calls that were left behind and that the embedding program's functions still hold, by the numbers that
-/// the system's `pthread_self` gives.
+/// The threads of the calls that were left behind and that the embedding program's functions or the kernel still hold, by the
+/// numbers that the system's `pthread_self` gives.
 #[must_use]
 pub fn left_behind() -> Vec<u64> {
     let generation = fork::generation();

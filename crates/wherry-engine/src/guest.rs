@@ -67,6 +67,16 @@ impl Guest {
         Self::build(Thread::Shared, policy, limits, arguments, stdio, monitor)
     }
 
+    /// The same for a thread that is left behind when the kernel holds a file: see [`crate::apart`]. So it may hold its thread
+    /// up.
+    ///
+    /// # Errors
+    /// As [`Guest::new`].
+    pub fn apart(policy: &Policy, limits: &Limits, arguments: &[String], stdio: Stdio) -> Result<Self> {
+        let monitor = Arc::new(Monitor::default());
+        Self::build(Thread::Apart, policy, limits, arguments, stdio, monitor)
+    }
+
     /// The same in a process that ends with it, under a monitor that may record more and ask: it may hold its thread up, so
     /// that reading a file takes no detour over another thread. No time limit ends it while the kernel holds it.
     ///
@@ -91,7 +101,7 @@ impl Guest {
         monitor: Arc<Monitor>,
     ) -> Result<Self> {
         // What the host does is done by the time the call returns then, so that it is done in the order of the calls.
-        let waits = thread == Thread::Own || policy.deterministic;
+        let waits = thread != Thread::Shared || policy.deterministic;
         let mut builder = WasiCtxBuilder::new();
         builder.allow_blocking_current_thread(waits);
         let mut ordered = policy.clone();

@@ -55,3 +55,11 @@ pub struct Policy {
     /// The guest sees nothing that differs from one run or machine to the next.
     pub deterministic: bool,
 }
+
+impl Policy {
+    /// Whether the guest reaches files of the host, which the kernel may hold for as long as it likes.
+    #[must_use]
+    pub fn reaches_files(&self) -> bool {
+        !self.dirs.is_empty() || matches!(self.kv, KeyValue::Sqlite(_))
+    }
+}

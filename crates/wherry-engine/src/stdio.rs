@@ -68,6 +68,8 @@ pub enum Thread {
     Own,
     /// One of an embedding program, which wants it back in time: it is never held up.
     Shared,
+    /// One that is left behind when a file holds it up; the standard streams do not.
+    Apart,
 }
 
 /// The three standard streams.
@@ -279,7 +281,7 @@ impl Writer {
         Some(Self {
             // What a deterministic guest may write in one go is the same wherever it goes.
             #[cfg(unix)]
-            readiness: (thread == Thread::Shared && witness.is_none())
+            readiness: (thread != Thread::Own && witness.is_none())
                 .then(|| target.readiness())
                 .flatten(),
             target,

@@ -106,7 +106,7 @@ impl Component {
             Some(streams) => (streams.arguments.clone(), streams.take(py)?),
             None => (vec![template.linked.program.name.clone()], Stdio::outputs()),
         };
-        let patience = Patience::of(limits, &functions);
+        let patience = Patience::of(&policy.inner, limits, &functions);
         let home = Arc::new(Home::new(Arc::clone(&exports)));
         let context = Arc::new(Context::new(Arc::clone(&template.types), Arc::clone(&home)));
         let host = Arc::new(Host { functions, context });
@@ -114,7 +114,12 @@ impl Component {
             let (template, host) = (Arc::clone(&template), Arc::clone(&host));
             let (policy, limits) = (policy.inner.clone(), limits.clone());
             move |question: Option<Question>, cancel: Cancel| {
-                let mut guest = Guest::new(&policy, &limits, &arguments, stdio)?;
+                let guest = if patience.is_some() {
+                    Guest::apart
+                } else {
+                    Guest::new
+                };
+                let mut guest = guest(&policy, &limits, &arguments, stdio)?;
                 guest.watch.question = question;
                 guest.watch.cancel = cancel;
                 guest.watch.whole = whole;

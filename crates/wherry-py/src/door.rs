@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use wherry_engine::apart::{self, GRACE};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::limits::Limits;
+use wherry_engine::policy::Policy;
 use wherry_engine::watch::{Cancel, Question, Watch};
 
 /// Does `work` without the GIL.
@@ -31,23 +32,31 @@ pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     })
 }
 
-/// The limits of a call that may reach functions of the embedding program.
+/// The limits of a call that a function of the embedding program, or the kernel with a file, may hold up.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// How long the caller waits.
-    pub timeout: Duration,
+    /// How long the caller waits; without a limit until the call is cancelled.
+    timeout: Option<Duration>,
     /// Bytes of stack for the guest.
-    pub stack: usize,
+    stack: usize,
+    /// It runs functions of the embedding program, which see the caller's context variables.
+    calls: bool,
 }
 
 impl Patience {
-    /// For a guest that may call `functions`; `None` where nothing of the embedding program's can hold a call up, or where
-    /// there is no time limit: such calls stay on the thread of who makes them.
-    pub fn of(limits: &Limits, functions: &[Py<PyAny>]) -> Option<Self> {
-        let timeout = limits.timeout.filter(|_| !functions.is_empty())?;
-        Some(Self {
-            timeout,
+    /// For a guest with these grants that may call `functions`; `None` where nothing can hold a call up. Without a time limit
+    /// functions stay on the thread of who makes the call.
+    pub fn of(policy: &Policy, limits: &Limits, functions: &[Py<PyAny>]) -> Option<Self> {
+        let calls = !functions.is_empty();
+        let apart = if calls {
+            limits.timeout.is_some()
+        } else {
+            policy.reaches_files()
+        };
+        apart.then_some(Self {
+            timeout: limits.timeout,
             stack: limits.stack,
+            calls,
         })
     }
 }
@@ -62,19 +71,21 @@ pub fn beside<R: Send + 'static>(
     left: impl FnOnce() + Send,
     late: impl FnOnce() + Send + 'static,
 ) -> Result<R> {
-    let context = py
-        .import("contextvars")
-        .and_then(|module| module.call_method0("copy_context"))
-        .map_err(carry)?
-        .unbind();
+    let copied = || Ok(py.import("contextvars")?.call_method0("copy_context")?.unbind());
+    let context = patience.calls.then(copied).transpose().map_err(carry)?;
     let watch = Watch {
-        // The guest ends itself in time, and says more about it; only host code is not ended.
-        deadline: Some((Instant::now() + patience.timeout + GRACE, patience.timeout)),
+        // The guest ends itself in time, and says more about it; only what the host does is not ended.
+        deadline: patience
+            .timeout
+            .map(|timeout| (Instant::now() + timeout + GRACE, timeout)),
         cancel,
         question: question(py).map_err(carry)?,
         ..Watch::default()
     };
-    let work = move || within(context, move || guarded(work));
+    let work = move || match context {
+        Some(context) => within(context, move || guarded(work)),
+        None => guarded(work),
+    };
     let late = move |result: Result<R>| {
         // Values of Python go while it is there; when it ends before, they go with it.
         if Python::try_attach(|_| drop(result)).is_some() {

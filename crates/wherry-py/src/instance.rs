@@ -32,7 +32,7 @@ pub struct Cell {
     cancel: Cancel,
     /// What the guest was refused; it outlives the sandbox.
     monitor: Arc<Monitor>,
-    /// How long a call is waited for that may reach host functions.
+    /// How long a call is waited for that the host may hold up.
     patience: Option<Patience>,
     /// A call did not come back in time, and holds the instance until it does.
     left: AtomicBool,
@@ -67,7 +67,7 @@ impl Cell {
         }
     }
 
-    /// Runs the guest without the GIL; where host functions could hold it up, on a thread of its own.
+    /// Runs the guest without the GIL; where the host could hold it up, on a thread of its own.
     fn call<R: Send + 'static>(
         self: &Arc<Self>,
         py: Python<'_>,
@@ -101,7 +101,7 @@ impl Cell {
     fn taken(&self, busy: &str, hint: &str) -> Error {
         if self.left.load(Ordering::Acquire) {
             let message =
-                "the instance was left behind in a call whose host function did not come back in time";
+                "the instance was left behind in a call that the host did not come back from in time";
             return Error::new(Kind::Closed, message)
                 .with_hint("make a new one from the same component: `component.instantiate()`");
         }

@@ -165,9 +165,9 @@ impl Guest {
         Ok(handle)
     }
 
-    /// A stream that is done when it returns, where a run must be the same on each machine.
+    /// A stream that is done when it returns, where the thread may be held up: wasmtime-wasi's own go by another one.
     fn prompt(&mut self, fd: &Folder, at: Option<u64>) -> FsResult<Option<Prompt>> {
-        if self.files.canonical.is_none() {
+        if !self.files.waits {
             return Ok(None);
         }
         Ok(match self.wasi.ctx().table.get(fd)? {

@@ -123,6 +123,16 @@ impl Prompt {
     }
 }
 
+/// Does it again when a signal came between.
+fn patiently(mut work: impl FnMut() -> std::io::Result<usize>) -> std::io::Result<usize> {
+    loop {
+        match work() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 #[wasmtime_wasi::async_trait]
 impl Pollable for Prompt {
     async fn ready(&mut self) {}
@@ -132,7 +142,8 @@ impl Pollable for Prompt {
 impl InputStream for Prompt {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         let mut bytes = BytesMut::zeroed(size.min(MOST));
-        let read = self.file.read_at(&mut bytes, self.at.unwrap_or_default());
+        let at = self.at.unwrap_or_default();
+        let read = patiently(|| self.file.read_at(&mut bytes, at));
         let read = read.map_err(|error| StreamError::LastOperationFailed(error.into()))?;
         if read == 0 && size > 0 {
             return Err(StreamError::Closed);
@@ -148,7 +159,7 @@ impl OutputStream for Prompt {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            let written = put(&self.file, self.at, rest);
+            let written = patiently(|| put(&self.file, self.at, rest));
             let written = written.map_err(|error| StreamError::LastOperationFailed(error.into()))?;
             self.moved(written);
             rest = &rest[written..];
