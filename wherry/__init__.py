@@ -2,10 +2,9 @@
 
 Every public name is imported when it is first used, so that ``import wherry`` and the start of the command
 line cost next to nothing: even the tree of errors takes a tenth of the time that an interpreter does. A new
-name gets its line in ``_SOURCES``, for Python, and in the block above it, for type checkers.
+name gets its line in ``_SOURCES``, for Python, and in the block above it, for type checkers. Even
+``__future__`` is a module that has to be found and read: nothing that every start imports asks for it.
 """
-
-from __future__ import annotations
 
 # Not from `typing`, which takes 8 ms to import; type checkers know the name.
 TYPE_CHECKING = False
@@ -66,6 +65,10 @@ _SOURCES: dict[str, str] = {
 
 def __getattr__(name: str) -> object:
     """The public name, imported from where it is defined."""
+    # Asked for each module of the package that is imported from it, before the module is looked for.
+    if name[0] == "_" and name not in {"__version__", "__all__"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
     from importlib import import_module
 
     value: object
@@ -77,7 +80,7 @@ def __getattr__(name: str) -> object:
         value = import_module("wherry._native").about()[0]
     elif name == "__all__":
         value = __dir__()
-    elif name[0] != "_" and name in (tree := import_module("wherry.errors")).__all__:
+    elif name in (tree := import_module("wherry.errors")).__all__:
         value = getattr(tree, name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

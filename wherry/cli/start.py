@@ -5,8 +5,6 @@ line that runs a guest goes straight to the engine, which reads it by its own ta
 top of this file are paid for by every run: there are none but what the interpreter has loaded already.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -18,6 +18,7 @@ use crate::stores::Stores;
 use crate::wasi::files::{Files, Preopens};
 use crate::watch::Watch;
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{ResourceTable, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -104,9 +105,10 @@ impl Guest {
         let waits = thread != Thread::Shared || policy.deterministic;
         let mut builder = WasiCtxBuilder::new();
         builder.allow_blocking_current_thread(waits);
-        let mut ordered = policy.clone();
+        let mut ordered = Cow::Borrowed(policy);
         if policy.deterministic {
             stdio.witness.get_or_insert_default();
+            let ordered = ordered.to_mut();
             ordered.env.sort();
             ordered.dirs.sort_by(|one, other| one.guest.cmp(&other.guest));
         }
@@ -115,7 +117,7 @@ impl Guest {
             builder.initial_cwd(folder).env("PWD", folder);
         }
         // WASI 0.1 has no current folder; its C library looks relative paths up in a folder that is called `.`.
-        let preopens = Preopens::open(&ordered, &mut builder)?;
+        let preopens = Preopens::open(&ordered, &mut builder, waits)?;
         let shares = Shares::of(limits);
         let ambient = Ambient::of(policy, shares.random, &mut builder);
         let clock = ambient.clock.clone();

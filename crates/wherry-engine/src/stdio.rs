@@ -247,9 +247,9 @@ struct Writer {
     room: Option<Arc<Room>>,
     /// Who sees what is written, where the run is deterministic.
     witness: Option<(Arc<Witness>, Stream)>,
-    /// Asked before each write, where that must not hold the thread up.
+    /// Asked before each write, where that must not hold the thread up; found out at the first.
     #[cfg(unix)]
-    readiness: Option<Readiness>,
+    readiness: Option<Arc<std::sync::OnceLock<Option<Readiness>>>>,
 }
 
 #[derive(Clone)]
@@ -281,19 +281,24 @@ impl Writer {
         Some(Self {
             // What a deterministic guest may write in one go is the same wherever it goes.
             #[cfg(unix)]
-            readiness: (thread != Thread::Own && witness.is_none())
-                .then(|| target.readiness())
-                .flatten(),
+            readiness: (thread != Thread::Own && witness.is_none()).then(Arc::default),
             target,
             room,
             witness,
         })
     }
 
+    /// What tells when it can be written; `None` for what never holds the thread up.
+    #[cfg(unix)]
+    fn readiness(&self) -> Option<&Readiness> {
+        let found = self.readiness.as_ref()?;
+        found.get_or_init(|| self.target.readiness()).as_ref()
+    }
+
     /// The most that one write may hand over now; 0 where it would hold the thread up.
     #[cfg(unix)]
     fn permit(&self) -> usize {
-        match &self.readiness {
+        match self.readiness() {
             Some(readiness) if readiness.is_ready() => READY_BYTES,
             Some(_) => 0,
             None => CHUNK,
@@ -308,7 +313,7 @@ impl Writer {
     /// Completes when something can be written; says how much.
     fn poll_permit(&self, context: &mut Context<'_>) -> Poll<usize> {
         #[cfg(unix)]
-        if let Some(readiness) = &self.readiness {
+        if let Some(readiness) = self.readiness() {
             return readiness.poll_ready(context).map(|()| READY_BYTES);
         }
         let _ = context;

@@ -22,10 +22,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use wasmtime::component::{Resource, ResourceTable};
-use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 pub use beneath::Opening;
@@ -91,6 +89,7 @@ impl Intent {
 }
 
 /// A folder that the guest starts from.
+#[derive(Clone)]
 struct Granted {
     /// What the guest calls it.
     guest: String,
@@ -152,22 +151,14 @@ impl Files {
     /// # Errors
     /// Those of the kernel for a folder that cannot be looked at.
     pub fn new(
-        preopens: Preopens,
+        mut preopens: Preopens,
         wasi: &mut WasiP1Ctx,
         limits: &Limits,
         waits: bool,
     ) -> wasmtime::Result<Self> {
-        let mut view = wasi.filesystem();
-        let mut granted = Vec::new();
-        let opened = view.get_directories()?;
-        for (plan, (handle, _)) in preopens.plans.into_iter().zip(opened) {
-            if let Descriptor::Dir(dir) = view.table.delete(handle)? {
-                granted.push(plan.granted(dir)?);
-            }
-        }
         Ok(Self {
             nests: preopens.nests,
-            granted,
+            granted: preopens.granted(wasi)?,
             singles: preopens.singles,
             names: Vec::new(),
             waits,

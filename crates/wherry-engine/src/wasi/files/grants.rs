@@ -12,7 +12,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use wasmtime_wasi::filesystem::Dir;
+use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtx, WasiFilesystemView as _};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 /// A file that was granted by itself.
@@ -29,7 +31,9 @@ pub struct Single {
 
 /// What the guest will start from, in the order that it sees.
 pub struct Preopens {
-    pub(super) plans: Vec<Plan>,
+    plans: Vec<Plan>,
+    /// In place of the plans, for a guest that was granted no files.
+    root: Option<&'static Root>,
     pub(super) singles: Vec<Arc<Single>>,
     pub(super) nests: bool,
     /// When all files are from, in a run that must be the same on each machine.
@@ -59,6 +63,36 @@ impl Plan {
         })
     }
 
+    fn of(dir: &DirGrant) -> Self {
+        Self {
+            guest: dir.guest.clone(),
+            host: Some(dir.host.clone()),
+            read_only: dir.read_only,
+            writable: writable(dir),
+            files: Vec::new(),
+        }
+    }
+
+    /// Opens it for the guest that is built.
+    fn open(&self, builder: &mut WasiCtxBuilder) -> Result<()> {
+        let permissions = if self.read_only {
+            FsPerms::ReadOnly
+        } else {
+            FsPerms::ReadWrite
+        };
+        let Some(host) = self.host.as_deref().or(EMPTY.as_deref()) else {
+            let message = format!(
+                "`{}` cannot be granted alone: no folder can be made for it",
+                self.guest
+            );
+            return Err(Error::new(Kind::Grant, message).with_hint("grant the folder that holds the file"));
+        };
+        builder
+            .preopened_dir(host, &self.guest, permissions)
+            .map_err(|error| ungranted(host, &error))?;
+        Ok(())
+    }
+
     fn bare(guest: &str) -> Self {
         Self {
             guest: guest.to_owned(),
@@ -74,87 +108,124 @@ impl Plan {
 }
 
 impl Preopens {
-    /// Opens in `builder` what `policy` grants.
+    /// Opens in `builder` what `policy` grants, to a guest that `waits` for files on its own thread or does not.
     ///
     /// # Errors
     /// [`Kind::Grant`] for what cannot be opened.
-    pub fn open(policy: &Policy, builder: &mut WasiCtxBuilder) -> Result<Self> {
-        let mut plans: Vec<Plan> = Vec::new();
-        let mut files = Vec::new();
+    pub fn open(policy: &Policy, builder: &mut WasiCtxBuilder, waits: bool) -> Result<Self> {
         let current = policy.current_dir()?;
-        for dir in policy.dirs.iter().chain(current.as_ref()) {
-            if dir.host.is_file() {
-                files.push(dir);
-            } else {
-                plans.push(Plan {
-                    guest: dir.guest.clone(),
-                    host: Some(dir.host.clone()),
-                    read_only: dir.read_only,
-                    writable: writable(dir),
-                    files: Vec::new(),
-                });
-            }
+        let time = policy.deterministic.then_some(match policy.clock {
+            Clock::Virtual { start, .. } => start,
+            Clock::Host | Clock::Withheld => Duration::ZERO,
+        });
+        if policy.dirs.is_empty() && current.is_none() {
+            return Ok(Self {
+                plans: Vec::new(),
+                root: Root::shared(waits),
+                singles: Vec::new(),
+                nests: false,
+                time,
+            });
         }
-        let mut singles = Vec::new();
-        for dir in files {
-            let single = Arc::new(single(dir).map_err(|error| ungranted(&dir.host, &error))?);
-            singles.push(Arc::clone(&single));
-            show(&mut plans, &dir.guest, single);
-        }
-        // The C library of WASI 0.1 cannot tell `.` from `/`.
-        if EMPTY.is_some()
-            && !plans
-                .iter()
-                .any(|plan| matches!(plan.guest.as_str(), "." | "./" | "/"))
-        {
-            plans.push(Plan::bare("/"));
-        }
+        let (plans, singles) = planned(policy.dirs.iter().chain(current.as_ref()))?;
         for plan in &plans {
-            let permissions = if plan.read_only {
-                FsPerms::ReadOnly
-            } else {
-                FsPerms::ReadWrite
-            };
-            let Some(host) = plan.host.as_deref().or(EMPTY.as_deref()) else {
-                let message = format!(
-                    "`{}` cannot be granted alone: no folder can be made for it",
-                    plan.guest
-                );
-                return Err(
-                    Error::new(Kind::Grant, message).with_hint("grant the folder that holds the file")
-                );
-            };
-            builder
-                .preopened_dir(host, &plan.guest, permissions)
-                .map_err(|error| ungranted(host, &error))?;
+            plan.open(builder)?;
         }
-        let nests = nests(&plans, &singles, policy);
         Ok(Self {
+            nests: nests(&plans, &singles, policy),
             plans,
+            root: None,
             singles,
-            nests,
-            time: policy.deterministic.then_some(match policy.clock {
-                Clock::Virtual { start, .. } => start,
-                Clock::Host | Clock::Withheld => Duration::ZERO,
-            }),
+            time,
         })
+    }
+
+    /// How many folders the guest sees that are none.
+    pub fn made_up(&self) -> usize {
+        let planned = self.plans.iter().filter(|plan| plan.host.is_none()).count();
+        planned + usize::from(self.root.is_some())
+    }
+
+    /// What they are, in `wasi`, which was built from the builder.
+    ///
+    /// # Errors
+    /// Those of the kernel for a folder that cannot be looked at.
+    pub(super) fn granted(&mut self, wasi: &mut WasiP1Ctx) -> wasmtime::Result<Vec<Granted>> {
+        if let Some(root) = self.root {
+            *wasi.filesystem().ctx = root.context.clone();
+            return Ok(vec![root.granted.clone()]);
+        }
+        granted(std::mem::take(&mut self.plans), wasi)
     }
 }
 
-impl Preopens {
-    /// How many folders the guest sees that are none.
-    pub fn made_up(&self) -> usize {
-        self.plans.iter().filter(|plan| plan.host.is_none()).count()
+/// The folders for what was granted, and the files among it.
+fn planned<'a>(dirs: impl Iterator<Item = &'a DirGrant>) -> Result<(Vec<Plan>, Vec<Arc<Single>>)> {
+    let (files, folders): (Vec<_>, Vec<_>) = dirs.partition(|dir| dir.host.is_file());
+    let mut plans: Vec<Plan> = folders.into_iter().map(Plan::of).collect();
+    let mut singles = Vec::new();
+    for dir in files {
+        let single = Arc::new(single(dir).map_err(|error| ungranted(&dir.host, &error))?);
+        singles.push(Arc::clone(&single));
+        show(&mut plans, &dir.guest, single);
+    }
+    // The C library of WASI 0.1 cannot tell `.` from `/`.
+    let rooted = |plan: &Plan| matches!(plan.guest.as_str(), "." | "./" | "/");
+    if EMPTY.is_some() && !plans.iter().any(rooted) {
+        plans.push(Plan::bare("/"));
+    }
+    Ok((plans, singles))
+}
+
+/// What the folders of `wasi` are, which were planned.
+fn granted(plans: Vec<Plan>, wasi: &mut WasiP1Ctx) -> wasmtime::Result<Vec<Granted>> {
+    let mut view = wasi.filesystem();
+    let opened = view.get_directories()?;
+    let mut granted = Vec::with_capacity(plans.len());
+    for (plan, (handle, _)) in plans.into_iter().zip(opened) {
+        if let Descriptor::Dir(dir) = view.table.delete(handle)? {
+            granted.push(plan.granted(dir)?);
+        }
+    }
+    Ok(granted)
+}
+
+/// The root of guests that were granted no files: opened once, as all of them see the same.
+struct Root {
+    context: WasiFilesystemCtx,
+    granted: Granted,
+}
+
+impl Root {
+    fn shared(waits: bool) -> Option<&'static Self> {
+        static ROOTS: [LazyLock<Option<Root>>; 2] = [
+            LazyLock::new(|| Root::open(false)),
+            LazyLock::new(|| Root::open(true)),
+        ];
+        ROOTS[usize::from(waits)].as_ref()
+    }
+
+    fn open(waits: bool) -> Option<Self> {
+        let plan = Plan::bare("/");
+        let mut builder = WasiCtxBuilder::new();
+        builder.allow_blocking_current_thread(waits);
+        plan.open(&mut builder).ok()?;
+        let mut wasi = builder.build_p1();
+        let granted = granted(vec![plan], &mut wasi).ok()?.pop()?;
+        Some(Self {
+            context: wasi.filesystem().ctx.clone(),
+            granted,
+        })
     }
 }
 
 /// The folder that nothing is in: a name for a descriptor that stays open.
 static EMPTY: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     use std::os::fd::IntoRawFd;
-    let opened = tempfile::tempdir()
-        .and_then(|folder| File::open(folder.path()))
-        .ok()?;
-    let name = format!("/proc/self/fd/{}", opened.into_raw_fd());
+    let folder = tempfile::tempdir().ok()?.keep();
+    let opened = File::open(&folder);
+    std::fs::remove_dir(&folder).ok()?;
+    let name = format!("/proc/self/fd/{}", opened.ok()?.into_raw_fd());
     Some(PathBuf::from(name)).filter(|name| name.is_dir())
 });
 
