@@ -259,7 +259,7 @@ class Policy:
     def __new__(
         cls,
         *,
-        dirs: Iterable[_Dir] | None = None,
+        dirs: Mapping[_Path, _Path] | Iterable[_Dir] | None = None,
         env: Mapping[str, str] | Iterable[str] | None = None,
         env_file: _Path | None = None,
         workdir: str | None = None,
@@ -278,7 +278,7 @@ class Policy:
     def replace(
         self,
         *,
-        dirs: Iterable[_Dir] | None = ...,
+        dirs: Mapping[_Path, _Path] | Iterable[_Dir] | None = ...,
         env: Mapping[str, str] | Iterable[str] | None = ...,
         env_file: _Path | None = ...,
         workdir: str | None = ...,

@@ -255,6 +255,15 @@ class TestWhen:
         assert found, struck
         assert wherry("run", *flags, *rest.partition("`")[0].split(), program, *words).code == 0
 
+    def test_memory_that_a_guest_did_without(self, wherry: Terminal) -> None:
+        """A program that is refused memory ends in its own way; the hint says why, and lets it through."""
+        program = ["-I", "-c", "bytearray(100 << 20)"]
+        refused = wherry("run", "--memory", "20MiB", CPYTHON, *program)
+        assert refused.code == 1
+        hint, _, flag = refused.stderr.splitlines()[-1].partition("; raise it with ")
+        assert hint == "hint: the guest was at the limit of 20MiB of memory"
+        assert wherry("run", *flag.split(), CPYTHON, *program).code == 0
+
     def test_once_per_cause_and_not_too_many(self, wherry: Terminal) -> None:
         """Of many folders the last ten are told, files in one folder together."""
         for number in range(15):

@@ -122,6 +122,11 @@ class TestPolicy:
         with pytest.raises(wherry.UsageError, match=r"`(dirs|env|net)`"):
             wherry.Policy(**grants)
 
+    def test_folders_by_a_mapping(self, tmp_path: Path) -> None:
+        """Of the host's names to the guest's."""
+        (granted,) = wherry.Policy(dirs={tmp_path: "/data"}).dirs
+        assert granted == f"{tmp_path}::/data"
+
     def test_an_unknown_grant(self) -> None:
         """The error lists those that there are."""
         with pytest.raises(TypeError, match=r"no grant `network`; .*net, http"):

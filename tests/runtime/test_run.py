@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -42,6 +42,26 @@ class TestStreams:
         with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as target:
             wherry.run(c_command("cat"), stdin=source, stdout=target)
         assert (tmp_path / "out").read_bytes() == b"from a file"
+
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({"stdin": "text"}, r"stdin=text\.encode\(\)"),
+            ({"stdin": object()}, "not `object`"),
+            ({"stdout": "path"}, r"open\(path"),
+            ({"env": {"LEVEL": 3}}, '"LEVEL": "3"'),
+        ],
+        ids=["stdin-text", "stdin-object", "stdout-path", "env-number"],
+    )
+    def test_what_is_of_the_wrong_type(self, wrong: Any, told: str) -> None:
+        """The error says what to give instead."""
+        with pytest.raises(wherry.UsageError, match=told):
+            wherry.run(c_command("hello"), **wrong)
+
+    def test_arguments_are_not_a_list(self) -> None:
+        """As one might know it from ``subprocess``."""
+        with pytest.raises(wherry.UsageError, match="each stands by itself"):
+            wherry.run(c_command("exit"), ["0"])  # type: ignore[arg-type]
 
 
 class TestStreaming:
@@ -260,3 +280,10 @@ def test_a_component_can_be_run_again_and_again() -> None:
     """What was loaded once is run without looking at the file again."""
     program = wherry.load(c_command("hello"))
     assert [wherry.run(program, capture=True).stdout for _ in range(3)] == [b"hello\n"] * 3
+
+
+@pytest.mark.parametrize("source", [5, None, object()], ids=["number", "none", "object"])
+def test_what_is_no_program(source: Any) -> None:
+    """The error says what can be one."""
+    with pytest.raises(wherry.UsageError, match="a path, bytes or an open file"):
+        wherry.load(source)

@@ -83,8 +83,10 @@ def _fault(error: BaseException) -> InternalError:
 
 
 def _stack(error: WherryError) -> list[str]:
-    """The guest's stack, innermost function first."""
+    """The guest's stack, innermost function first, where anything is known of it."""
     frames = getattr(error, "frames", ())
+    if not any(function or module or file for function, module, file, _ in frames):
+        return []
     lines = []
     for function, module, file, line in frames[:_MOST_FRAMES]:
         place = f" ({file}:{line})" if file is not None else f" in {module}" if module is not None else ""

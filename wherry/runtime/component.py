@@ -121,6 +121,8 @@ def load(
     elif isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
     else:
+        if not hasattr(source, "read"):
+            raise UsageError(f"a program is a path, bytes or an open file, not `{type(source).__name__}`")
         data = _read(source, limits.size)
         name = name or str(getattr(source, "name", "") or "")
     return Component(_native.Component(data, name or "<bytes>", limits, precompiled=precompiled))

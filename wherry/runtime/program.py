@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wherry._native import Limits, Policy
 
     Path = str | os.PathLike[str]
-    Dirs = Iterable[Path | tuple[Path, Path] | tuple[Path, Path, Literal["ro", "rw"]]]
+    Dirs = Mapping[Path, Path] | Iterable[Path | tuple[Path, Path] | tuple[Path, Path, Literal["ro", "rw"]]]
     Input = bytes | bytearray | memoryview | IO[bytes] | int | None
     Output = IO[bytes] | int | None
     # The same two as the core takes them.
@@ -290,6 +290,12 @@ class Command:
         limits: Limits,
         imports: Mapping[str, object] | None = None,
     ) -> None:
+        for arg in args:
+            if not isinstance(arg, str):
+                raise UsageError(
+                    f"an argument for the guest is {_kind(arg)}, not a string: {arg!r:.40}",
+                    hint='each stands by itself: `wherry.run(program, "--level", "3")`',
+                )
         self._component = program if isinstance(program, Component) else load(program, limits=limits)
         self._args = args
         self._policy = policy
@@ -374,6 +380,11 @@ def read_input(stdin: Input) -> Source:
         return stdin
     if isinstance(stdin, bytes | bytearray | memoryview):
         return bytes(stdin)
+    if not hasattr(stdin, "read"):
+        raise UsageError(
+            f"`stdin` takes bytes, an open file or a descriptor, not {_kind(stdin)}",
+            hint="encode text: `stdin=text.encode()`",
+        )
     try:
         return stdin.fileno()
     except (AttributeError, OSError):
@@ -385,6 +396,11 @@ def _output(stream: Output) -> Sink:
         return "inherit"
     if isinstance(stream, int):
         return stream
+    if not hasattr(stream, "flush"):
+        raise UsageError(
+            f"an output is an open file or a descriptor, not {_kind(stream)}",
+            hint='open a path first: `stdout=open(path, "wb")`',
+        )
     stream.flush()
     try:
         return stream.fileno()
@@ -392,3 +408,8 @@ def _output(stream: Output) -> Sink:
         raise UsageError(
             "the output is not a file with a descriptor", hint="use `capture=True` and write what comes back"
         ) from None
+
+
+def _kind(value: object) -> str:
+    """What a person calls the type of a value."""
+    return f"`{type(value).__name__}`"

@@ -6,7 +6,7 @@
 use crate::ambient::Ambient;
 use crate::coredump::Coredump;
 use crate::error::{Error, Kind, Result};
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::meter::{Meter, Shares};
 use crate::monitor::Monitor;
 use crate::network::requests::Requests;
@@ -156,6 +156,16 @@ impl Guest {
             files,
             http,
         })
+    }
+}
+
+impl Guest {
+    /// Notes that the guest was refused memory. It was only told that it has no more, and may end for that reason.
+    pub(crate) fn note_refused_memory(&mut self) {
+        if self.meter.newly_refused() {
+            self.monitor
+                .struck(Limit::Memory, "grow", self.meter.limit() as u64);
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Meter {
     /// What was granted last: the engine may fail to get it from the system.
     granted: usize,
     refused: bool,
+    /// That was said once.
+    told: bool,
     /// What the host fails to give, though the limit allows it, ends the guest.
     strict: bool,
     instances: usize,
@@ -35,6 +37,7 @@ impl Meter {
             peak: 0,
             granted: 0,
             refused: false,
+            told: false,
             strict,
             instances: limits.instances as usize,
             tables: limits.tables as usize,
@@ -45,6 +48,11 @@ impl Meter {
     #[must_use]
     pub fn refused(&self) -> bool {
         self.refused
+    }
+
+    /// The same, and only the first time that this is asked.
+    pub(crate) fn newly_refused(&mut self) -> bool {
+        self.refused && !std::mem::replace(&mut self.told, self.refused)
     }
 
     /// Bytes that the guest uses.

@@ -329,13 +329,19 @@ impl Sandbox {
             Ok(now(&mut self.store, arguments))
         };
         let error = match result {
-            Ok(Ok(value)) => return Ok(value),
+            Ok(Ok(value)) => {
+                self.store.data_mut().note_refused_memory();
+                return Ok(value);
+            }
             Ok(Err(error)) => {
                 let dumped = coredump::write(&error, &mut self.store);
                 coredump::mention(classify(error, self.store.data()), dumped)
             }
             Err(stopped) => stopped,
         };
+        if error.kind() != Kind::Memory {
+            self.store.data_mut().note_refused_memory();
+        }
         // A value that does not fit never reached the guest; after all else it is in no known state. The asynchronous
         // machinery has entered the guest by then.
         self.alive =

@@ -27,7 +27,7 @@ enum Form {
     Many,
     /// A truth value.
     Switch,
-    /// Folders: texts, paths, or tuples of their parts.
+    /// Folders: a mapping, or texts, paths and tuples of their parts.
     Folders,
     /// A mapping, or texts such as `NAME=VALUE`.
     Named,
@@ -307,7 +307,7 @@ fn texts(
     match form {
         Form::One => Ok(vec![one(value)?]),
         Form::Switch => Ok(vec![value.cast::<PyBool>()?.is_true().to_string()]),
-        Form::Folders => items(name, value)?.iter().map(dir_text).collect(),
+        Form::Folders => pairs_or_items(name, value)?.iter().map(dir_text).collect(),
         Form::Many => items(name, value)?.iter().map(one).collect(),
         Form::Named | Form::Secrets => named_texts(name, form, value, policy),
     }
@@ -320,17 +320,17 @@ fn named_texts(
     value: &Bound<'_, PyAny>,
     policy: &mut EnginePolicy,
 ) -> PyResult<Vec<String>> {
-    let items = match value.cast::<PyMapping>() {
-        Ok(mapping) => mapping.items()?.iter().collect(),
-        Err(_) => items(name, value)?,
-    };
     let mut texts = Vec::new();
-    for item in items {
+    for item in pairs_or_items(name, value)? {
         if item.is_instance_of::<PyString>() {
             texts.push(item.extract()?);
             continue;
         }
-        let (key, value): (String, String) = item.extract()?;
+        let Ok((key, value)) = item.extract::<(String, String)>() else {
+            let error = Error::new(Kind::Usage, format!("`{name}`: names and values are strings"));
+            let hint = format!("such as `{name}={{\"LEVEL\": \"3\"}}`, or `{name}=[\"LEVEL=3\"]`");
+            return Err(raise(item.py(), error.with_hint(hint)));
+        };
         if key.is_empty() || key.contains('=') {
             let error = Error::new(Kind::Usage, format!("`{name}`: `{key}` is not a name"));
             return Err(raise(item.py(), error));
@@ -343,6 +343,14 @@ fn named_texts(
         }
     }
     Ok(texts)
+}
+
+/// The pairs of a mapping, or the items of a list.
+fn pairs_or_items<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    match value.cast::<PyMapping>() {
+        Ok(mapping) => Ok(mapping.items()?.iter().collect()),
+        Err(_) => items(name, value),
+    }
 }
 
 /// The items of a list. One text is not a list of its letters.
