@@ -159,7 +159,7 @@ PROVOKED: dict[str, tuple[Provoke, str]] = {
 }
 """For each kind how to provoke it, and its message, in which ``{folder}`` is the folder of the test."""
 
-ELSEWHERE = {"Forked": "runtime/test_fork.py"}
+ELSEWHERE = {"Forked": "runtime/test_fork.py", "Interface": "build/test_builder.py"}
 """Kinds whose provocation is a test of its own, in that file."""
 
 

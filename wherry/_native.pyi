@@ -24,12 +24,14 @@ __all__ = [
     "cache_prune",
     "cache_verify",
     "compile_worker",
+    "componentize",
     "debug_wanted",
     "end_on_closed_pipe",
     "error_kinds",
     "explain_policy",
     "explain_settings",
     "flags",
+    "generate_bindings",
     "inspect",
     "left_behind",
     "make_record",
@@ -39,6 +41,7 @@ __all__ = [
     "policy_beyond",
     "precompile_file",
     "run_command",
+    "run_file_index",
     "run_has_flag",
     "setting",
     "settings_files",
@@ -46,6 +49,7 @@ __all__ = [
     "verify_run",
     "wit_model",
     "wit_text",
+    "world_name",
 ]
 
 _Path: TypeAlias = str | PathLike[str]
@@ -115,6 +119,12 @@ def left_behind() -> list[int]: ...
 # errors.rs
 
 def error_kinds() -> dict[str, type[WherryError]]: ...
+
+# making.rs
+
+def componentize(data: _Bytes, wit: _Path | None = None, world: str | None = None) -> _Bytes: ...
+def generate_bindings(wit: _Path, language: str, world: str | None = None) -> dict[str, _Bytes]: ...
+def world_name(wit: _Path, world: str | None = None) -> str: ...
 
 # inspect.rs
 
@@ -404,6 +414,7 @@ def explain_settings() -> list[Setting]: ...
 def flags() -> list[Flag]: ...
 def parse_duration(text: str) -> float: ...
 def parse_size(text: str) -> int: ...
+def run_file_index(words: list[str]) -> int | None: ...
 def run_has_flag(words: list[str], name: str) -> bool: ...
 def setting(name: str) -> str | None: ...
 def settings_files() -> tuple[str, str | None]: ...

@@ -37,6 +37,9 @@ exit code of the command line for it. This module imports nothing of Wherry; the
     ├── GrantError                a capability cannot be granted
     ├── PackageError              a package cannot be made, read or unpacked
     │   ├── ManifestError             `wherry.toml` is wrong; ``problems`` holds what (also ValueError)
+    │   ├── BuildError                a source cannot be built; ``output`` holds what the compiler said
+    │   │   ├── InterfaceError            an interface is wrong; the message points at the line
+    │   │   └── ToolError                 a tool is missing, or cannot be fetched
     │   ├── PackError                 something cannot go into a package
     │   └── ArtifactError             somebody's package is refused; ``reason`` says why
     │       ├── MalformedArtifactError    not of the form: cut, trailing data, no JSON
@@ -56,6 +59,7 @@ from __future__ import annotations
 __all__ = [
     "ArtifactError",
     "ArtifactLimitError",
+    "BuildError",
     "BusyError",
     "CallError",
     "ClosedError",
@@ -68,6 +72,7 @@ __all__ = [
     "GuestError",
     "GuestExit",
     "HostIOError",
+    "InterfaceError",
     "InternalError",
     "InterruptedCallError",
     "InvalidModuleError",
@@ -88,6 +93,7 @@ __all__ = [
     "StackLimitError",
     "TimeLimitError",
     "TooLargeError",
+    "ToolError",
     "Trap",
     "UnsafeEntryError",
     "UnsupportedArtifactError",
@@ -327,6 +333,21 @@ class ManifestError(PackageError, ValueError):
     """
 
     problems: tuple[Problem, ...] = ()
+
+
+class BuildError(PackageError):
+    """A source cannot be built; ``output`` holds what the compiler said, as it said it."""
+
+    exit_code = 125
+    output: str = ""
+
+
+class InterfaceError(BuildError):
+    """An interface is wrong, or a language has no form for it; the message points at the line."""
+
+
+class ToolError(BuildError):
+    """A tool that builds is missing, or cannot be fetched or started."""
 
 
 class PackError(PackageError):

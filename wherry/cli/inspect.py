@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from wherry.cli.command import Command, format_option, option
+from wherry.cli.output import readable_size
 from wherry.errors import UsageError
 from wherry.runtime.inspect import inspect as read
 from wherry.runtime.inspect import wit_text
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from wherry.runtime.inspect import Group, Inspection, Need, Place, Producer
 
 _FORMS = {"component": "component", "module": "core module", "package": "WIT package"}
-_UNITS = ("bytes", "KiB", "MiB", "GiB")
-_STEP = 1024
-_EXACT = 10  # below it, a size is written with one decimal
 _LISTED_PARTS = 20
 
 
@@ -76,7 +74,7 @@ def _head(inspection: Inspection) -> Iterator[str]:
     words = [_FORMS[inspection.form], *([inspection.kind] if inspection.kind else [])]
     words += [f"WASI {generation}" for generation in inspection.wasi]
     words += ["text format"] if inspection.text else []
-    yield f"{inspection.name}: {', '.join(words)}, {_bytes(inspection.size)}"
+    yield f"{inspection.name}: {', '.join(words)}, {readable_size(inspection.size)}"
     yield inspection.digest
     if inspection.obstacle is not None:
         yield ""
@@ -133,7 +131,7 @@ def _sizes(inspection: Inspection) -> Iterator[str]:
     rest = inspection.size - sum(section.size for section in large)
     lines = [(section.name, section.size) for section in large] + ([("other", rest)] if rest else [])
     for name, size in lines:
-        yield f"{_bytes(size):>10}  {size / inspection.size:>4.0%}  {name}"
+        yield f"{readable_size(size):>10}  {size / inspection.size:>4.0%}  {name}"
 
 
 def _parts(inspection: Inspection) -> Iterator[str]:
@@ -142,7 +140,7 @@ def _parts(inspection: Inspection) -> Iterator[str]:
     for part in nested[:_LISTED_PARTS]:
         name = f" {part.name}" if part.name else ""
         functions = f", {_count(part.functions, 'function')}" if part.form == "module" else ""
-        yield f"{'  ' * (part.depth - 1)}{part.form}{name}: {_bytes(part.size)}{functions}"
+        yield f"{'  ' * (part.depth - 1)}{part.form}{name}: {readable_size(part.size)}{functions}"
     if len(nested) > _LISTED_PARTS:
         yield f"and {len(nested) - _LISTED_PARTS} more"
 
@@ -155,15 +153,6 @@ def _producers(producers: Iterable[Producer]) -> Iterator[str]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _bytes(size: int) -> str:
-    """A size as a person reads it: ``365 KiB``."""
-    step = 0
-    while size >= _STEP ** (step + 1) and step < len(_UNITS) - 1:
-        step += 1
-    value = size / _STEP**step
-    return f"{value:.{1 if step and value < _EXACT else 0}f} {_UNITS[step]}"
 
 
 def _printable(line: str) -> str:

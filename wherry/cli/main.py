@@ -31,6 +31,7 @@ class Entry(NamedTuple):
 
 
 _PROGRAMS = "Programs"
+_PACKAGES = "Packages"
 _MACHINE = "This machine"
 
 COMMANDS: dict[str, Entry] = {
@@ -39,6 +40,10 @@ COMMANDS: dict[str, Entry] = {
     "inspect": Entry("wherry.cli.inspect", "inspect", _PROGRAMS),
     "compile": Entry("wherry.cli.compile", "compile_", _PROGRAMS),
     "policy": Entry("wherry.cli.policy", "policy", _PROGRAMS),
+    "new": Entry("wherry.cli.new", "new", _PACKAGES),
+    "build": Entry("wherry.cli.build", "build", _PACKAGES),
+    "test": Entry("wherry.cli.test", "test", _PACKAGES),
+    "pack": Entry("wherry.cli.pack", "pack", _PACKAGES),
     "cache": Entry("wherry.cli.cache", "cache", _MACHINE),
     "config": Entry("wherry.cli.config", "config", _MACHINE),
     "doctor": Entry("wherry.cli.doctor", "doctor", _MACHINE),

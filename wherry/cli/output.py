@@ -11,12 +11,16 @@ import sys
 
 from wherry.errors import InternalError, WherryError
 
-__all__ = ["INTERRUPTED", "fail", "hint", "progress", "report", "say", "warn"]
+__all__ = ["INTERRUPTED", "colourful", "fail", "hint", "progress", "readable_size", "report", "say", "warn"]
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as in a shell."""
 
 _MOST_FRAMES = 32
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB")
+_STEP = 1024
+_EXACT = 10  # below it, a size is written with one decimal
 
 _CLEAR = "\r\x1b[2K"
 """Back to the start of the line, which is emptied."""
@@ -74,6 +78,15 @@ def progress(what: str, seconds: float | None) -> None:
         return
 
 
+def readable_size(size: int) -> str:
+    """A size as a person reads it: ``365 KiB``."""
+    step = 0
+    while size >= _STEP ** (step + 1) and step < len(_UNITS) - 1:
+        step += 1
+    value = size / _STEP**step
+    return f"{value:.{1 if step and value < _EXACT else 0}f} {_UNITS[step]}"
+
+
 def _fault(error: BaseException) -> InternalError:
     """An exception that nobody foresaw, as a fault of ours."""
     return InternalError(
@@ -117,12 +130,13 @@ def _on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _painted(text: str, colour: str) -> str:
-    """``text`` in colour where colour is wanted: https://no-color.org and https://force-color.org."""
+def colourful() -> bool:
+    """Whether colour is wanted: https://no-color.org and https://force-color.org."""
     if os.environ.get("NO_COLOR"):
-        wanted = False
-    elif os.environ.get("FORCE_COLOR"):
-        wanted = True
-    else:
-        wanted = _on_terminal()
-    return f"\x1b[{colour}m{text}\x1b[0m" if wanted else text
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or _on_terminal()
+
+
+def _painted(text: str, colour: str) -> str:
+    """``text`` in colour where colour is wanted."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if colourful() else text

@@ -10,6 +10,9 @@ import sys
 
 __all__ = ["main", "run"]
 
+_FILES = (".wasm", ".wat", ".cwasm")
+"""How names of files end that the engine reads by itself."""
+
 
 def main() -> int:
     """Do what the command line says and return the exit code."""
@@ -32,6 +35,9 @@ def run(words: list[str]) -> int:
     from wherry import _native
 
     try:
+        at = _native.run_file_index(words)
+        if at is not None and not words[at].endswith(_FILES):
+            words = _resolved(words, at)
         code, printed, hints = _native.run_command(words, _warn, _progress, _say)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last one who can report it
         from wherry.cli import output
@@ -45,6 +51,17 @@ def run(words: list[str]) -> int:
 
         output.hint(hints)
     return code
+
+
+def _resolved(words: list[str], at: int) -> list[str]:
+    """The words with a file in place of a project or package, if it is one."""
+    target = words[at]
+    folder = target.startswith((".", "/")) and os.path.isdir(target.partition("#")[0])  # noqa: PTH112 - loaded already
+    if folder or target.partition("#")[0].endswith(".tar"):
+        from wherry.cli import target as resolve
+
+        return resolve.resolved(words, at)
+    return words
 
 
 def _warn(message: str) -> None:
@@ -71,7 +88,7 @@ def _words_of_run(words: list[str]) -> list[str] | None:
         return None
     if words[0] == "run":
         return words[1:]
-    if words[0].startswith((".", "/")) or words[0].endswith((".wasm", ".wat", ".cwasm")):
+    if words[0].startswith((".", "/")) or words[0].endswith((*_FILES, ".tar")):
         return words
     return None
 

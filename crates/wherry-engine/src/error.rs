@@ -60,6 +60,8 @@ pub enum Kind {
     Usage,
     /// A capability that was asked for cannot be granted, such as a folder that does not exist.
     Grant,
+    /// Interfaces of a project that are wrong, or that a language has no form for.
+    Interface,
     /// Host code that a guest called failed; [`Error::take_payload`] holds the host's own exception.
     Host,
     /// A fault of ours.
@@ -94,6 +96,7 @@ impl Kind {
         Kind::Interrupted,
         Kind::Usage,
         Kind::Grant,
+        Kind::Interface,
         Kind::Host,
         Kind::Internal,
     ];

@@ -83,6 +83,7 @@ fn class(py: Python<'_>, kind: Kind) -> PyResult<Bound<'_, PyType>> {
         Kind::Interrupted => "InterruptedCallError",
         Kind::Usage => "UsageError",
         Kind::Grant => "GrantError",
+        Kind::Interface => "InterfaceError",
         Kind::Host | Kind::Internal => "InternalError",
     };
     py.import("wherry.errors")?

@@ -131,6 +131,7 @@ fn refused(error: &wherry_tools::Error, name: &str) -> Error {
         E::Inexpressible(_) => Error::new(Kind::Usage, message)
             .with_hint(format!("`wherry inspect {name}` says what there is without WIT")),
         E::TooLarge(_) => Error::new(Kind::TooLarge, message),
+        E::Interface(_) => Error::new(Kind::Interface, message),
     }
 }
 

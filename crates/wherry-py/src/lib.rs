@@ -13,6 +13,7 @@ mod inspect;
 mod instance;
 mod limits;
 mod loading;
+mod making;
 mod names;
 mod policy;
 mod port;
@@ -47,6 +48,8 @@ mod _native {
     #[pymodule_export]
     use crate::loading::compile_worker;
     #[pymodule_export]
+    use crate::making::{componentize, generate_bindings, world_name};
+    #[pymodule_export]
     use crate::policy::Policy;
     #[pymodule_export]
     use crate::record::{Record, make_record};
@@ -57,7 +60,7 @@ mod _native {
     #[pymodule_export]
     use crate::settings::{
         Flag, Setting, about, debug_wanted, end_on_closed_pipe, explain_settings, flags, parse_duration,
-        parse_size, run_has_flag, setting, settings_files,
+        parse_size, run_file_index, run_has_flag, setting, settings_files,
     };
     #[pymodule_export]
     use crate::stdio::Streams;

@@ -108,6 +108,14 @@ pub fn run_has_flag(words: Vec<OsString>, name: &str) -> bool {
     arguments::has_flag(&words, name)
 }
 
+/// Where FILE is among the words after `wherry run`; `None` where there is none, or the flags before it are wrong.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "what Python hands over is owned")]
+pub fn run_file_index(words: Vec<OsString>) -> Option<usize> {
+    let found = arguments::divide(&words).ok()?;
+    (!found.rest.is_empty()).then(|| words.len() - found.rest.len())
+}
+
 /// Whether a variable or a file asks for traces of errors, even where other settings are wrong.
 #[pyfunction]
 pub fn debug_wanted() -> bool {

@@ -1,6 +1,6 @@
-//! What can go wrong when a file is read for what it says of itself.
+//! What can go wrong when a file is read for what it says of itself, or made.
 
-/// Why a file could not be described. Each message stands without a full stop and without a hint.
+/// Why a file could not be described or made. Each message stands without a full stop and without a hint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bytes are malformed, cut short, or contradict themselves.
@@ -12,6 +12,9 @@ pub enum Error {
     /// A description would be larger than anything that is not hostile.
     #[error("{0}")]
     TooLarge(String),
+    /// Interfaces of a project that are wrong, with the line; or that a language has no form for.
+    #[error("{0}")]
+    Interface(String),
 }
 
 /// The result of everything in this crate.

@@ -4,11 +4,16 @@
 //!   runtime, `inspect` and the generators of bindings share; [`signature`] prints parts of it.
 //! - [`layout::layout`] reads what the file is made of.
 //! - [`inspect::inspect`] puts both together with what the file [`needs`] and which [`places`] it fits.
+//! - [`source::Source`] reads the interfaces of a project; [`bindings::generate`] makes what its guest is compiled
+//!   against, [`componentize::componentize`] a component of what the compiler made.
 //!
-//! Every function takes bytes from anybody: what is malformed is an [`Error`], never a panic, and time and
+//! Every function that describes a file takes bytes from anybody: what is malformed is an [`Error`], never a panic, and time and
 //! memory stay in proportion to the file.
 
+mod adapter;
+pub mod bindings;
 mod component;
+pub mod componentize;
 pub mod error;
 pub mod inspect;
 pub mod layout;
@@ -18,6 +23,7 @@ pub mod needs;
 pub mod places;
 mod quiet;
 pub mod signature;
+pub mod source;
 mod surface;
 pub mod wit;
 

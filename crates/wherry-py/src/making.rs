@@ -1,0 +1,73 @@
+//! Interfaces become bindings, and core modules components, for `wherry.build`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use wherry_engine::error::{Error, Kind};
+use wherry_tools::bindings::{self, Language};
+use wherry_tools::componentize as component;
+use wherry_tools::source::Source;
+
+use crate::errors::raise;
+
+/// The name of the world in `wit`, a file or folder, that is built.
+#[pyfunction]
+#[pyo3(signature = (wit, world = None))]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn world_name(py: Python<'_>, wit: PathBuf, world: Option<String>) -> PyResult<String> {
+    py.detach(|| Source::read(&wit, world.as_deref()).map(|source| source.name().to_owned()))
+        .map_err(|error| raise(py, refused(&error)))
+}
+
+/// The source that a guest in `language` is compiled against, each file by its name.
+#[pyfunction]
+#[pyo3(signature = (wit, language, world = None))]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn generate_bindings(
+    py: Python<'_>,
+    wit: PathBuf,
+    language: &str,
+    world: Option<String>,
+) -> PyResult<BTreeMap<String, Vec<u8>>> {
+    let generate = || {
+        let language = Language::named(language).ok_or_else(|| {
+            Error::new(
+                Kind::Usage,
+                format!("no bindings are generated for `{language}` here"),
+            )
+        })?;
+        let source = Source::read(&wit, world.as_deref()).map_err(|error| refused(&error))?;
+        let files = bindings::generate(source, language).map_err(|error| refused(&error))?;
+        Ok(files.into_iter().collect())
+    };
+    py.detach(generate).map_err(|error: Error| raise(py, error))
+}
+
+/// The component of the core module in `data`; with `wit` the types of its world are put into it first.
+#[pyfunction]
+#[pyo3(signature = (data, wit = None, world = None))]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn componentize(
+    py: Python<'_>,
+    data: PyBackedBytes,
+    wit: Option<PathBuf>,
+    world: Option<String>,
+) -> PyResult<Vec<u8>> {
+    let make = || {
+        let source = wit.map(|wit| Source::read(&wit, world.as_deref())).transpose()?;
+        component::componentize(&data, source.as_ref())
+    };
+    py.detach(make).map_err(|error| raise(py, refused(&error)))
+}
+
+fn refused(error: &wherry_tools::Error) -> Error {
+    use wherry_tools::Error as E;
+    let kind = match error {
+        E::Invalid(_) | E::Inexpressible(_) => Kind::Invalid,
+        E::TooLarge(_) => Kind::TooLarge,
+        E::Interface(_) => Kind::Interface,
+    };
+    Error::new(kind, error.to_string())
+}

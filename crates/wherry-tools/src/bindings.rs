@@ -1,0 +1,78 @@
+//! What a guest in some language is compiled against: source made from WIT by the generators of the Bytecode Alliance.
+
+use wit_bindgen_core::{Files, WorldGenerator};
+
+use crate::error::{Error, Result};
+use crate::quiet;
+use crate::source::Source;
+
+/// Languages that bindings are generated for here; the others bring generators of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// C: a header, a source and an object file with the types of the world.
+    C,
+    /// C++: headers, a source and the same object file.
+    Cpp,
+    /// Go: packages below the module of the guest.
+    Go,
+    /// Rust: one module.
+    Rust,
+}
+
+impl Language {
+    /// The language of a name as it stands in `wherry.toml`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "c" => Some(Self::C),
+            "cpp" => Some(Self::Cpp),
+            "go" => Some(Self::Go),
+            "rust" => Some(Self::Rust),
+            _ => None,
+        }
+    }
+
+    fn generator(self) -> Box<dyn WorldGenerator> {
+        match self {
+            Self::C => wit_bindgen_c::Opts::default().build(),
+            Self::Cpp => wit_bindgen_cpp::Opts::default().build(None),
+            Self::Go => wit_bindgen_go::Opts {
+                format: wit_bindgen_go::Format::False,
+                ..Default::default()
+            }
+            .build(),
+            Self::Rust => Box::new(
+                wit_bindgen_rust::Opts {
+                    generate_all: true,
+                    pub_export_macro: true,
+                    default_bindings_module: Some("crate::bindings".to_owned()),
+                    ..Default::default()
+                }
+                .build(),
+            ),
+        }
+    }
+}
+
+/// The files for a guest that implements the world of `source`, each with its name.
+///
+/// # Errors
+/// [`Error::Interface`] for what the generator of the language has no form for.
+pub fn generate(mut source: Source, language: Language) -> Result<Vec<(String, Vec<u8>)>> {
+    let world = source.world;
+    let name = source.name().to_owned();
+    let mut files = Files::default();
+    // Generators panic where they know no form for a type.
+    quiet::quietly(|| {
+        language
+            .generator()
+            .generate(&mut source.resolve, world, &mut files)
+            .map_err(|error| format!("{error:#}"))
+    })
+    .and_then(|done| done)
+    .map_err(|why| Error::Interface(format!("world `{name}` has no form in this language: {why}")))?;
+    Ok(files
+        .iter()
+        .map(|(name, bytes)| (name.to_owned(), bytes.to_vec()))
+        .collect())
+}

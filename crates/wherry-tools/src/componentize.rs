@@ -1,0 +1,73 @@
+//! Core modules become components: the form that every place knows.
+
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTED;
+use wasm_encoder::{RawSection, Section as _};
+use wasmparser::{ExternalKind, Parser, Payload};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+use crate::adapter::{HEADER, adapter};
+use crate::error::{Error, Result};
+use crate::quiet;
+use crate::source::Source;
+
+/// The component of a core module that was compiled for WASI 0.1 or for the world of `source`.
+///
+/// With `source` the types of its world are put into the module, which needs that if its bindings did not.
+///
+/// # Errors
+/// [`Error::Invalid`] for a module that is none, or that does not do what its world says.
+pub fn componentize(module: &[u8], source: Option<&Source>) -> Result<Vec<u8>> {
+    quiet::quietly(|| encode(module, source))
+        .unwrap_or_else(|panic| Err(anyhow::anyhow!(panic)))
+        .map_err(|error| Error::Invalid(format!("{error:#}")))
+}
+
+fn encode(module: &[u8], source: Option<&Source>) -> anyhow::Result<Vec<u8>> {
+    let mut module = without_debug(module)?;
+    if let Some(source) = source {
+        embed_component_metadata(&mut module, &source.resolve, source.world, StringEncoding::UTF8)?;
+    }
+    let adapter = adapter(starts(&module)?)?;
+    ComponentEncoder::default()
+        .validate(true)
+        .module(&module)?
+        .adapter(ADAPTED, &adapter)?
+        .encode()
+}
+
+/// The module without what debuggers read, which is most of its bytes; names of functions stay, for traps.
+fn without_debug(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut kept = Vec::with_capacity(module.len());
+    kept.extend_from_slice(&module[..module.len().min(HEADER)]);
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if let Payload::CustomSection(custom) = &payload
+            && custom.name().starts_with(".debug_")
+        {
+            continue;
+        }
+        if let Some((id, range)) = payload.as_section() {
+            RawSection {
+                id,
+                data: &module[range],
+            }
+            .append_to(&mut kept);
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether the module has the entry of a command.
+fn starts(module: &[u8]) -> anyhow::Result<bool> {
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::ExportSection(exports) = payload? {
+            for export in exports {
+                let export = export?;
+                if export.name == "_start" && export.kind == ExternalKind::Func {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,31 @@
+"""Projects for tests: what ``wherry new`` makes, with tools and caches that stay between runs of the tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wherry.build.languages import LANGUAGES
+from wherry.build.new import TEMPLATES, new_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wherry.artifact.manifest import Language
+    from wherry.build.project import Kind
+
+__all__ = ["SLOW", "TEMPLATED", "make"]
+
+SLOW: frozenset[tuple[Language, Kind]] = frozenset()
+"""What takes over ten seconds to build with warm caches: tested whole by ``make test-slow``."""
+
+TEMPLATED: list[tuple[Language, Kind]] = [
+    (language, kind)
+    for language in LANGUAGES
+    for kind in ("command", "library")
+    if (TEMPLATES / language / kind).is_dir()
+]
+
+
+def make(folder: Path, language: Language, kind: Kind, name: str = "greeter") -> Path:
+    """A new project in a folder."""
+    return new_project(f"acme/{name}", language, kind, folder / name)

@@ -1,0 +1,136 @@
+"""The table of languages: how each is recognised, checked, and built.
+
+A language is a module of this package with one ``Language`` in it. This table names them without importing
+any, so that a build loads what it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from wherry.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wherry.artifact.manifest import Language as Name
+    from wherry.build.project import Target
+    from wherry.build.tools import Progress
+
+__all__ = ["LANGUAGES", "Job", "Language", "Product", "Requirement", "Toolchain", "find_language", "toolchain"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One component to build.
+
+    ``folder`` is that of the project, in which tools are run so that they name files as the user does;
+    ``work`` is a folder that stays between builds and is the target's own; ``bindings`` is where the user's
+    editor finds what is generated. ``colour`` says whether messages go to a terminal.
+    """
+
+    target: Target
+    folder: Path
+    work: Path
+    bindings: Path
+    progress: Progress
+    colour: bool
+
+
+@dataclass(frozen=True)
+class Product:
+    """What came out: core module or component, what the tools said, and files outside the project it is of.
+
+    ``wit`` is true if the types of the interfaces have to be put into the core module.
+    """
+
+    data: bytes
+    said: str = ""
+    inputs: Sequence[Path] = ()
+    embed: bool = False
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """Something that has to be on the machine: whether it is there, and how to get it if it is not."""
+
+    name: str
+    found: str | None
+    hint: str
+
+
+class Toolchain(Protocol):
+    """What a module of a language has."""
+
+    def requirements(self) -> list[Requirement]:
+        """What it needs and what of that was found; what is fetched on first use counts as found."""
+        ...
+
+    def identity(self, target: Target) -> str:
+        """The versions of all tools that decide what comes out: a change of it is a reason to build."""
+        ...
+
+    def build(self, job: Job) -> Product:
+        """Build.
+
+        Raises:
+            BuildError: The source is wrong; the error holds what the tool said.
+            ToolError: Something is missing that it needs.
+
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Language:
+    """A row of the table: names for people, what marks a project of it, and where its sources are."""
+
+    title: str
+    module: str
+    markers: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    sources: tuple[str, ...] = ("src",)
+    ignored: tuple[str, ...] = ()
+    limits: Mapping[str, str] = field(default_factory=dict)
+
+    def default_source(self, folder: Path) -> str:
+        """The first of ``sources`` that is there, or the first."""
+        return next((name for name in self.sources if (folder / name).exists()), self.sources[0])
+
+
+LANGUAGES: dict[Name, Language] = {
+    "c": Language("C", "wherry.build.c", (), (".c",)),
+}
+"""Every language, in the order in which a project is looked at."""
+
+
+def find_language(folder: Path, source: str | None) -> Name:
+    """The language of a project, by its marks or by the files of its source.
+
+    Raises:
+        BuildError: It has none of them, or of several languages.
+
+    """
+    for name, language in LANGUAGES.items():
+        if any((folder / marker).is_file() for marker in language.markers):
+            return name
+    looked = folder / (source or "src")
+    files = [looked] if looked.is_file() else [*looked.rglob("*"), *folder.glob("*")]
+    suffixes = {file.suffix for file in files}
+    found = [name for name, language in LANGUAGES.items() if suffixes & {*language.suffixes}]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        what = f"`{folder}` has no source of a language that Wherry knows"
+    else:
+        what = f"`{folder}` has sources of {' and '.join(LANGUAGES[name].title for name in found)}"
+    names = ", ".join(f"`{name}`" for name in LANGUAGES)
+    raise BuildError(what, hint=f"`language` in `[build]` says which it is: {names}")
+
+
+def toolchain(name: Name) -> Toolchain:
+    """The module of a language."""
+    return cast("Toolchain", importlib.import_module(LANGUAGES[name].module))

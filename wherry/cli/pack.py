@@ -1,0 +1,71 @@
+"""``wherry pack``: one file that holds a package, the same bytes whoever packs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from wherry.artifact.blobs import MemoryBlobs
+from wherry.artifact.layout import write_archive
+from wherry.artifact.pack import pack as pack_project
+from wherry.artifact.pack import pack_file
+from wherry.build import builder
+from wherry.build.project import find_project, read_project
+from wherry.cli import output
+from wherry.cli.command import Command, option
+from wherry.errors import BuildError, UsageError
+
+__all__ = ["pack"]
+
+_SUFFIX = ".oci.tar"
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "wherry pack && wherry run thumbs.oci.tar",
+        "wherry pack tool.wasm --name acme/tool --version 1.2.0 -o tool.oci.tar",
+    ],
+)
+@click.argument("source", metavar="[FILE|DIR]", type=click.Path(), default=".")
+@option(
+    "-o",
+    "--output",
+    "target",
+    metavar="OUT",
+    type=click.Path(),
+    help="Where to write",
+    default_text="NAME.oci.tar",
+)
+@option("--name", metavar="NAME", help="The name of the package, if FILE is one component")
+@option("--version", metavar="VERSION", help="Its version", default_text="0.1.0")
+def pack(source: str, target: str | None, name: str | None, version: str | None) -> None:
+    """Pack a project, or one component, into a file that anybody can run.
+
+    The file is an OCI layout, which registries and other tools read. A project is built first if need be;
+    FILE needs no source. The same inputs give the same digest, which is printed.
+    """
+    blobs = MemoryBlobs()
+    if Path(source).is_dir():
+        if name is not None or version is not None:
+            raise UsageError("`wherry.toml` says the name and version of a project")
+        folder = find_project(source)
+        try:
+            built = builder.build(folder, progress=output.progress, colour=output.colourful())
+        except BuildError as error:
+            sys.stderr.write(error.output)
+            raise
+        for one in built:
+            sys.stderr.write(one.said)
+        project = read_project(folder)
+        descriptor = pack_project(folder, blobs, project.components())
+        short = project.manifest.package.name.rpartition("/")[2]
+    else:
+        full = name or f"local/{Path(source).name.partition('.')[0]}"
+        descriptor = pack_file(source, blobs, name=full, version=version or "0.1.0")
+        short = full.rpartition("/")[2]
+    path = Path(target or f"{short}{_SUFFIX}")
+    write_archive(path, blobs, [descriptor])
+    click.echo(f"{click.format_filename(path)}  {descriptor.digest}")
