@@ -281,8 +281,8 @@ class Policy:
         config: Mapping[str, str] | Iterable[str] | None = None,
         secrets: Mapping[str, str] | Iterable[str | tuple[str, str]] | None = None,
         kv: _Path | None = None,
-        clock: str | None = "host",
-        random: int | str | None = "host",
+        clock: str | None = None,
+        random: int | str | None = None,
         deterministic: bool | None = False,
     ) -> Self: ...
     def replace(

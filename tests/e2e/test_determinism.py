@@ -177,22 +177,108 @@ def test_folders_look_alike_whenever_they_were_made(tmp_path: Path) -> None:
     assert [name for name in listed if name in names] == names
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (("--allow-net", "db:5432"), b"`--deterministic` and `--allow-net` exclude each other"),
-        (("--allow-http", "https://a.example"), b"`--allow-http`"),
-        (("--allow-dns",), b"`--allow-dns`"),
-        (("--kv", "store.db"), b"`--kv`"),
-        (("--profile", "p.json"), b"`--profile` and `--deterministic`"),
-    ],
-    ids=lambda value: value[0].strip("-") if isinstance(value, tuple) else "",
-)
-def test_what_no_two_runs_see_alike_is_refused(
-    flags: tuple[str, ...], message: bytes, tmp_path: Path
-) -> None:
-    """Grants of the network, and what is kept outside of the run."""
-    flags = tuple(str(tmp_path / flag) if flag.startswith(("store", "p.")) else flag for flag in flags)
-    done = cli("run", "--deterministic", *flags, c_command("determined"))
-    assert done.returncode == 125
-    assert message in done.stderr
+# What no two runs see alike: as a flag, as an argument of `Policy`, and as the message names it.
+CONTRADICTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
+    "net": (("--allow-net", "db:5432"), {"net": ["db:5432"]}, "--allow-net"),
+    "http": (("--allow-http", "https://a.example"), {"http": ["https://a.example"]}, "--allow-http"),
+    "listen": (("--allow-listen", "127.0.0.1:80"), {"listen": ["127.0.0.1:80"]}, "--allow-listen"),
+    "dns": (("--allow-dns",), {"dns": True}, "--allow-dns"),
+    "resolver": (("--resolver", "127.0.0.1"), {"resolver": "127.0.0.1"}, "--resolver"),
+    "kv": (("--kv", "store.db"), {"kv": "store.db"}, "--kv"),
+    "clock": (("--clock", "host"), {"clock": "host"}, "--clock host"),
+    "random": (("--random", "host"), {"random": "host"}, "--random host"),
+}
+
+
+class TestContradictions:
+    """What determinism takes away is never granted and then silently left out."""
+
+    @pytest.mark.parametrize("name", CONTRADICTIONS)
+    def test_on_the_command_line(self, name: str, tmp_path: Path) -> None:
+        """In either order, as flags and as a policy beside the flag; the hint says what to leave out."""
+        flags, _, named = CONTRADICTIONS[name]
+        message = f"error: `--deterministic` and `{named}` exclude each other: no two runs see".encode()
+        hint = f"hint: leave `{named}` out: ".encode()
+        policy = tmp_path / "policy.toml"
+        policy.write_text(toml(flags))
+        guest = c_command("determined")
+        for words in (
+            ("--deterministic", *flags),
+            (*flags, "--deterministic"),
+            ("--deterministic", "--policy", policy),
+        ):
+            done = cli("run", *words, guest)
+            assert (done.returncode, done.stdout) == (125, b""), words
+            assert message in done.stderr
+            assert hint in done.stderr
+        assert cli("run", "--deterministic", guest).returncode == 7
+
+    @pytest.mark.parametrize("name", CONTRADICTIONS)
+    def test_in_python(self, name: str, tmp_path: Path) -> None:
+        """A policy of both cannot be made, in whatever way; either of them can."""
+        flags, grants, named = CONTRADICTIONS[name]
+        granted, plain = wherry.Policy(**grants), wherry.Policy(deterministic=True)
+        policy = tmp_path / "policy.toml"
+        policy.write_text(f"{toml(flags)}deterministic = true\n")
+        ways: list[Callable[[], object]] = [
+            lambda: wherry.Policy(**grants, deterministic=True),
+            lambda: granted.replace(deterministic=True),
+            lambda: plain.replace(**grants),
+            lambda: plain | granted,
+            lambda: wherry.Policy.from_toml(policy),
+            lambda: wherry.run(c_command("determined"), policy=granted, deterministic=True),
+        ]
+        for way in ways:
+            with pytest.raises(wherry.UsageError, match=f"`{named}` exclude each other"):
+                way()
+        assert cli("policy", "explain", policy).returncode == 2
+
+    @pytest.mark.parametrize(
+        ("words", "env", "message"),
+        [
+            (("--fuel", "none"), {}, b"`--fuel none`"),
+            ((), {"WHERRY_FUEL": "none"}, b"`--fuel none`"),
+            (("--profile", "p.json"), {}, b"`--profile` and `--deterministic`"),
+            (("--learn", "l.toml", "--allow-all"), {}, b"`--learn` and `--deterministic`"),
+        ],
+        ids=["fuel", "variable", "profile", "learn"],
+    )
+    def test_what_else_would_be_no_result(
+        self, words: tuple[str, ...], env: dict[str, str], message: bytes, tmp_path: Path
+    ) -> None:
+        """A run without an end, one that is looked at while it runs, one that is asked about."""
+        words = tuple(str(tmp_path / word) if "." in word else word for word in words)
+        done = cli("run", "--deterministic", *words, c_command("determined"), **env)
+        assert (done.returncode, done.stdout) == (125, b"")
+        assert message in done.stderr
+        assert b"exclude each other" in done.stderr
+
+    def test_what_is_said_of_time_and_chance_holds(self) -> None:
+        """Withheld, or set: neither is overridden."""
+        guest = c_command("ambient")
+        for flags, seen in (
+            (("--clock", "none"), b"wall: errno 2"),
+            (("--random", "none"), b"random: error 2"),
+            (("--random", "9"), cli("run", "--random", "9", guest, "read").stdout.splitlines()[-1]),
+        ):
+            assert seen in cli("run", "--deterministic", *flags, guest, "read").stdout
+        done = cli("run", "--deterministic", "--clock", "1700000000", guest, "read")
+        assert b"1700000000" in done.stdout
+        policy = wherry.Policy(deterministic=True)
+        assert (policy.clock, policy.random) == ("2000-01-01T00:00:00Z+1us", 0)
+        assert str(policy) == "--deterministic"
+        assert repr(policy) == "Policy(deterministic=True)"
+
+    def test_a_time_limit_holds(self) -> None:
+        """Fuel takes no time limit's place."""
+        done = cli("run", "--deterministic", "--timeout", "300ms", c_command("spin"))
+        assert done.returncode == 124
+        with pytest.raises(wherry.TimeLimitError):
+            wherry.run(c_command("spin"), deterministic=True, timeout=0.3)
+
+
+def toml(flags: tuple[str, ...]) -> str:
+    """The line of a policy that says what a flag says."""
+    key, *values = flags
+    value = json.dumps(values[0]) if values else "true"
+    return f"{key.removeprefix('--')} = {value}\n"

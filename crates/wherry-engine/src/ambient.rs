@@ -47,10 +47,10 @@ impl Ambient {
         };
         Self {
             clock,
-            clock_withheld: policy.clock == Clock::Withheld,
+            clock_withheld: policy.clock() == Clock::Withheld,
             random,
             most,
-            random_withheld: policy.random == Randomness::Withheld,
+            random_withheld: policy.randomness() == Randomness::Withheld,
         }
     }
 }

@@ -277,7 +277,11 @@ pub static FLAGS: &[Flag] = &[
         help: "Most fuel, about one for each instruction, such as 100M",
         variable: Some("WHERRY_FUEL"),
         default: Some("none"),
-        set: |run, text, _| limits::or_none(text, limits::count).map(|fuel| run.limits.fuel = fuel),
+        set: |run, text, _| {
+            let fuel = limits::or_none(text, limits::count)?;
+            (run.limits.fuel, run.options.unmetered) = (fuel, fuel.is_none());
+            Ok(())
+        },
         ..LIMIT
     },
     Flag {
@@ -608,6 +612,8 @@ mod tests {
             if let Some(default) = flag.default {
                 (flag.set)(&mut run, default, &environment).unwrap();
             }
+            // To say what holds anyway is to say it.
+            (run.policy.clock, run.policy.random, run.options.unmetered) = (None, None, false);
             assert_eq!(run, Invocation::default(), "{}", flag.name);
         }
     }

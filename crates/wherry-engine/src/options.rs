@@ -94,6 +94,8 @@ pub struct Options {
     pub receipt: Option<PathBuf>,
     /// The run is done again to verify its receipt, under this name and with its output thrown away.
     pub rerun: Option<String>,
+    /// Someone said that fuel is not to end the run.
+    pub unmetered: bool,
     /// Show where an error came from.
     pub debug: bool,
     /// No progress and no warnings.

@@ -48,10 +48,10 @@ pub struct Policy {
     pub secrets: Vec<(String, Secret)>,
     /// What `wasi:keyvalue` stands on.
     pub kv: KeyValue,
-    /// What time the guest sees.
-    pub clock: Clock,
-    /// What randomness the guest sees.
-    pub random: Randomness,
+    /// What was said of the time that the guest sees; [`Policy::clock`] is what holds.
+    pub clock: Option<Clock>,
+    /// What was said of the randomness that the guest sees; [`Policy::randomness`] is what holds.
+    pub random: Option<Randomness>,
     /// The guest sees nothing that differs from one run or machine to the next.
     pub deterministic: bool,
 }

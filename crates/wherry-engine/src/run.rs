@@ -17,7 +17,7 @@ use crate::instance::{Instance, Template};
 use crate::invoke::{self, Call};
 use crate::limits::Limits;
 use crate::mode::Mode;
-use crate::options::{CacheOptions, Invocation};
+use crate::options::{CacheOptions, Invocation, Options};
 use crate::profile::{self, Sampler};
 use crate::program::{Code, LoadOptions, Program, Source, load};
 use crate::recording::{Recording, Spent};
@@ -140,13 +140,19 @@ fn load_program(invocation: &Invocation, how: &How<'_>) -> Result<Program> {
 
 fn mode(invocation: &Invocation) -> Result<Mode> {
     if invocation.policy.deterministic {
-        return match &invocation.options.profile {
-            None => Ok(Mode::Deterministic),
-            Some(_) => Err(Error::new(
-                Kind::Usage,
-                "`--profile` and `--deterministic` exclude each other",
-            )
-            .with_hint("profile the same run without `--deterministic`")),
+        let Options { profile, learn, .. } = &invocation.options;
+        let refused = |flag: &str, hint: &str| {
+            let message = format!("`--{flag}` and `--deterministic` exclude each other");
+            Err(Error::new(Kind::Usage, message).with_hint(hint))
+        };
+        return match (profile, learn) {
+            (None, None) => Ok(Mode::Deterministic),
+            (Some(_), _) => refused("profile", "profile the same run without `--deterministic`"),
+            // What is allowed while it runs may be the network.
+            (None, Some(_)) => refused(
+                "learn",
+                "learn without `--deterministic`, and add it to the run with `--policy`",
+            ),
         };
     }
     match (invocation.limits.fuel, &invocation.options.profile) {

@@ -95,7 +95,7 @@ pub fn parse_run(words: &[OsString], environment: &Environment) -> Result<Invoca
         Error::new(Kind::Usage, "FILE is missing: there is nothing to run")
             .with_hint("`wherry run FILE [ARGS...]`, such as `wherry run ./hello.wasm`")
     })?;
-    run.limits = determinism::settle(&run.policy, &run.limits)?;
+    determinism::settle(&mut run)?;
     run.file = program_path(file, environment)?;
     run.args = guest_arguments(args)?;
     run.options.precompiled |= run.file.extension().is_some_and(|extension| extension == "cwasm");

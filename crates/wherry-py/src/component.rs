@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use wherry_engine::determinism::settle;
+use wherry_engine::determinism;
 use wherry_engine::error::{Kind, Result};
 use wherry_engine::exports::{Export, Import};
 use wherry_engine::guest::Guest;
@@ -94,7 +94,7 @@ impl Component {
         functions: Vec<Py<PyAny>>,
         whole: bool,
     ) -> PyResult<Instance> {
-        let limits = &settle(&policy.inner, &limits.inner).map_err(|error| raise(py, error))?;
+        let limits = &determinism::limits(&policy.inner, &limits.inner).map_err(|error| raise(py, error))?;
         let template = self.template(py, &policy.inner, limits)?;
         // The places of exports are those of one compiled component and no other.
         let exports = if Arc::ptr_eq(&template, &self.template) {
@@ -146,7 +146,7 @@ impl Component {
 
     /// Has code ready for this policy and these limits: determinism, fuel and another stack need code of their own.
     fn prepare(&self, py: Python<'_>, policy: &Policy, limits: &Limits) -> PyResult<()> {
-        let limits = settle(&policy.inner, &limits.inner).map_err(|error| raise(py, error))?;
+        let limits = determinism::limits(&policy.inner, &limits.inner).map_err(|error| raise(py, error))?;
         self.template(py, &policy.inner, &limits).map(drop)
     }
 

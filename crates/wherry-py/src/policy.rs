@@ -10,6 +10,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyMapping, PyMappingProxy, PyString, PyTuple};
 use std::path::PathBuf;
+use wherry_engine::determinism;
 use wherry_engine::environment::Environment;
 use wherry_engine::error::{Error, Kind};
 use wherry_engine::flags::by_name;
@@ -66,7 +67,7 @@ impl Policy {
     #[pyo3(
         signature = (**grants),
         text_signature = "(*, dirs=None, env=None, env_file=None, workdir=None, net=None, http=None, listen=None, \
-                          dns=False, resolver=None, config=None, secrets=None, kv=None, clock='host', random='host', \
+                          dns=False, resolver=None, config=None, secrets=None, kv=None, clock=None, random=None, \
                           deterministic=False)"
     )]
     fn new(py: Python<'_>, grants: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
@@ -83,7 +84,7 @@ impl Policy {
                 set.map_err(|error| raise(py, named(name, &error)))?;
             }
         }
-        Ok(Self { inner: run.policy })
+        Self::checked(py, run.policy)
     }
 
     /// Reads the grants of a policy file, as `--policy FILE` does; paths in it start beside it.
@@ -93,7 +94,7 @@ impl Policy {
         let environment = Environment::of_process().map_err(|error| raise(py, error))?;
         let mut run = Invocation::default();
         read(&mut run, &path.to_string_lossy(), &environment).map_err(|error| raise(py, error))?;
-        Ok(Self { inner: run.policy })
+        Self::checked(py, run.policy)
     }
 
     /// This policy with some of its grants replaced.
@@ -104,7 +105,7 @@ impl Policy {
         for (name, _) in grants.into_iter().flat_map(PyDictMethods::iter) {
             take(&mut inner, &said, name.cast::<PyString>()?.to_str()?);
         }
-        Ok(Self { inner })
+        Self::checked(py, inner)
     }
 
     /// For `copy.replace`.
@@ -114,10 +115,8 @@ impl Policy {
     }
 
     /// What either of two policies grants. Where both say something of one name, the right one's holds.
-    fn __or__(&self, other: &Self) -> Self {
-        Self {
-            inner: both(self.inner.clone(), &other.inner),
-        }
+    fn __or__(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        Self::checked(py, both(self.inner.clone(), &other.inner))
     }
 
     /// Folders, each as `HOST::GUEST` or `HOST::GUEST:ro`.
@@ -192,13 +191,13 @@ impl Policy {
     /// The guest's clocks: `host`, `none`, or when a virtual one begins.
     #[getter]
     fn clock(&self) -> String {
-        self.inner.clock.to_string()
+        self.inner.clock().to_string()
     }
 
     /// The source of the guest's randomness: `host`, `none` or a seed.
     #[getter]
     fn random(&self) -> Random {
-        match self.inner.random {
+        match self.inner.randomness() {
             Randomness::Seeded(seed) => Random::Seed(seed),
             other => Random::Named(other.to_string()),
         }
@@ -235,7 +234,11 @@ impl Policy {
             let Some(value) = slf.getattr_opt(name)? else {
                 continue;
             };
-            if value.eq(plain.getattr(name)?)? {
+            let unsaid = match name {
+                "clock" | "random" => slf.get().unsaid(name),
+                _ => value.eq(plain.getattr(name)?)?,
+            };
+            if unsaid {
                 continue;
             }
             // Values of variables may be secrets; names are not.
@@ -264,8 +267,9 @@ impl Policy {
         let py = slf.py();
         let grants = PyDict::new(py);
         for (name, ..) in ARGUMENTS {
-            if let Some(value) = slf.getattr_opt(name)? {
-                grants.set_item(name, value)?;
+            match slf.getattr_opt(name)? {
+                Some(value) if !slf.get().unsaid(name) => grants.set_item(name, value)?,
+                _ => {}
             }
         }
         let inner = &slf.get().inner;
@@ -277,6 +281,23 @@ impl Policy {
         });
         grants.set_item("secrets", secrets.collect::<PyResult<Vec<_>>>()?)?;
         Ok((PyTuple::empty(py), grants))
+    }
+}
+
+impl Policy {
+    /// A policy that does not contradict itself.
+    fn checked(py: Python<'_>, inner: EnginePolicy) -> PyResult<Self> {
+        determinism::check(&inner).map_err(|error| raise(py, error))?;
+        Ok(Self { inner })
+    }
+
+    /// Whether an argument was not given, where its attribute says what holds without it as well.
+    fn unsaid(&self, name: &str) -> bool {
+        match name {
+            "clock" => self.inner.clock.is_none(),
+            "random" => self.inner.random.is_none(),
+            _ => false,
+        }
     }
 }
 

@@ -13,10 +13,9 @@ const START: Duration = Duration::from_hours(24 * 10_957);
 const STEP: Duration = Duration::from_micros(1);
 
 /// What time a guest sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// The host's.
-    #[default]
     Host,
     /// None: a guest that asks is refused.
     Withheld,
@@ -30,10 +29,9 @@ pub enum Clock {
 }
 
 /// What randomness a guest sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Randomness {
     /// The host's.
-    #[default]
     Host,
     /// None: a guest that asks is refused.
     Withheld,
@@ -85,30 +83,34 @@ impl Policy {
     /// # Errors
     /// [`Kind::Usage`] for anything else.
     pub fn set_clock(&mut self, text: &str) -> Result<()> {
-        self.clock = match text {
+        self.clock = Some(match text {
             "host" => Clock::Host,
             "none" => Clock::Withheld,
             _ => virtual_clock(text)?,
-        };
+        });
         Ok(())
     }
 
     /// The clock that the guest sees.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        match self.clock {
-            Clock::Host if self.deterministic => Clock::VIRTUAL,
-            clock => clock,
-        }
+        let unsaid = if self.deterministic {
+            Clock::VIRTUAL
+        } else {
+            Clock::Host
+        };
+        self.clock.unwrap_or(unsaid)
     }
 
     /// The randomness that the guest sees.
     #[must_use]
     pub fn randomness(&self) -> Randomness {
-        match self.random {
-            Randomness::Host if self.deterministic => Randomness::Seeded(0),
-            random => random,
-        }
+        let unsaid = if self.deterministic {
+            Randomness::Seeded(0)
+        } else {
+            Randomness::Host
+        };
+        self.random.unwrap_or(unsaid)
     }
 
     /// Reads `host`, `none` or a seed, as in `--random 42`.
@@ -116,14 +118,14 @@ impl Policy {
     /// # Errors
     /// [`Kind::Usage`] for anything else.
     pub fn set_random(&mut self, text: &str) -> Result<()> {
-        self.random = match text {
+        self.random = Some(match text {
             "host" => Randomness::Host,
             "none" => Randomness::Withheld,
             seed => Randomness::Seeded(seed.parse().map_err(|_| {
                 Error::new(Kind::Usage, "not a source of randomness")
                     .with_hint("it is `host`, `none`, or a seed from 0 to 18446744073709551615")
             })?),
-        };
+        });
         Ok(())
     }
 }
@@ -192,9 +194,9 @@ mod tests {
         ] {
             let mut policy = Policy::default();
             policy.set_clock(text).unwrap();
-            assert_eq!(policy.clock, clock, "{text}");
+            assert_eq!(policy.clock, Some(clock), "{text}");
             policy.set_clock(&clock.to_string()).unwrap();
-            assert_eq!(policy.clock, clock, "{text} as it is typed");
+            assert_eq!(policy.clock, Some(clock), "{text} as it is typed");
         }
     }
 

@@ -44,12 +44,8 @@ fn uncovered(policy: &Policy, other: &Policy) -> Policy {
     if rest.kv == policy.kv {
         rest.kv = super::KeyValue::default();
     }
-    if rest.clock == policy.clock {
-        rest.clock = super::Clock::default();
-    }
-    if rest.random == policy.random {
-        rest.random = super::Randomness::default();
-    }
+    rest.clock = Some(rest.clock()).filter(|clock| *clock != policy.clock());
+    rest.random = Some(rest.randomness()).filter(|random| *random != policy.randomness());
     rest
 }
 

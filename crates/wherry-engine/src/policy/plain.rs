@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::addresses::special;
 use super::text::Source;
-use super::{HostPattern, KeyValue, Policy, Ports};
+use super::{Clock, HostPattern, KeyValue, Policy, Ports, Randomness};
+use crate::determinism;
 use crate::environment::Environment;
 use crate::flags::{Flag, Group};
 use crate::options::Invocation;
@@ -51,12 +52,15 @@ pub struct Explanation {
 pub fn explain(file: &str, environment: &Environment) -> Result<Explanation> {
     let source = Source::open(file, environment)?;
     let mut explanation = Explanation::default();
+    let mut whole = Invocation::default();
     source.pairs(|flag, value, place| {
         let mut run = Invocation::default();
+        // What cannot be granted here is told below.
+        let _ = (flag.set)(&mut whole, value, &source.environment);
         let set = (flag.set)(&mut run, value, &source.environment);
         let lines = match set {
             Ok(()) if flag.group == Group::Limits => {
-                if run == Invocation::default() {
+                if run.limits == Invocation::default().limits {
                     return Ok(());
                 }
                 explanation.limits.push(limit(flag, value));
@@ -69,6 +73,7 @@ pub fn explain(file: &str, environment: &Environment) -> Result<Explanation> {
         explanation.grants.extend(lines);
         Ok(())
     })?;
+    determinism::settle(&mut whole).map_err(|error| at(&source.place, &error))?;
     Ok(explanation)
 }
 
@@ -122,13 +127,27 @@ pub(super) fn describe(policy: &Policy, environment: &Environment) -> Vec<Line> 
         let path = path.display().to_string();
         say("kv", &path, format!("keeps keys and values in {path}"));
     }
-    if policy.clock != super::Clock::default() {
-        let clock = policy.clock.to_string();
-        say("clock", &clock, format!("sees another clock: {clock}"));
+    if let Some(clock) = policy.clock {
+        let typed = clock.to_string();
+        let words = match clock {
+            Clock::Host => "sees the clock of this machine".to_owned(),
+            Clock::Withheld => "sees no clock".to_owned(),
+            Clock::Virtual { .. } => format!("sees a clock of its own: {typed}"),
+        };
+        say("clock", &typed, words);
     }
-    if policy.random != super::Randomness::default() {
-        let random = policy.random.to_string();
-        say("random", &random, format!("sees other randomness: {random}"));
+    if let Some(random) = policy.random {
+        let typed = random.to_string();
+        let words = match random {
+            Randomness::Host => "sees the randomness of this machine".to_owned(),
+            Randomness::Withheld => "sees no randomness".to_owned(),
+            Randomness::Seeded(seed) => format!("sees randomness that follows from the seed {seed}"),
+        };
+        say("random", &typed, words);
+    }
+    if policy.deterministic {
+        let words = "gives the same on each run and machine: a clock and a seed of its own, fuel, no network";
+        say("deterministic", "true", words.to_owned());
     }
     lines
 }

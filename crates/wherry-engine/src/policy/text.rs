@@ -60,7 +60,7 @@ pub fn parse(run: &mut Invocation, text: &str, place: &str, environment: &Enviro
 /// A policy as text, and where its paths start.
 pub(super) struct Source {
     text: String,
-    place: String,
+    pub place: String,
     pub environment: Environment,
 }
 
@@ -205,12 +205,8 @@ fn grants(policy: &Policy) -> Vec<Grant> {
     say("config", pairs(config));
     say("secret", secrets.iter().map(typed_secret).collect());
     say("kv", typed_kv(kv).into_iter().collect());
-    if *clock != super::Clock::default() {
-        say("clock", vec![clock.to_string()]);
-    }
-    if *random != super::Randomness::default() {
-        say("random", vec![random.to_string()]);
-    }
+    say("clock", clock.iter().map(ToString::to_string).collect());
+    say("random", random.iter().map(ToString::to_string).collect());
     say(
         "deterministic",
         deterministic.then(|| "true".to_owned()).into_iter().collect(),

@@ -114,7 +114,7 @@ impl Preopens {
     /// [`Kind::Grant`] for what cannot be opened.
     pub fn open(policy: &Policy, builder: &mut WasiCtxBuilder, waits: bool) -> Result<Self> {
         let current = policy.current_dir()?;
-        let time = policy.deterministic.then_some(match policy.clock {
+        let time = policy.deterministic.then_some(match policy.clock() {
             Clock::Virtual { start, .. } => start,
             Clock::Host | Clock::Withheld => Duration::ZERO,
         });
