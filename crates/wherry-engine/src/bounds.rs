@@ -7,12 +7,18 @@
 
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentDefinedType, ComponentType, ComponentTypeDeclaration,
-    InstanceTypeDeclaration, Parser, Payload, TypeRef,
+    CompositeInnerType, FunctionBody, InstanceTypeDeclaration, MemoryType, Parser, Payload, RecGroup,
+    TypeRef,
 };
 
+use crate::effort::{self, Effort, Thing};
 use crate::error::{Error, Kind, Result};
 use crate::recognise::Form;
 use crate::validate::refused;
+
+mod declarations;
+
+pub use declarations::shallow;
 
 /// The largest binary that is looked at, compiled or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +45,11 @@ impl Default for Bounds {
     }
 }
 
-/// How deep components may be nested in one another. Tool-chains make three or four levels.
-const DEEPEST_COMPONENT: u64 = 100;
+/// How deep components, and the types that they declare, may be nested in one another. Tool-chains make three or four levels.
+const DEEPEST: u64 = 100;
+
+/// How many imports or exports a program may have: as many names are kept.
+const MOST_NAMES: u64 = 100_000;
 
 /// A generation of the WASI interfaces that a binary imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +73,10 @@ pub struct Shape {
     pub measured: Bounds,
     /// Bytes of all function bodies together: what compiling takes time for.
     pub code: u64,
+    /// What compiling may take at the most, but for what only the instructions tell.
+    pub effort: Effort,
+    /// The most values that a call or a branch may hand over.
+    pub values: u64,
     /// Whether the asynchronous machinery of components is needed.
     pub concurrency: bool,
     /// Which generations of WASI are imported, oldest first.
@@ -83,7 +96,7 @@ pub struct Shape {
 pub fn check(bytes: &[u8], bounds: &Bounds) -> Result<Shape> {
     let size = bytes.len() as u64;
     at_most("bytes in all", size, bounds.size, "--max-size")?;
-    let mut walk = Walk::new(bounds);
+    let mut walk = Walk::new(bytes, bounds);
     for payload in Parser::new(0).parse_all(bytes) {
         walk.visit(payload.map_err(invalid)?)?;
     }
@@ -129,6 +142,23 @@ pub(crate) fn at_most(what: &str, found: u64, bound: u64, flag: &str) -> Result<
     )))
 }
 
+/// The refusal of what is nested deeper than any tool-chain does.
+fn too_deep(what: &str) -> Error {
+    let message = format!("too large to compile: {what} nested over {DEEPEST} levels deep");
+    Error::new(Kind::TooLarge, message)
+        .with_hint("no tool-chain nests them like this: the file is damaged, or made to do harm")
+}
+
+/// Refuses more names than are kept.
+fn few(found: u32, what: &str) -> Result<()> {
+    if u64::from(found) <= MOST_NAMES {
+        return Ok(());
+    }
+    let message = format!("too large to compile: over {MOST_NAMES} {what}");
+    Err(Error::new(Kind::TooLarge, message)
+        .with_hint("no tool-chain makes so many: the file is damaged, or made to do harm"))
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 fn invalid(error: wasmparser::BinaryReaderError) -> Error {
     refused(&error)
@@ -136,13 +166,17 @@ fn invalid(error: wasmparser::BinaryReaderError) -> Error {
 
 /// The state of one walk over the payloads of a binary and all that is nested in it.
 struct Walk<'a> {
+    bytes: &'a [u8],
     bounds: &'a Bounds,
     shape: Shape,
     depth: u64,
+    /// Of the module that the walk is in: what pictures of its memories and tables take, if there is something to draw.
+    memories: Effort,
+    tables: Effort,
 }
 
 impl<'a> Walk<'a> {
-    fn new(bounds: &'a Bounds) -> Self {
+    fn new(bytes: &'a [u8], bounds: &'a Bounds) -> Self {
         let shape = Shape {
             form: Form::Module,
             measured: Bounds {
@@ -152,6 +186,8 @@ impl<'a> Walk<'a> {
                 size: 0,
             },
             code: 0,
+            effort: Effort::default(),
+            values: 0,
             concurrency: false,
             wasi: Vec::new(),
             imports: Vec::new(),
@@ -159,9 +195,12 @@ impl<'a> Walk<'a> {
             threads: false,
         };
         Self {
+            bytes,
             bounds,
             shape,
             depth: 0,
+            memories: Effort::default(),
+            tables: Effort::default(),
         }
     }
 
@@ -182,23 +221,58 @@ impl<'a> Walk<'a> {
                     self.bounds.functions,
                     "--max-functions",
                 )?;
+                self.weigh(Thing::Function, count);
             }
-            Payload::CodeSectionEntry(body) => self.body(body.as_bytes().len() as u64)?,
+            Payload::CodeSectionEntry(body) => self.body(&body)?,
             Payload::ImportSection(imports) => {
+                self.weigh(Thing::Name, imports.count());
                 for import in imports.into_imports() {
                     let import = import.map_err(invalid)?;
-                    self.import(import.module, import.name, &import.ty);
+                    self.import(import.module, import.name, &import.ty)?;
                 }
             }
             Payload::MemorySection(memories) => {
                 for memory in memories {
-                    self.shape.threads |= memory.map_err(invalid)?.shared;
+                    self.memory(&memory.map_err(invalid)?);
                 }
             }
-            Payload::ExportSection(exports) if self.outermost() => {
-                for export in exports {
-                    self.shape.exports.push(export.map_err(invalid)?.name.to_owned());
+            Payload::ExportSection(exports) => {
+                self.weigh(Thing::Name, exports.count());
+                if self.outermost() {
+                    few(exports.count(), "exports")?;
+                    for export in exports {
+                        self.shape.exports.push(export.map_err(invalid)?.name.to_owned());
+                    }
                 }
+            }
+            other => self.visit_parts(other)?,
+        }
+        Ok(())
+    }
+
+    /// What matters for the work it is alone.
+    fn visit_parts(&mut self, payload: Payload<'_>) -> Result<()> {
+        match payload {
+            Payload::TypeSection(types) => {
+                for group in types {
+                    self.types(group.map_err(invalid)?);
+                }
+            }
+            Payload::TableSection(tables) => {
+                self.weigh(Thing::Part, tables.count());
+                for table in tables {
+                    self.tables += effort::of_table(table.map_err(invalid)?.ty.initial);
+                }
+            }
+            Payload::GlobalSection(globals) => self.weigh(Thing::Part, globals.count()),
+            Payload::TagSection(tags) => self.weigh(Thing::Part, tags.count()),
+            Payload::ElementSection(elements) if elements.count() > 0 => {
+                self.weigh(Thing::Part, elements.count());
+                self.shape.effort += std::mem::take(&mut self.tables);
+            }
+            Payload::DataSection(data) if data.count() > 0 => {
+                self.weigh(Thing::Part, data.count());
+                self.shape.effort += std::mem::take(&mut self.memories);
             }
             other => self.visit_component(other)?,
         }
@@ -208,12 +282,15 @@ impl<'a> Walk<'a> {
     fn visit_component(&mut self, payload: Payload<'_>) -> Result<()> {
         match payload {
             Payload::ComponentImportSection(imports) => {
+                self.weigh(Thing::Definition, imports.count());
                 for import in imports {
                     let name = import.map_err(invalid)?.name.name;
-                    self.component_import(name);
+                    self.component_import(name)?;
                 }
             }
             Payload::ComponentExportSection(exports) if self.outermost() => {
+                self.weigh(Thing::Definition, exports.count());
+                few(exports.count(), "exports")?;
                 for export in exports {
                     self.shape
                         .exports
@@ -221,59 +298,109 @@ impl<'a> Walk<'a> {
                 }
             }
             Payload::ComponentCanonicalSection(functions) => {
+                self.weigh(Thing::Function, functions.count());
                 for function in functions {
                     self.shape.concurrency |= function_is_async(&function.map_err(invalid)?);
                 }
             }
             Payload::ComponentTypeSection(types) => {
+                declarations::section(self.bytes, types.range())?;
+                self.weigh(Thing::Definition, types.count());
                 for ty in types {
                     self.shape.concurrency |= type_is_async(&ty.map_err(invalid)?);
                 }
             }
+            Payload::ComponentAliasSection(aliases) => self.weigh(Thing::Definition, aliases.count()),
+            Payload::ComponentInstanceSection(instances) => self.weigh(Thing::Definition, instances.count()),
+            Payload::InstanceSection(instances) => self.weigh(Thing::Definition, instances.count()),
             _ => {}
         }
         Ok(())
     }
 
+    fn weigh(&mut self, thing: Thing, count: u32) {
+        self.shape.effort += effort::of_things(thing, u64::from(count));
+    }
+
+    fn memory(&mut self, memory: &MemoryType) {
+        self.shape.threads |= memory.shared;
+        let page = memory.page_size_log2.unwrap_or(16).min(63);
+        self.memories += effort::of_memory(memory.initial.saturating_mul(1 << page));
+    }
+
+    /// Notes how many values calls, branches and structures may have.
+    fn types(&mut self, group: RecGroup) {
+        self.weigh(
+            Thing::Type,
+            u32::try_from(group.types().len()).unwrap_or(u32::MAX),
+        );
+        for ty in group.into_types() {
+            let values = match ty.composite_type.inner {
+                CompositeInnerType::Func(function) => function.params().len().max(function.results().len()),
+                CompositeInnerType::Struct(structure) => structure.fields.len(),
+                _ => 0,
+            };
+            self.shape.values = self.shape.values.max(values as u64);
+        }
+    }
+
     fn enter(&mut self, encoding: wasmparser::Encoding) -> Result<()> {
         self.depth += 1;
-        if self.depth > DEEPEST_COMPONENT {
-            let message =
-                format!("too large to compile: components nested over {DEEPEST_COMPONENT} levels deep");
-            return Err(Error::new(Kind::TooLarge, message)
-                .with_hint("no tool-chain nests them like this: the file is damaged, or made to do harm"));
+        if self.depth > DEEPEST {
+            return Err(too_deep("components"));
         }
-        if self.outermost() && encoding == wasmparser::Encoding::Component {
-            self.shape.form = Form::Component;
+        if encoding == wasmparser::Encoding::Component {
+            if self.outermost() {
+                self.shape.form = Form::Component;
+            } else {
+                // Each may be instantiated by the next one twice, and what calls from one into the other is compiled for each.
+                self.shape.effort = Effort::ENDLESS;
+            }
         }
+        (self.memories, self.tables) = Default::default();
         Ok(())
     }
 
-    fn body(&mut self, size: u64) -> Result<()> {
+    fn body(&mut self, body: &FunctionBody<'_>) -> Result<()> {
+        let size = body.as_bytes().len() as u64;
         at_most("bytes in one function", size, self.bounds.body, "--max-body")?;
         self.shape.measured.body = self.shape.measured.body.max(size);
         self.shape.code += size;
+        let mut variables = 0;
+        for local in body.get_locals_reader().map_err(invalid)? {
+            variables += u64::from(local.map_err(invalid)?.0);
+        }
+        self.shape.effort += effort::of_body(size, variables + self.shape.values);
         Ok(())
     }
 
-    fn import(&mut self, module: &str, name: &str, ty: &TypeRef) {
+    fn import(&mut self, module: &str, name: &str, ty: &TypeRef) -> Result<()> {
         if let TypeRef::Memory(memory) = ty {
             self.shape.threads |= memory.shared;
         }
         if !self.outermost() {
-            return;
+            return Ok(());
         }
         match module {
             "wasi_unstable" => self.shape.wasi.push(Generation::Unstable),
             "wasi_snapshot_preview1" => self.shape.wasi.push(Generation::V0_1),
             _ => {}
         }
-        self.shape.imports.push((module.to_owned(), name.to_owned()));
+        self.keep(module, name)
     }
 
-    fn component_import(&mut self, name: &str) {
+    /// Keeps the name of an import.
+    fn keep(&mut self, module: &str, name: &str) -> Result<()> {
+        self.shape.imports.push((module.to_owned(), name.to_owned()));
+        few(
+            u32::try_from(self.shape.imports.len()).unwrap_or(u32::MAX),
+            "imports",
+        )
+    }
+
+    fn component_import(&mut self, name: &str) -> Result<()> {
         if !self.outermost() {
-            return;
+            return Ok(());
         }
         if name.starts_with("wasi:") {
             match name.split_once('@').map(|(_, version)| version) {
@@ -285,7 +412,7 @@ impl<'a> Walk<'a> {
                 _ => {}
             }
         }
-        self.shape.imports.push((name.to_owned(), String::new()));
+        self.keep(name, "")
     }
 }
 
@@ -304,7 +431,7 @@ fn function_is_async(function: &CanonicalFunction) -> bool {
 
 /// Whether a type, or one declared inside it, can only be had with the asynchronous machinery.
 ///
-/// The parser bounds how deep types may be declared in one another, and so the recursion here.
+/// How deep types are declared in one another, and with it the recursion here, is bounded before they are read.
 fn type_is_async(ty: &ComponentType<'_>) -> bool {
     match ty {
         ComponentType::Defined(defined) => {
@@ -379,9 +506,9 @@ mod tests {
                 .err()
                 .map(|error| error.kind())
         };
-        assert_eq!(refusal(DEEPEST_COMPONENT - 1), None);
-        assert_eq!(refusal(DEEPEST_COMPONENT), None);
-        assert_eq!(refusal(DEEPEST_COMPONENT + 1), Some(Kind::TooLarge));
+        assert_eq!(refusal(DEEPEST - 1), None);
+        assert_eq!(refusal(DEEPEST), None);
+        assert_eq!(refusal(DEEPEST + 1), Some(Kind::TooLarge));
     }
 
     #[test]

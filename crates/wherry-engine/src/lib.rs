@@ -16,6 +16,7 @@ pub mod compiled;
 mod core_values;
 pub mod coredump;
 pub mod determinism;
+pub mod effort;
 pub mod environment;
 pub mod error;
 pub mod exports;

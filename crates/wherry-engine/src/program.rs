@@ -3,7 +3,6 @@
 //! [`load`] is the one way in: it recognises what it is given, checks it against the static bounds, chooses
 //! an engine, and takes compiled code from the cache or compiles. Start reading there.
 
-use std::borrow::Cow;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,12 +15,11 @@ use wasmtime::{Engine, Module};
 
 use crate::bounds::{self, Bounds};
 use crate::cache::Identity;
-use crate::compile::{self, Job, Patience};
+use crate::compile::{self, Job};
 use crate::compiled::{self, Header, Made};
 use crate::error::{Error, Kind, Result};
 use crate::mode::{self, EngineKey, hex};
 use crate::recognise::{Form, foreign, recognise};
-use crate::validate::validate;
 
 mod options;
 #[cfg(test)]
@@ -111,8 +109,10 @@ impl Program {
                     )
                     .with_hint("load it again"));
                 }
-                let form = recognise(&bytes, &self.name)?;
-                Ok(binary(bytes, form, &self.name)?.into())
+                Ok(match recognise(&bytes, &self.name)? {
+                    Form::Text => compile::binary_of_text(&bytes, &self.name)?.into(),
+                    _ => bytes.into(),
+                })
             }
         }
     }
@@ -208,24 +208,6 @@ fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The binary form of what was recognised as `form`.
-fn binary(bytes: Vec<u8>, form: Form, name: &str) -> Result<Vec<u8>> {
-    if form != Form::Text {
-        return Ok(bytes);
-    }
-    match wat::parse_bytes(&bytes) {
-        Ok(Cow::Owned(binary)) => Ok(binary),
-        Ok(Cow::Borrowed(_)) => Ok(bytes),
-        Err(mut error) => {
-            error.set_path(name);
-            Err(Error::new(
-                Kind::Invalid,
-                format!("`{name}` is not valid text format: {error}"),
-            ))
-        }
-    }
-}
-
 /// A source that may be compiled.
 struct Prepared {
     digest: String,
@@ -308,7 +290,12 @@ impl Loading<'_, '_> {
             ));
         }
         let digest = digest(&bytes);
-        let binary: Arc<[u8]> = binary(bytes, form, &self.name)?.into();
+        let binary: Arc<[u8]> = match form {
+            Form::Text => compile::convert(&bytes, &self.name, bounds.size, &self.options.patience())
+                .map_err(|error| self.explained(error))?
+                .into(),
+            _ => bytes.into(),
+        };
         let shape = bounds::check(&binary, bounds).map_err(|error| self.explained(error))?;
         foreign(&shape, &self.name)?;
         let key = self.options.key(shape.concurrency);
@@ -477,25 +464,21 @@ fn image(
     shape: &bounds::Shape,
     key: &EngineKey,
 ) -> Result<(Vec<u8>, Bounds)> {
-    let nesting = validate(binary, &mode::engine(key)?, &options.bounds)?;
-    let measured = Bounds {
-        nesting,
-        ..shape.measured
-    };
     let job = Job {
         bytes: Arc::clone(binary),
         form: shape.form,
         key: key.clone(),
+        nesting: options.bounds.nesting,
         code: shape.code,
+        effort: shape.effort,
+        values: shape.values,
     };
-    let patience = Patience {
-        child: options.child.as_ref(),
-        child_memory: options.child_memory,
-        deadline: options.deadline,
-        progress: options.progress,
-        interrupted: options.interrupted,
+    let compiled = compile::compile(&job, &options.patience())?;
+    let measured = Bounds {
+        nesting: compiled.nesting,
+        ..shape.measured
     };
-    Ok((compile::compile(&job, &patience)?, measured))
+    Ok((compiled.image, measured))
 }
 
 /// Compiles `source` for `options.target` and returns what goes into a `.cwasm` file.

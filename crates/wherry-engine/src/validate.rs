@@ -3,7 +3,7 @@
 //! The compiler validates too, but body by body on its way through the code, so that a fault in the last function
 //! of a large module shows after minutes. Here all bodies are validated first, on all cores, which takes a
 //! hundredth of the time that compiling does; the depth of blocks inside each body, which the compiler's own
-//! structures follow, is bounded in the same pass.
+//! structures follow, is bounded in the same pass, and what makes compiling long is counted.
 
 use rayon::prelude::*;
 use wasmparser::{
@@ -12,16 +12,35 @@ use wasmparser::{
 };
 use wasmtime::Engine;
 
-use crate::bounds::{Bounds, at_most};
+use crate::bounds::at_most;
 use crate::compile::in_pool;
+use crate::effort::{Body, Effort};
 use crate::error::{Error, Kind, Result};
 
-/// Validates `bytes`, a binary, with the proposals of `engine`, and returns the deepest nesting of blocks.
+/// What validation found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Validated {
+    /// The deepest nesting of blocks.
+    pub nesting: u64,
+    /// What compiling takes for the sake of single instructions.
+    pub effort: Effort,
+}
+
+impl Validated {
+    fn and(self, other: Self) -> Self {
+        Self {
+            nesting: self.nesting.max(other.nesting),
+            effort: self.effort + other.effort,
+        }
+    }
+}
+
+/// Validates `bytes`, a binary, with the proposals of `engine`. A call in it hands over `values` at the most.
 ///
 /// # Errors
-/// [`Kind::Invalid`], [`Kind::Unsupported`] for a proposal that is off, and [`Kind::TooLarge`] for nesting over
-/// the bound.
-pub fn validate(bytes: &[u8], engine: &Engine, bounds: &Bounds) -> Result<u64> {
+/// [`Kind::Invalid`], [`Kind::Unsupported`] for a proposal that is off, and [`Kind::TooLarge`] for blocks deeper than
+/// `nesting`.
+pub fn validate(bytes: &[u8], engine: &Engine, nesting: u64, values: u64) -> Result<Validated> {
     let features = engine.get_wasm_features();
     let mut validator = Validator::new_with_features(features);
     let mut parser = Parser::new(0);
@@ -39,8 +58,8 @@ pub fn validate(bytes: &[u8], engine: &Engine, bounds: &Bounds) -> Result<u64> {
     in_pool(|| {
         bodies
             .into_par_iter()
-            .map(|(function, body)| nesting(function, &body, bounds.nesting))
-            .try_reduce(|| 0, |one, other| Ok(one.max(other)))
+            .map(|(function, body)| one(function, &body, nesting, values))
+            .try_reduce(Validated::default, |one, other| Ok(one.and(other)))
     })?
 }
 
@@ -62,15 +81,32 @@ fn whole(payload: &Payload<'_>, length: usize) -> Result<()> {
     }
 }
 
-/// Validates one body and returns its deepest nesting of blocks.
-fn nesting(function: FuncToValidate<ValidatorResources>, body: &FunctionBody<'_>, bound: u64) -> Result<u64> {
+/// As many values as a call usually hands over; they cost nothing worth counting.
+const FEW: u64 = 16;
+
+/// Validates one body, and counts on the way.
+fn one(
+    function: FuncToValidate<ValidatorResources>,
+    body: &FunctionBody<'_>,
+    bound: u64,
+    values: u64,
+) -> Result<Validated> {
     let invalid = |error: BinaryReaderError| refused(&error);
     let features = function.features;
     let mut validator = function.into_validator(wasmparser::FuncValidatorAllocations::default());
     let mut reader = body.get_binary_reader();
+    let (code, start) = (body.as_bytes(), reader.original_position());
     validator.read_locals(&mut reader).map_err(invalid)?;
     reader.set_features(features);
-    let mut deepest = 0;
+    let mut count = Count {
+        body: Body {
+            variables: u64::from(validator.len_locals()),
+            values: values.saturating_sub(FEW),
+            ..Body::default()
+        },
+        handlers: Vec::new(),
+        open: 0,
+    };
     while !reader.eof() {
         let position = reader.original_position();
         reader
@@ -79,16 +115,70 @@ fn nesting(function: FuncToValidate<ValidatorResources>, body: &FunctionBody<'_>
             .map_err(invalid)?;
         // The body itself is a level of the validator's, and of nobody else's.
         let depth = u64::from(validator.control_stack_height()).saturating_sub(1);
-        if depth > deepest {
-            deepest = depth;
+        if depth > count.body.nesting {
+            count.body.nesting = depth;
             at_most("levels of nesting", depth, bound, "--max-nesting")?;
         }
+        let end = reader.original_position();
+        count.instruction(code.get(position - start..end - start).unwrap_or_default(), depth);
     }
     let end = reader.original_position();
     reader
         .finish_expression(&validator.visitor(end))
         .map_err(invalid)?;
-    Ok(deepest)
+    Ok(Validated {
+        nesting: count.body.nesting,
+        effort: count.body.effort(),
+    })
+}
+
+/// What is counted in a body, and the blocks with handlers that are open: at which depth, and how many they have.
+struct Count {
+    body: Body,
+    handlers: Vec<(u64, u64)>,
+    /// How many handlers they have together.
+    open: u64,
+}
+
+impl Count {
+    /// Counts an instruction of these bytes, after which the code is `depth` blocks deep.
+    fn instruction(&mut self, bytes: &[u8], depth: u64) {
+        let [opcode, rest @ ..] = bytes else { return };
+        let length = bytes.len() as u64;
+        match opcode {
+            // `loop`
+            0x03 => {
+                self.body.loops += 1;
+                self.body.branches += 1;
+            }
+            // `if`, `else`, `br`, `br_if`, `br_on_null`, `br_on_non_null`
+            0x04 | 0x05 | 0x0c | 0x0d | 0xd5 | 0xd6 => self.body.branches += 1,
+            // `br_table`: each of its labels is a byte or more.
+            0x0e => self.body.branches += length,
+            // `end`
+            0x0b => {
+                while let Some((_, clauses)) = self.handlers.pop_if(|(opened, _)| *opened > depth) {
+                    self.open -= clauses;
+                }
+            }
+            // `try_table`: each of its clauses is two bytes or more.
+            0x1f => {
+                self.body.branches += length;
+                self.handlers.push((depth, length));
+                self.open += length;
+            }
+            // Calls, and what else becomes several blocks or a call: of exceptions, tables, memories, references.
+            0x08 | 0x0a | 0x10..=0x15 | 0x25 | 0x26 | 0x40 | 0xd2 | 0xfb => self.call(),
+            // What follows 7 under this prefix is of memories and tables.
+            0xfc if rest.first().is_some_and(|second| *second > 7) => self.call(),
+            _ => {}
+        }
+    }
+
+    fn call(&mut self) {
+        self.body.calls += 1;
+        self.body.handlers = self.body.handlers.saturating_add(self.open);
+    }
 }
 
 /// Words of the validator that name a proposal which is off; it has no error code to tell them by.
@@ -126,14 +216,7 @@ mod tests {
     fn validated(text: &str, nesting: u64) -> Result<u64> {
         let engine = engine(&EngineKey::default()).expect("an engine");
         let bytes = wat::parse_str(text).expect("text");
-        validate(
-            &bytes,
-            &engine,
-            &Bounds {
-                nesting,
-                ..Bounds::default()
-            },
-        )
+        validate(&bytes, &engine, nesting, 0).map(|validated| validated.nesting)
     }
 
     fn nested(depth: usize) -> String {
@@ -158,7 +241,7 @@ mod tests {
         let engine = engine(&EngineKey::default()).expect("an engine");
         let whole = wat::parse_str("(component (core module (func) (func)))").expect("text");
         for length in 9..whole.len() {
-            let error = validate(&whole[..length], &engine, &Bounds::default()).expect_err("cut short");
+            let error = validate(&whole[..length], &engine, 10, 0).expect_err("cut short");
             assert_eq!(error.kind(), Kind::Invalid, "{length}: {error}");
         }
     }

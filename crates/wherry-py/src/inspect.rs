@@ -109,17 +109,22 @@ fn report(data: &[u8], name: &str) -> Result<String> {
 
 /// `data` in binary form, from the text format if it must be.
 fn binary<'a>(data: &'a [u8], name: &str) -> Result<Cow<'a, [u8]>> {
-    match recognise::recognise(data, name)? {
-        Form::Component | Form::Module => Ok(Cow::Borrowed(data)),
+    let binary = match recognise::recognise(data, name)? {
+        Form::Component | Form::Module => Cow::Borrowed(data),
         Form::Text => wit::binary(data, name)
             .map(Cow::Owned)
-            .map_err(|error| Error::new(Kind::Invalid, format!("`{name}` is not well-formed: {error}"))),
-        Form::Precompiled => Err(Error::new(
-            Kind::Precompiled,
-            format!("`{name}` is compiled code, which says nothing of its interface"),
-        )
-        .with_hint("inspect the file that it was compiled from")),
-    }
+            .map_err(|error| Error::new(Kind::Invalid, format!("`{name}` is not well-formed: {error}")))?,
+        Form::Precompiled => {
+            return Err(Error::new(
+                Kind::Precompiled,
+                format!("`{name}` is compiled code, which says nothing of its interface"),
+            )
+            .with_hint("inspect the file that it was compiled from"));
+        }
+    };
+    // What reads it calls itself for each level of its types.
+    bounds::shallow(&binary)?;
+    Ok(binary)
 }
 
 fn refused(error: &wherry_tools::Error, name: &str) -> Error {

@@ -8,21 +8,31 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitSta
 use std::sync::mpsc::channel;
 use std::thread;
 
-use super::worker::{Answer, Request};
-use super::{CompilerChild, Job, Patience, wait};
+use super::worker::{Answer, Order, Request};
+use super::{Compiled, CompilerChild, Job, Patience, wait};
 use crate::error::{Error, Kind, Result};
-use crate::limits::in_bytes;
+use crate::limits::{in_bytes, typed_size};
 
 /// How much of what the child said on its standard error is kept for a message.
 const LAST_WORDS: usize = 2048;
 
-/// What a process says that was refused memory: Rust, Python, the system.
+/// What a process says that was refused memory: Rust, the engine, Python, the system, and all of them when a thread gets no stack.
 const OUT_OF_MEMORY: &[&str] = &[
+    "no threads to compile with",
+    "error while loading shared libraries",
     "memory allocation",
     "MemoryError",
     "Cannot allocate memory",
     "out of memory",
 ];
+
+/// What is advised where it is more.
+const USUAL_MORE: u64 = 16 << 30;
+
+/// How many bytes an image may have, and how many more for each byte of its source: this process has to hold it, and
+/// tool-chains make nothing that comes near.
+const IMAGE: u64 = 64 << 20;
+const IMAGE_SHARE: u64 = 64;
 
 /// Kills and waits for the child, however the parent leaves.
 struct Guard(Child);
@@ -38,7 +48,35 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// As [`super::compile`].
-pub(super) fn compile(job: &Job, program: &CompilerChild, patience: &Patience<'_>) -> Result<Vec<u8>> {
+pub(super) fn compile(job: &Job, program: &CompilerChild, patience: &Patience<'_>) -> Result<Compiled> {
+    let request = Request::Compile(Order::new(job));
+    let most = IMAGE.saturating_add(IMAGE_SHARE.saturating_mul(job.bytes.len() as u64));
+    ask(&request, &job.bytes, (job.code, most), program, patience)
+}
+
+/// The binary form of `text`, by `program`.
+///
+/// # Errors
+/// As [`super::convert`].
+pub(super) fn convert(
+    text: &[u8],
+    name: &str,
+    most: u64,
+    program: &CompilerChild,
+    patience: &Patience<'_>,
+) -> Result<Vec<u8>> {
+    let request = Request::Convert(name.to_owned());
+    ask(&request, text, (text.len() as u64, most), program, patience).map(|converted| converted.image)
+}
+
+/// Asks `program`, for whose progress `code` bytes are shown, and whose answer may have `most`.
+fn ask(
+    request: &Request,
+    bytes: &[u8],
+    (code, most): (u64, u64),
+    program: &CompilerChild,
+    patience: &Patience<'_>,
+) -> Result<Compiled> {
     let mut child = Guard(start(program, patience.child_memory)?);
     let missing = || Error::new(Kind::Internal, "the compiler's process has no pipes");
     let input = child.0.stdin.take().ok_or_else(missing)?;
@@ -46,18 +84,21 @@ pub(super) fn compile(job: &Job, program: &CompilerChild, patience: &Patience<'_
     let errors = child.0.stderr.take().ok_or_else(missing)?;
     thread::scope(|scope| {
         let (sender, receiver) = channel();
-        scope.spawn(move || send(job, input));
+        scope.spawn(move || send(request, bytes, input));
         let last_words = scope.spawn(move || listen(errors));
         scope.spawn(move || {
-            let _ = sender.send(receive(output));
+            let _ = sender.send(receive(output, most));
         });
-        let answered = wait(&receiver, job.code, patience);
-        if answered.is_err() {
+        let answered = wait(&receiver, code, patience);
+        if !matches!(answered, Ok(Some(Ok(_)))) {
             // The threads end when the child's ends of the pipes are closed.
             let _ = child.0.kill();
         }
         let status = child.0.wait();
         match answered? {
+            Some(Err(error)) if is_out_of_memory(error.message()) => {
+                Err(patience.child_memory.map_or(error, out_of_memory))
+            }
             Some(answer) => answer,
             None => Err(died(
                 status.ok(),
@@ -117,14 +158,14 @@ fn bound(command: &mut Command, memory: Option<u64>) {
 fn bound(_command: &mut Command, _memory: Option<u64>) {}
 
 /// Sends the request and the binary. A child that died early closes the pipe; its answer says why.
-fn send(job: &Job, mut input: ChildStdin) {
+fn send(request: &Request, bytes: &[u8], mut input: ChildStdin) {
     block_sigpipe();
-    let Ok(mut line) = serde_json::to_vec(&Request::new(job)) else {
+    let Ok(mut line) = serde_json::to_vec(request) else {
         return;
     };
     line.push(b'\n');
     if input.write_all(&line).is_ok() {
-        let _ = input.write_all(&job.bytes);
+        let _ = input.write_all(bytes);
     }
 }
 
@@ -144,20 +185,50 @@ fn block_sigpipe() {
 #[cfg(not(unix))]
 fn block_sigpipe() {}
 
-/// The image or the child's own error, or `None` when it died before it could answer.
-fn receive(output: ChildStdout) -> Option<Result<Vec<u8>>> {
+/// The image or the child's own error, or `None` when it died before it could answer. An image of over `most` bytes is refused.
+fn receive(output: ChildStdout, most: u64) -> Option<Result<Compiled>> {
     let mut output = BufReader::new(output);
     let mut line = String::new();
     output.read_line(&mut line).ok()?;
     match serde_json::from_str(&line).ok()? {
         Answer::Error(kind, message, hint) => Some(Err(Answer::into_error(&kind, message, hint))),
-        Answer::Image(length) => {
+        Answer::Image(length, _) if length > most => Some(Err(too_large(length, most))),
+        Answer::Image(length, nesting) => {
             let mut image = Vec::new();
             image.try_reserve_exact(usize::try_from(length).ok()?).ok()?;
             output.read_to_end(&mut image).ok()?;
-            (image.len() as u64 == length).then_some(Ok(image))
+            (image.len() as u64 == length).then_some(Ok(Compiled { image, nesting }))
         }
     }
+}
+
+/// The refusal of an image that this process does not take in.
+fn too_large(length: u64, most: u64) -> Error {
+    let message =
+        format!("too large to compile: {length} bytes would come of it, the bound for this file is {most}");
+    Error::new(Kind::TooLarge, message)
+        .with_hint("no tool-chain makes a program like this: the file is damaged, or made to do harm")
+}
+
+fn is_out_of_memory(words: &str) -> bool {
+    OUT_OF_MEMORY.iter().any(|known| words.contains(known))
+}
+
+/// The error for what needs more memory than `limit`.
+fn out_of_memory(limit: u64) -> Error {
+    let message = format!(
+        "compiling needs more than the {} of memory that it may use",
+        in_bytes(limit)
+    );
+    Error::new(Kind::TooLarge, message).with_hint(more_memory(limit.saturating_mul(2)))
+}
+
+/// How compiling gets more memory than `bytes`.
+fn more_memory(bytes: u64) -> String {
+    let flag = typed_size(bytes.max(USUAL_MORE).next_multiple_of(1 << 30));
+    format!(
+        "give it more with `--compile-memory {flag}` if you trust this file, in Python with `Limits(compile_memory=\"{flag}\")`"
+    )
 }
 
 /// Reads all that the child says on its standard error, and keeps the end of it.
@@ -175,18 +246,8 @@ fn listen(mut errors: ChildStderr) -> String {
 /// The error for a child that ended without an answer.
 fn died(status: Option<ExitStatus>, last_words: &str, memory: Option<u64>) -> Error {
     // A failed allocation ends the process; so does the system's own guard against using up all memory.
-    let out_of_memory = OUT_OF_MEMORY.iter().any(|words| last_words.contains(words));
     match memory {
-        Some(bytes) if out_of_memory => {
-            let message = format!(
-                "compiling needs more than the {} of memory that it may use",
-                in_bytes(bytes)
-            );
-            Error::new(Kind::TooLarge, message).with_hint(
-                "give it more with `--compile-memory 16GiB` if you trust this file, in Python with \
-                 `Limits(compile_memory=\"16GiB\")`",
-            )
-        }
+        Some(bytes) if is_out_of_memory(last_words) => out_of_memory(bytes),
         _ => {
             let how = status.map_or_else(|| "in an unknown way".into(), |status| status.to_string());
             let words = if last_words.is_empty() {
@@ -217,7 +278,7 @@ mod tests {
         }
     }
 
-    fn ask(script: &str, patience: &Patience<'_>) -> Result<Vec<u8>> {
+    fn ask(script: &str, patience: &Patience<'_>) -> Result<Compiled> {
         super::super::compile(
             &job("(module)"),
             &Patience {
@@ -229,8 +290,9 @@ mod tests {
 
     #[test]
     fn the_answer_of_the_child_is_the_result() {
-        let script = "cat >/dev/null; echo '{\"Image\":5}'; printf hello";
-        assert_eq!(ask(script, &patient()).expect("an image"), b"hello");
+        let script = "cat >/dev/null; echo '{\"Image\":[5,3]}'; printf hello";
+        let compiled = ask(script, &patient()).expect("an image");
+        assert_eq!((&*compiled.image, compiled.nesting), (&b"hello"[..], 3));
         let script = "cat >/dev/null; echo '{\"Error\":[\"Compile\",\"no\",\"hint\"]}'";
         let error = ask(script, &patient()).expect_err("an error");
         assert_eq!(
@@ -244,9 +306,9 @@ mod tests {
         for script in [
             "exit 3",
             "kill -9 $$",
-            "echo '{\"Image\":50}'; printf hello",
+            "echo '{\"Image\":[50,0]}'; printf hello",
             "echo hello",
-            "echo '{\"Image\":-1}'",
+            "echo '{\"Image\":[-1,0]}'",
         ] {
             assert_eq!(
                 ask(script, &patient()).err().map(|error| error.kind()),

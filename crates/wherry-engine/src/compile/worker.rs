@@ -1,4 +1,4 @@
-//! What runs in the child process: reads a request and a binary, compiles, writes the answer and the image.
+//! What runs in the child process: reads a request and a binary, validates and compiles, writes the answer and the image.
 //!
 //! The request is one line of JSON, the binary all that follows. The answer is one line of JSON, and then,
 //! where compiling went well, the image. Nothing else may be written to the child's standard output.
@@ -7,28 +7,53 @@ use std::io::{BufRead, BufReader, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Job, image, in_pool};
+use super::{Compiled, Job, binary_of_text, image, in_pool};
 use crate::error::{Error, Kind, Result};
-use crate::mode::{DEFAULT_STACK, EngineKey, Mode};
+use crate::mode::{self, DEFAULT_STACK, EngineKey, Mode};
 use crate::recognise::Form;
+use crate::validate::validate;
 
 /// What the parent wants.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Request {
+pub(super) enum Request {
+    /// Code for the binary that follows.
+    Compile(Order),
+    /// The binary form of the text that follows, which has this name in messages.
+    Convert(String),
+}
+
+/// What is compiled, and how.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
     mode: String,
     concurrency: bool,
     target: Option<String>,
     component: bool,
+    nesting: u64,
 }
 
-impl Request {
+impl Order {
     pub(super) fn new(job: &Job) -> Self {
         Self {
             mode: job.key.mode.name().to_owned(),
             concurrency: job.key.concurrency,
             target: job.key.target.clone(),
             component: job.form == Form::Component,
+            nesting: job.nesting,
         }
+    }
+
+    fn done(&self, bytes: &[u8]) -> Result<Compiled> {
+        let form = if self.component {
+            Form::Component
+        } else {
+            Form::Module
+        };
+        let key = self.key()?;
+        // Nobody asks here what it would take.
+        let nesting = validate(bytes, &mode::engine(&key)?, self.nesting, 0)?.nesting;
+        let image = image(bytes, form, &key)?;
+        Ok(Compiled { image, nesting })
     }
 
     fn key(&self) -> Result<EngineKey> {
@@ -45,11 +70,23 @@ impl Request {
     }
 }
 
+impl Request {
+    fn done(&self, bytes: &[u8]) -> Result<Compiled> {
+        match self {
+            Self::Compile(order) => order.done(bytes),
+            Self::Convert(name) => Ok(Compiled {
+                image: binary_of_text(bytes, name)?,
+                nesting: 0,
+            }),
+        }
+    }
+}
+
 /// What the child says before the image.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// An image of so many bytes follows.
-    Image(u64),
+    /// An image of so many bytes follows, of code that is nested so deep.
+    Image(u64, u64),
     /// An error: kind, message, hint.
     Error(String, String, Option<String>),
 }
@@ -89,15 +126,9 @@ pub fn work(input: impl Read, mut output: impl Write) -> Result<()> {
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes).map_err(gone)?;
 
-    let form = if request.component {
-        Form::Component
-    } else {
-        Form::Module
-    };
-    let key = request.key()?;
-    let compiled = in_pool(|| image(&bytes, form, &key)).and_then(|compiled| compiled);
+    let compiled = in_pool(|| request.done(&bytes)).and_then(|compiled| compiled);
     let answer = match &compiled {
-        Ok(image) => Answer::Image(image.len() as u64),
+        Ok(compiled) => Answer::Image(compiled.image.len() as u64, compiled.nesting),
         Err(error) => Answer::error(error),
     };
     let mut line = serde_json::to_vec(&answer).map_err(|error| {
@@ -108,7 +139,9 @@ pub fn work(input: impl Read, mut output: impl Write) -> Result<()> {
     })?;
     line.push(b'\n');
     output.write_all(&line).map_err(gone)?;
-    output.write_all(&compiled.unwrap_or_default()).map_err(gone)?;
+    if let Ok(compiled) = compiled {
+        output.write_all(&compiled.image).map_err(gone)?;
+    }
     output.flush().map_err(gone)
 }
 
@@ -119,7 +152,7 @@ mod tests {
 
     fn ask(text: &str) -> (Answer, Vec<u8>) {
         let job = job(text);
-        let mut input = serde_json::to_vec(&Request::new(&job)).expect("a request");
+        let mut input = serde_json::to_vec(&Request::Compile(Order::new(&job))).expect("a request");
         input.push(b'\n');
         input.extend_from_slice(&job.bytes);
         let mut output = Vec::new();
@@ -134,19 +167,18 @@ mod tests {
     #[test]
     fn an_image_comes_back() {
         let (answer, image) = ask("(module (func))");
-        assert!(matches!(answer, Answer::Image(length) if length == image.len() as u64));
+        assert!(matches!(answer, Answer::Image(length, 0) if length == image.len() as u64));
         assert!(crate::compiled::is_image(&image));
     }
 
     #[test]
     fn an_error_comes_back_typed() {
-        // Only validated binaries are sent; one that is not shows how refusals travel.
         let (answer, image) = ask("(module (func (result i32)))");
         let Answer::Error(kind, message, hint) = answer else {
             panic!("compiled")
         };
         let error = Answer::into_error(&kind, message, hint);
-        assert_eq!(error.kind(), Kind::Compile);
+        assert_eq!(error.kind(), Kind::Invalid);
         assert!(error.message().contains("type mismatch"), "{error}");
         assert!(image.is_empty());
     }

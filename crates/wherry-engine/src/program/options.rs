@@ -1,10 +1,10 @@
 //! How a program is loaded: [`LoadOptions`].
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bounds::Bounds;
 use crate::cache::Cache;
-use crate::compile::{CompilerChild, Progress};
+use crate::compile::{CompilerChild, Patience, Progress};
 use crate::limits::Limits;
 use crate::mode::{self, EngineKey, Mode};
 
@@ -27,10 +27,12 @@ pub struct LoadOptions<'a> {
     pub cache: Option<Cache>,
     /// Whether the user passed compiled code on purpose: it runs as it is, outside any sandbox.
     pub precompiled: bool,
-    /// Who compiles what is large; `None` compiles in this process.
+    /// Who compiles what is much work; `None` compiles in this process.
     pub child: Option<CompilerChild>,
-    /// Bytes of memory that the child may use.
+    /// Bytes of memory that compiling may use.
     pub child_memory: Option<u64>,
+    /// How long compiling may take.
+    pub time: Option<Duration>,
     /// When compiling has to be over.
     pub deadline: Option<Instant>,
     /// Called about ten times a second when compiling takes over a second.
@@ -55,6 +57,7 @@ impl Default for LoadOptions<'_> {
             precompiled: false,
             child: None,
             child_memory: Limits::terminal().compile_memory,
+            time: None,
             deadline: None,
             progress: None,
             interrupted: &|| false,
@@ -70,8 +73,21 @@ impl LoadOptions<'_> {
         Self {
             bounds: limits.bounds,
             child_memory: limits.compile_memory,
+            time: limits.compile_timeout,
             deadline: limits.compile_timeout.map(|time| Instant::now() + time),
             ..self
+        }
+    }
+
+    /// Who compiles, until when, and who is told.
+    pub(super) fn patience(&self) -> Patience<'_> {
+        Patience {
+            child: self.child.as_ref(),
+            child_memory: self.child_memory,
+            time: self.time,
+            deadline: self.deadline,
+            progress: self.progress,
+            interrupted: self.interrupted,
         }
     }
 
