@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ import msgspec
 import pytest
 
 from tests.e2e.test_programs import packaged
-from tests.guests.build import c_command
+from tests.guests.build import c_command, python_command
+from tests.hostile.commands import GENERATIONS
+from tests.hostile.test_files import guest
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Terminal
@@ -56,13 +59,14 @@ Subject = Literal[
     "secret",
     "kv",
     "stdin",
+    "arguments",
     "limit",
 ]
 Ended = Literal["exit", "trap", "time", "fuel", "memory", "output", "stack", "interrupted", "error"]
 
 
 class Access(msgspec.Struct, tag_field="event", tag="access", forbid_unknown_fields=True):
-    """A grant that was used, or a refusal, the first time."""
+    """A grant that was used, a refusal, or what failed though nobody refused it, the first time."""
 
     time: Annotated[Seconds, msgspec.Meta(description="Since the first line")]
     subject: Subject
@@ -70,10 +74,14 @@ class Access(msgspec.Struct, tag_field="event", tag="access", forbid_unknown_fie
     target: Annotated[
         str, msgspec.Meta(description="A guest path, `host:port`, a URL without its query, a name; no value")
     ]
-    verdict: Literal["granted", "refused"]
+    verdict: Literal["granted", "refused", "failed"]
     why: Annotated[str, msgspec.Meta(description="Of a refusal")] | msgspec.UnsetType = msgspec.UNSET
     allow: (
         Annotated[Allow, msgspec.Meta(description="What would allow it; where it is missing, nothing does")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    error: (
+        Annotated[str, msgspec.Meta(description="Of a failure: the name of the error in the interface")]
         | msgspec.UnsetType
     ) = msgspec.UNSET
 
@@ -86,9 +94,17 @@ class End(msgspec.Struct, tag_field="event", tag="end", forbid_unknown_fields=Tr
     exit_code: Annotated[int, msgspec.Meta(ge=0, le=255, description="Of `wherry run`")]
     granted: Annotated[Natural, msgspec.Meta(description="Accesses, repeated ones too")]
     refused: Annotated[Natural, msgspec.Meta(description="Accesses, repeated ones too")]
+    failed: Annotated[Natural, msgspec.Meta(description="Accesses, repeated ones too")]
     unnamed: Annotated[Natural, msgspec.Meta(description="Accesses after 10,000 distinct ones")]
-    fuel: Annotated[Natural | None, msgspec.Meta(description="Used; null where it is not known")]
-    peak_memory: Annotated[Natural | None, msgspec.Meta(description="Bytes; null where it is not known")]
+    fuel: Annotated[
+        Natural | None,
+        msgspec.Meta(
+            description="Used; null without `--fuel`, and where the guest could not be asked any more"
+        ),
+    ]
+    peak_memory: Annotated[
+        Natural | None, msgspec.Meta(description="Bytes; null where the guest did not begin to run")
+    ]
 
 
 Line = Start | Access | End
@@ -172,6 +188,122 @@ class TestLines:
         *_, end = read(wherry.folder / "a.jsonl")
         assert end.fuel is not None
         assert 0 < end.fuel < 1_000_000
+
+    @pytest.mark.parametrize("fuel", [(), ("--fuel", "1000G")], ids=["plain", "metered"])
+    def test_after_the_time_limit(self, wherry: Terminal, fuel: tuple[str, ...]) -> None:
+        """What the guest used until then is known all the same, fuel where it was given."""
+        wherry("run", "--audit", "a.jsonl", "--timeout", "200ms", *fuel, c_command("spin"))
+        *_, end = read(wherry.folder / "a.jsonl")
+        assert end.ended == "time"
+        assert end.peak_memory is not None
+        assert end.peak_memory >= 1 << 16
+        assert (end.fuel is not None and end.fuel > 0) == bool(fuel)
+
+
+FAILURES = [
+    pytest.param(["read", "/in/missing"], ("read", "/in/missing", "no-entry"), id="missing"),
+    pytest.param(["write", "/in/folder"], ("write", "/in/folder", "is-directory"), id="a-folder"),
+    pytest.param(["mkdir", "/in/folder"], ("create", "/in/folder", "exist"), id="there"),
+    pytest.param(["rmdir", "/in/full"], ("remove", "/in/full", "not-empty"), id="not-empty"),
+    pytest.param(["list", "/in/file"], ("list", "/in/file", "not-directory"), id="no-folder"),
+    pytest.param(["read", "/in/file/x"], ("read", "/in/file/x", "not-directory"), id="below-a-file"),
+    pytest.param(["read", "/in/loop"], ("read", "/in/loop", "loop"), id="loop"),
+    pytest.param(["size", "/in/file", f"{2**63 - 1}"], ("write", "/in/file", "file-too-large"), id="open"),
+]
+
+
+class TestFailures:
+    """What nobody refused and did not work."""
+
+    @pytest.mark.parametrize("generation", GENERATIONS)
+    @pytest.mark.parametrize(("words", "told"), FAILURES)
+    def test_a_failure_of_a_file(
+        self, wherry: Terminal, generation: str, words: list[str], told: tuple[str, str, str]
+    ) -> None:
+        """It has a line with the name of the error, in each generation the same, and is no refusal."""
+        data = wherry.folder / "data"
+        for name in ("folder", "full/x"):
+            (data / name).mkdir(parents=True)
+        (data / "file").touch()
+        (data / "loop").symlink_to("loop")
+        typed = wherry("run", "--audit", "a.jsonl", "--dir", "data::/in", guest(generation), *words)
+        _, accesses, end = read(wherry.folder / "a.jsonl")
+        assert typed.code == 1
+        assert "hint" not in typed.stderr
+        failed = [(one.operation, one.target, one.error) for one in accesses if one.verdict == "failed"]
+        # The C library may look at other things on the way.
+        assert [one for one in failed if one[0] == told[0]] == [told], accesses
+        assert (end.refused, end.failed >= 1) == (0, True)
+
+    def test_a_look_at_what_nobody_granted(self, wherry: Terminal) -> None:
+        """What is not there either is no refusal."""
+        typed = wherry("run", "--audit", "a.jsonl", c_command("paths"), "read", "missing")
+        *_, accesses, end = read(wherry.folder / "a.jsonl")
+        assert (typed.code, end.refused) == (1, 0)
+        assert [(one.error, one.target) for one in accesses if one.verdict == "failed"] == [
+            ("no-entry", "/missing")
+        ]
+
+    @pytest.mark.parametrize("generation", ["02", "03"])
+    def test_failures_of_the_network(self, wherry: Terminal, generation: str) -> None:
+        """A port that nobody listens at, by TCP and by HTTP, and a name that there is not."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        address, name = f"127.0.0.1:{port}", "nowhere.invalid"
+        flags = ("--allow-net", address, "--allow-net", f"{name}:1", "--allow-http", f"http://{address}/")
+        words = (f"tcp 127.0.0.1 {port} x", f"http GET http://{address}/a?b", f"lookup {name}")
+        program = python_command(f"network_{generation}")
+        found = set()
+        for word in words:
+            wherry("run", "--audit", "a.jsonl", *flags, program, word)
+            _, accesses, end = read(wherry.folder / "a.jsonl")
+            assert end.failed == 1
+            found |= {(one.subject, one.target, one.error) for one in accesses if one.verdict == "failed"}
+        assert found == {
+            ("net", address, "connection-refused"),
+            ("http", f"http://{address}/a", "connection-refused"),
+            ("dns", name, "name-unresolvable"),
+        }
+
+
+class TestOpenFiles:
+    """A file that is open is under its grant, too."""
+
+    @pytest.mark.parametrize("generation", GENERATIONS)
+    def test_the_times_of_an_open_file(self, wherry: Terminal, generation: str) -> None:
+        """Read-only they are refused, noted, and hinted at; with the hint they are changed."""
+        (wherry.folder / "data").mkdir()
+        (wherry.folder / "data" / "file").touch()
+        flags: tuple[str, ...] = ("--dir", "data:ro")
+        for refused in (True, False):
+            typed = wherry("run", "--audit", "a.jsonl", *flags, guest(generation), "open-times", "data/file")
+            _, accesses, _ = read(wherry.folder / "a.jsonl")
+            found = [(one.verdict, one.target) for one in accesses if one.operation == "change the times of"]
+            verdict = "refused" if refused else "granted"
+            assert (typed.code, found) == (int(refused), [(verdict, "data/file")]), typed
+            if refused:
+                assert typed.stderr.endswith("allow it with --dir data\n"), typed
+                flags = ("--dir", "data")
+        assert (wherry.folder / "data" / "file").stat().st_mtime == 1000
+
+
+class TestStandards:
+    """What is there without a grant is noted when it is used, and once."""
+
+    @pytest.mark.parametrize("generation", GENERATIONS)
+    def test_input_and_arguments(self, wherry: Terminal, generation: str) -> None:
+        """By no value."""
+        for words in (["input"], ["stat", "."]):
+            flags = ("--audit", "a.jsonl", str(guest(generation)))
+            command = [sys.executable, "-m", "wherry", "run", *flags, *words]
+            typed = subprocess.run(
+                command, cwd=wherry.folder, check=False, capture_output=True, text=True, input="hunter2"
+            )
+            _, accesses, _ = read(wherry.folder / "a.jsonl")
+            used = [(one.subject, one.operation, one.verdict) for one in accesses if one.subject == "stdin"]
+            assert used == [("stdin", "read", "granted")] * (words == ["input"]), typed
+            assert [one.operation for one in accesses if one.subject == "arguments"] == ["read"]
+            assert "hunter2" not in (wherry.folder / "a.jsonl").read_text()
 
 
 ENDS = [

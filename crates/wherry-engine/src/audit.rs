@@ -28,7 +28,7 @@ enum Line<'a> {
         program: &'a str,
         sha256: &'a str,
     },
-    /// A grant that was used or a refusal, the first time.
+    /// A grant that was used, a refusal or a failure, the first time.
     Access {
         time: f64,
         subject: &'a str,
@@ -39,6 +39,8 @@ enum Line<'a> {
         why: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         allow: Option<Allow<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
     },
     /// The last line: how it ended.
     End {
@@ -47,6 +49,7 @@ enum Line<'a> {
         exit_code: u8,
         granted: u64,
         refused: u64,
+        failed: u64,
         unnamed: u64,
         fuel: Option<u64>,
         peak_memory: Option<u64>,
@@ -67,9 +70,9 @@ pub struct Ending {
     pub how: &'static str,
     /// The exit code of the command.
     pub code: u8,
-    /// Fuel that was used, where fuel was given and the guest came to rest.
+    /// Fuel that was used, where fuel was given and the guest came to rest soon enough to say it.
     pub fuel: Option<u64>,
-    /// The most bytes that the guest used, where it came to rest.
+    /// The most bytes that the guest used, where it began to run.
     pub peak_memory: Option<u64>,
 }
 
@@ -127,9 +130,10 @@ impl Audit {
 
     /// Writes an access.
     pub fn tell(&self, access: &Access, verdict: &Verdict) {
-        let (name, why, lift) = match verdict {
-            Verdict::Granted => ("granted", None, None),
-            Verdict::Refused { why, lift } => ("refused", Some(why.as_str()), lift.as_ref()),
+        let (name, why, lift, error) = match verdict {
+            Verdict::Granted => ("granted", None, None, None),
+            Verdict::Refused { why, lift } => ("refused", Some(why.as_str()), lift.as_ref(), None),
+            Verdict::Failed { error } => ("failed", None, None, Some(error.as_str())),
         };
         self.write(|writing| {
             writing.line(&Line::Access {
@@ -143,6 +147,7 @@ impl Audit {
                     flag: grant.flag,
                     value: &grant.value,
                 }),
+                error,
             });
         });
     }
@@ -155,6 +160,7 @@ impl Audit {
         let Counts {
             granted,
             refused,
+            failed,
             unnamed,
         } = monitor.counts();
         self.write(|writing| {
@@ -164,6 +170,7 @@ impl Audit {
                 exit_code: ending.code,
                 granted,
                 refused,
+                failed,
                 unnamed,
                 fuel: ending.fuel,
                 peak_memory: ending.peak_memory,

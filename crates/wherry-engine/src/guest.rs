@@ -124,7 +124,7 @@ impl Guest {
         let network = Network::of(policy, limits, &monitor, &mut builder);
         let witness = stdio.witness.clone();
         builder.max_random_size(shares.random);
-        let room = stdio.attach(&mut builder, limits, thread);
+        let room = stdio.attach(&mut builder, limits, thread, &monitor);
         let mut wasi = builder.build_p1();
         let own = preopens.made_up();
         let files = Files::new(preopens, &mut wasi, limits, waits)

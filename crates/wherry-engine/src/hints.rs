@@ -109,7 +109,7 @@ fn done(access: &Access) -> String {
         Subject::Secret => format!("tried to {operation} the secret {target}"),
         Subject::KeyValue => format!("tried to {operation} the key-value store {target}"),
         Subject::Clock => format!("tried to {operation} the {target}"),
-        Subject::File | Subject::Http | Subject::Random | Subject::Stdin => {
+        Subject::File | Subject::Http | Subject::Random | Subject::Stdin | Subject::Arguments => {
             format!("tried to {operation} {target}")
         }
     }

@@ -23,6 +23,7 @@ pub mod exports;
 pub mod flags;
 pub mod fork;
 pub mod guest;
+mod heard;
 pub mod hints;
 pub mod hosting;
 mod imports;

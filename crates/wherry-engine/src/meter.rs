@@ -7,6 +7,8 @@
 use crate::error::{Error, Kind};
 use crate::limits::Limits;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::ResourceLimiter;
 
 /// Bytes that one element of a table stands for.
@@ -17,7 +19,7 @@ const TABLE_ELEMENT: usize = std::mem::size_of::<usize>();
 pub struct Meter {
     limit: usize,
     used: usize,
-    peak: usize,
+    peak: Arc<AtomicUsize>,
     /// What was granted last: the engine may fail to get it from the system.
     granted: usize,
     refused: bool,
@@ -34,7 +36,7 @@ impl Meter {
         Self {
             limit: usize::try_from(limits.memory).unwrap_or(usize::MAX),
             used: 0,
-            peak: 0,
+            peak: Arc::default(),
             granted: 0,
             refused: false,
             told: false,
@@ -64,7 +66,12 @@ impl Meter {
     /// The most bytes that it used at once.
     #[must_use]
     pub fn peak(&self) -> usize {
-        self.peak
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// The same for who looks on from another thread.
+    pub(crate) fn watched(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.peak)
     }
 
     /// Bytes that the guest may use.
@@ -80,7 +87,7 @@ impl Meter {
             return false;
         };
         (self.used, self.granted) = (used, bytes);
-        self.peak = self.peak.max(used);
+        self.peak.fetch_max(used, Ordering::Relaxed);
         true
     }
 

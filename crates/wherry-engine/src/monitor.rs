@@ -40,6 +40,8 @@ pub enum Subject {
     KeyValue,
     /// Standard input.
     Stdin,
+    /// The arguments of the command.
+    Arguments,
     /// A limit that answers by the interface's own error.
     Limit,
 }
@@ -61,6 +63,7 @@ impl Subject {
             Subject::Secret => "secret",
             Subject::KeyValue => "kv",
             Subject::Stdin => "stdin",
+            Subject::Arguments => "arguments",
             Subject::Limit => "limit",
         }
     }
@@ -109,6 +112,11 @@ pub enum Verdict {
         /// What would allow it.
         lift: Option<Grant>,
     },
+    /// Nobody refused it, and it did not work.
+    Failed {
+        /// The name of the error in the interface.
+        error: String,
+    },
 }
 
 /// An access with how it ended and how often that was.
@@ -131,7 +139,7 @@ pub type Tell = Box<dyn Fn(&Access, &Verdict) + Send + Sync>;
 /// What is known of the accesses of one guest.
 #[derive(Default)]
 pub struct Monitor {
-    /// What was granted is recorded too, for an audit or for learning.
+    /// What was granted and what failed is recorded too, for an audit or for learning.
     records: bool,
     ask: Option<Ask>,
     tell: Option<Tell>,
@@ -200,12 +208,14 @@ pub struct Counts {
     pub granted: u64,
     /// Those that were refused.
     pub refused: u64,
+    /// Those that did not work.
+    pub failed: u64,
     /// Those after too many distinct ones to name them all.
     pub unnamed: u64,
 }
 
 impl Monitor {
-    /// A monitor that records what was granted as well as what was refused, and tells of each.
+    /// A monitor that records what was granted and what failed as well as what was refused, and tells of each.
     #[must_use]
     pub fn auditing(tell: Option<Tell>, ask: Option<Ask>) -> Self {
         Self {
@@ -216,7 +226,7 @@ impl Monitor {
         }
     }
 
-    /// Whether [`Monitor::granted`] has any effect: it need not be called otherwise.
+    /// Whether [`Monitor::granted`] and [`Monitor::failed`] have any effect: they need not be called otherwise.
     #[must_use]
     pub fn records(&self) -> bool {
         self.records
@@ -226,6 +236,14 @@ impl Monitor {
     pub fn granted(&self, access: impl FnOnce() -> Access) {
         if self.records {
             self.note(access(), Verdict::Granted);
+        }
+    }
+
+    /// Notes that an access failed that nobody refused, by the name of the error in the interface.
+    pub fn failed(&self, access: impl FnOnce() -> Access, error: impl Into<String>) {
+        if self.records {
+            let error = error.into();
+            self.note(access(), Verdict::Failed { error });
         }
     }
 
@@ -283,7 +301,7 @@ impl Monitor {
         self.lock().answers.clone()
     }
 
-    /// How many accesses were noted: granted, refused, and those that only their number is known of.
+    /// How many accesses were noted: granted, refused, failed, and those that only their number is known of.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let journal = self.lock();
@@ -295,6 +313,7 @@ impl Monitor {
             match entry.verdict {
                 Verdict::Granted => counts.granted += entry.count,
                 Verdict::Refused { .. } => counts.refused += entry.count,
+                Verdict::Failed { .. } => counts.failed += entry.count,
             }
         }
         counts

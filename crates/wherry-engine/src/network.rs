@@ -43,6 +43,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
 }
 
 pub(crate) use sockets_03::add_to_linker as add_03_to_linker;
+pub(crate) use tap::mapped;
 
 /// The most names and peers that are kept for one guest.
 const MOST_KNOWN: usize = 4096;
@@ -134,6 +135,32 @@ impl Network {
             }
             SocketAddrUse::TcpListen => self.listens(address),
             SocketAddrUse::TcpAccept => true,
+        }
+    }
+
+    /// What an address is called: by the name that led to it, where one did and it is public.
+    fn called(&self, address: SocketAddr) -> String {
+        let (ip, port) = (canonical(address.ip()), address.port());
+        let known = self.known();
+        let names = known.names.get(&ip).map_or(&[][..], Vec::as_slice);
+        match names.last().filter(|_| special(ip).is_none()) {
+            Some(name) => format!("{name}:{port}"),
+            None => SocketAddr::new(ip, port).to_string(),
+        }
+    }
+
+    /// Notes that a connection, or what binds a socket to an address, did not come about.
+    fn unreached(&self, subject: Subject, operation: &'static str, address: SocketAddr, error: &str) {
+        // What was refused was noted with why.
+        if error != "access-denied" {
+            self.monitor.failed(
+                || Access {
+                    subject,
+                    operation,
+                    target: self.called(address),
+                },
+                error,
+            );
         }
     }
 
@@ -405,6 +432,26 @@ fn remember(addresses: &mut HashSet<SocketAddr>, address: SocketAddr) {
         addresses.clear();
     }
     addresses.insert(address);
+}
+
+/// The name that an error has in its interface, from that in Rust: `ErrorCode::DnsTimeout` is `DNS-timeout`.
+fn named(error: &impl std::fmt::Debug) -> String {
+    let debug = format!("{error:?}");
+    let path = debug.split(|character: char| !(character.is_alphanumeric() || character == ':'));
+    let name = path.into_iter().next().unwrap_or_default();
+    let mut words: Vec<String> = Vec::new();
+    for letter in name.rsplit(':').next().unwrap_or_default().chars() {
+        match words.last_mut() {
+            Some(word) if !letter.is_uppercase() => word.push(letter),
+            _ => words.push(letter.to_lowercase().collect()),
+        }
+    }
+    for word in &mut words {
+        if matches!(word.as_str(), "dns" | "http" | "ip" | "tls" | "uri") {
+            word.make_ascii_uppercase();
+        }
+    }
+    words.join("-")
 }
 
 /// A host with its port, as a URL has it: the port of the scheme is left out.

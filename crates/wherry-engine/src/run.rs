@@ -5,6 +5,7 @@
 //! guest may still compute; the caller ends the process. A guest that waits is ended at the next tick.
 //! Start reading at [`run`].
 
+use crate::apart::GRACE;
 use crate::cache::Cache;
 use crate::compile::{CompilerChild, Progress};
 use crate::coredump::Coredump;
@@ -29,6 +30,7 @@ use crate::wave::{Value, Wave};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
@@ -332,7 +334,7 @@ fn beside(
     recording: &Recording,
     how: &How<'_>,
 ) -> (Result<Outcome<Wave, 1>>, Spent) {
-    let cancel = guest.watch.cancel.clone();
+    let (cancel, peak) = (guest.watch.cancel.clone(), guest.meter.watched());
     let sampled = guest
         .sampler
         .is_some()
@@ -363,7 +365,13 @@ fn beside(
     }
     wait(&receiver, watch, recording, sampled.as_ref(), how).unwrap_or_else(|error| {
         cancel.cancel();
-        (Err(error), Spent::default())
+        // A guest that burns fuel hears of it soon, and says how much it was; another one is not waited for.
+        let answer = limits.fuel.and_then(|_| receiver.recv_timeout(GRACE).ok());
+        let looked = Spent {
+            fuel: None,
+            memory: Some(peak.load(Ordering::Relaxed) as u64),
+        };
+        (Err(error), answer.map_or(looked, |(_, spent)| spent))
     })
 }
 
@@ -372,7 +380,7 @@ fn spent(instance: &Instance<Wave>) -> Spent {
     let sandbox = &instance.sandbox;
     Spent {
         fuel: sandbox.burnt(),
-        memory: Some(sandbox.guest().meter.used() as u64),
+        memory: Some(sandbox.guest().meter.peak() as u64),
     }
 }
 

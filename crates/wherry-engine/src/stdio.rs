@@ -4,7 +4,9 @@
 //! terminals see what a native program would show. What both outputs write counts against one limit.
 
 use crate::error::{Error, Kind};
+use crate::heard::Heard;
 use crate::limits::{Limit, Limits, in_bytes};
+use crate::monitor::Monitor;
 #[cfg(unix)]
 use crate::readiness::{Descriptor, READY_BYTES, Readiness, may_block};
 use crate::whole_input::WholeInput;
@@ -17,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::WasiCtxBuilder;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::pipe::{ClosedInputStream, MemoryInputPipe};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
@@ -114,12 +116,14 @@ impl Stdio {
         builder: &mut WasiCtxBuilder,
         limits: &Limits,
         thread: Thread,
+        monitor: &Arc<Monitor>,
     ) -> Option<Arc<Room>> {
         match &self.witness {
             Some(witness) => {
-                builder.stdin(WholeInput::new(self.input.reader(), Arc::clone(witness)));
+                let input = WholeInput::new(self.input.reader(), Arc::clone(witness));
+                read_from(builder, monitor, input);
             }
-            None => self.input.attach(builder),
+            None => self.input.attach(builder, monitor),
         }
         let room = limits.output.map(|limit| Arc::new(Room::new(limit)));
         let witness = |stream| self.witness.clone().map(|witness| (witness, stream));
@@ -134,19 +138,19 @@ impl Stdio {
 }
 
 impl Input {
-    fn attach(self, builder: &mut WasiCtxBuilder) {
+    fn attach(self, builder: &mut WasiCtxBuilder, monitor: &Arc<Monitor>) {
         match self {
-            Input::Empty => builder.stdin(Closed),
+            Input::Empty => read_from(builder, monitor, Closed),
             #[cfg(unix)]
-            Input::Inherit => builder.stdin(crate::stdin::DescriptorInput::process()),
+            Input::Inherit => read_from(builder, monitor, crate::stdin::DescriptorInput::process()),
             #[cfg(not(unix))]
-            Input::Inherit => builder.inherit_stdin(),
-            Input::Bytes(bytes) => builder.stdin(MemoryInputPipe::new(bytes)),
+            Input::Inherit => read_from(builder, monitor, tokio::io::stdin()),
+            Input::Bytes(bytes) => read_from(builder, monitor, MemoryInputPipe::new(bytes)),
             #[cfg(unix)]
-            Input::File(file) => builder.stdin(crate::stdin::DescriptorInput::file(file)),
+            Input::File(file) => read_from(builder, monitor, crate::stdin::DescriptorInput::file(file)),
             #[cfg(not(unix))]
-            Input::File(file) => builder.stdin(wasmtime_wasi::cli::InputFile::new(file)),
-        };
+            Input::File(file) => read_from(builder, monitor, wasmtime_wasi::cli::InputFile::new(file)),
+        }
     }
 
     /// The same as something to read from, with no buffer of its own.
@@ -160,6 +164,15 @@ impl Input {
             Input::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
             Input::File(file) => Box::new(file),
         }
+    }
+}
+
+/// Has the guest read from `input`, and who records hear of it.
+fn read_from(builder: &mut WasiCtxBuilder, monitor: &Arc<Monitor>, input: impl StdinStream + 'static) {
+    if monitor.records() {
+        builder.stdin(Heard::new(input, Arc::clone(monitor)));
+    } else {
+        builder.stdin(input);
     }
 }
 

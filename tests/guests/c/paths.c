@@ -60,7 +60,7 @@ static int filled(const char *path, long total, long piece) {
     return closed(file, have);
 }
 
-static int sized(const char *path, long size) {
+static int sized(const char *path, long long size) {
     int file = open(path, O_RDWR | O_CREAT, 0666);
     return closed(file, file < 0 ? -1 : ftruncate(file, size));
 }
@@ -84,6 +84,53 @@ static int never(const char *path, long times, const char *text) {
         if (file >= 0) close(file);
         if (have >= (long)strlen(text) && !strncmp(bytes, text, strlen(text))) return errno = EILSEQ, -1;
     }
+    return 0;
+}
+
+// Changes the times of a file that is open to be read.
+static int dated(const char *path) {
+    struct timespec times[2] = {{1000, 0}, {1000, 0}};
+    int file = open(path, O_RDONLY);
+    return closed(file, file < 0 ? -1 : futimens(file, times));
+}
+
+static int put(const char *path) {
+    int file = open(path, O_WRONLY | O_CREAT, 0666);
+    return closed(file, file < 0 ? -1 : write(file, "guest", 5));
+}
+
+static const char *in(const char *folder, const char *name) {
+    static char paths[4][512];
+    static int next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+// Does all that can be done in a folder, and between it and another one, again and again; says how often it went well. What
+// it reads must not say `outside`.
+static int raced(const char *folder, const char *other, long times) {
+    long reads = 0, changes = 0;
+    for (long i = 0; i < times; i++) {
+        int file = open(in(folder, "file"), O_RDONLY);
+        long have = file < 0 ? -1 : read(file, bytes, sizeof bytes);
+        if (file >= 0) close(file);
+        if (have >= 7 && !memcmp(bytes, "outside", 7)) return errno = EILSEQ, -1;
+        reads += have >= 0;
+        changes += !put(in(folder, "made"));
+        changes += !link(in(folder, "made"), in(folder, "linked"));
+        changes += !rename(in(folder, "made"), in(other, "moved"));
+        changes += !rename(in(other, "moved"), in(folder, "back"));
+        changes += !mkdir(in(folder, "deep"), 0777);
+        changes += !symlink("file", in(folder, "link"));
+        changes += !truncate(in(folder, "back"), 3);
+        changes += !rmdir(in(folder, "deep"));
+        changes += !unlink(in(folder, "link"));
+        changes += !unlink(in(folder, "linked"));
+        changes += !unlink(in(folder, "back"));
+        unlink(in(other, "moved"));
+    }
+    printf("%ld %ld\n", reads, changes);
     return 0;
 }
 
@@ -118,9 +165,12 @@ static int run(char **a) {
     if (!strcmp(a[0], "rename")) return rename(a[1], a[2]);
     if (!strcmp(a[0], "link")) return link(a[1], a[2]);
     if (!strcmp(a[0], "symlink")) return symlink(a[1], a[2]);
+    if (!strcmp(a[0], "open-times")) return dated(a[1]);
+    if (!strcmp(a[0], "input")) return read(0, bytes, 64) < 0;
+    if (!strcmp(a[0], "race")) return raced(a[1], a[2], atol(a[3]));
     if (!strcmp(a[0], "times")) return utimensat(AT_FDCWD, a[1], times, 0);
     if (!strcmp(a[0], "fill")) return filled(a[1], atol(a[2]), atol(a[3]));
-    if (!strcmp(a[0], "size")) return sized(a[1], atol(a[2]));
+    if (!strcmp(a[0], "size")) return sized(a[1], atoll(a[2]));
     if (!strcmp(a[0], "hold")) return held(a[1], atoi(a[2]));
     if (!strcmp(a[0], "reread")) return reread(a[1], atol(a[2]));
     if (!strcmp(a[0], "never")) return never(a[1], atol(a[2]), a[3]);

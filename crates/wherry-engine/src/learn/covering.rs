@@ -183,7 +183,12 @@ fn unvalued(grant: Grant, environment: &Environment) -> Grant {
 fn used(policy: &Policy, entries: &[Entry]) -> Policy {
     let granted: Vec<&Access> = entries
         .iter()
-        .filter(|entry| entry.verdict == Verdict::Granted)
+        .filter(|entry| match &entry.verdict {
+            Verdict::Granted => true,
+            // That something is not there is what the guest would hear without the grant.
+            Verdict::Failed { error } => error != "no-entry",
+            Verdict::Refused { .. } => false,
+        })
         .map(|entry| &entry.access)
         .collect();
     let of = |subject: Subject| granted.iter().filter(move |access| access.subject == subject);

@@ -6,6 +6,7 @@
 use super::quota::Slot;
 use crate::guest::Guest;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use tokio::time::{Instant, sleep_until};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
@@ -17,8 +18,8 @@ use wasmtime_wasi::p2::bindings::io::poll::{Host as _, HostPollable as _};
 #[derive(Default)]
 pub(crate) struct Connections {
     slots: HashMap<u32, Slot>,
-    /// When those that do not stand yet are late.
-    dialling: HashMap<u32, Instant>,
+    /// When those that do not stand yet are late, and where they lead.
+    dialling: HashMap<u32, (Instant, SocketAddr)>,
     /// What the guest waits with for one of those.
     pollables: HashMap<u32, u32>,
 }
@@ -34,8 +35,13 @@ impl Connections {
         self.slots.remove(&socket);
     }
 
-    pub(super) fn dials(&mut self, socket: u32, until: Instant) {
-        self.dialling.insert(socket, until);
+    pub(super) fn dials(&mut self, socket: u32, until: Instant, to: SocketAddr) {
+        self.dialling.insert(socket, (until, to));
+    }
+
+    /// Where a connection leads that does not stand yet.
+    pub(super) fn leads_to(&self, socket: u32) -> Option<SocketAddr> {
+        self.dialling.get(&socket).map(|(_, to)| *to)
     }
 
     /// A connection stands, or has failed: it is not waited for.
@@ -55,12 +61,13 @@ impl Connections {
     pub(super) fn late(&self, socket: u32) -> bool {
         self.dialling
             .get(&socket)
-            .is_some_and(|until| *until <= Instant::now())
+            .is_some_and(|(until, _)| *until <= Instant::now())
     }
 
     /// When what is waited for with this is late.
     fn until(&self, pollable: u32) -> Option<Instant> {
-        self.dialling.get(self.pollables.get(&pollable)?).copied()
+        let (until, _) = self.dialling.get(self.pollables.get(&pollable)?)?;
+        Some(*until)
     }
 }
 

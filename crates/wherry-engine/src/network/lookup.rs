@@ -3,6 +3,7 @@
 //! Nothing is kept between two lookups: a name that leads elsewhere the second time is judged anew.
 
 use super::Network;
+use crate::monitor::{Access, Subject};
 use crate::policy::{Host, canonical, host, is_local};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
@@ -23,6 +24,18 @@ pub(crate) enum Unresolved {
     Unknown,
     /// Nobody answered.
     Unanswered,
+}
+
+impl Unresolved {
+    /// Its name in the interface.
+    fn name(self) -> &'static str {
+        match self {
+            Unresolved::Denied => "access-denied",
+            Unresolved::Invalid => "invalid-argument",
+            Unresolved::Unknown => "name-unresolvable",
+            Unresolved::Unanswered => "temporary-resolver-failure",
+        }
+    }
 }
 
 /// A name that may be looked up, or an address that need not be.
@@ -53,7 +66,14 @@ impl Network {
             Question::Address(address) => return Ok(vec![address]),
             Question::Name(name) => name,
         };
-        let found = self.resolve(&name).await?;
+        let found = self.resolve(&name).await.inspect_err(|error| {
+            let access = || Access {
+                subject: Subject::Dns,
+                operation: "look up",
+                target: name.clone(),
+            };
+            self.monitor.failed(access, error.name());
+        })?;
         let kept = self.learned(&name, found);
         if kept.is_empty() {
             Err(Unresolved::Denied)

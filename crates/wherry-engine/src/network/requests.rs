@@ -6,8 +6,9 @@
 
 use super::connection::{Connection, Driving, Ended, failed};
 use super::lookup::Unresolved;
-use super::{Network, authority};
+use super::{Network, authority, named};
 use crate::guest::Guest;
+use crate::monitor::{Access, Subject};
 use crate::policy::{Host, default_port, host, plain};
 use bytes::Bytes;
 use http::uri::{Authority, Uri};
@@ -76,12 +77,35 @@ impl WasiHttpHooks for Requests {
         _processed: Sending,
     ) -> Box<dyn Future<Output = Result<Answer, Error>> + Send> {
         let call = Call::of(&self.network, request, options.unwrap_or_default());
-        Box::new(async move { Box::pin(call?.answered()).await })
+        Box::new(async move {
+            let call = call?;
+            let (network, target) = (Arc::clone(&call.to.network), call.target.clone());
+            let answer = Box::pin(call.answered()).await;
+            answer.inspect_err(|error| unanswered(&network, target, error))
+        })
+    }
+}
+
+/// Notes that a request got no answer, unless it was noted already why.
+fn unanswered(network: &Network, target: String, error: &Error) {
+    let noted = matches!(
+        error,
+        Error::HttpRequestDenied | Error::DestinationIpProhibited | Error::ConnectionLimitReached
+    );
+    if !noted {
+        let access = || Access {
+            subject: Subject::Http,
+            operation: "request",
+            target,
+        };
+        network.monitor.failed(access, named(error));
     }
 }
 
 /// A request that is granted.
 struct Call {
+    /// Its URL without what is asked for there.
+    target: String,
     request: Request<WasiBody>,
     options: RequestOptions,
     to: Destination,
@@ -123,6 +147,7 @@ impl Call {
         if !network.sends(parts.method.as_str(), scheme, &host, port, &path) {
             return Err(Error::HttpRequestDenied);
         }
+        let target = format!("{scheme}://{}{path}", authority(&host, scheme, port));
         let path = match parts.uri.query() {
             Some(query) => format!("{path}?{query}"),
             None => path,
@@ -143,12 +168,19 @@ impl Call {
             host,
             port,
         };
-        Ok(Self { request, options, to })
+        Ok(Self {
+            target,
+            request,
+            options,
+            to,
+        })
     }
 
     /// Sends it, and waits for the head of the answer.
     async fn answered(self) -> Result<Answer, Error> {
-        let Self { request, options, to } = self;
+        let Self {
+            request, options, to, ..
+        } = self;
         let (connection, driving, ended) = to.opened(options.connect_timeout).await?;
         let network = to.network;
         let waiting = Patience {

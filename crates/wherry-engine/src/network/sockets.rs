@@ -7,7 +7,8 @@ use super::lookup::Unresolved;
 use super::quota::{NoRoom, Slot};
 use super::streams::{Received, Sent};
 use crate::guest::Guest;
-use std::net::IpAddr;
+use crate::monitor::Subject;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::Instant;
 use wasmtime::StoreContextMut;
@@ -62,20 +63,18 @@ fn add_tcp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         "[method]tcp-socket.start-connect",
         |mut store: StoreContextMut<'_, Guest>,
          (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
-            let rep = socket.rep();
+            let (rep, to) = (socket.rep(), SocketAddr::from(address));
             let slot = slot(store.data(), "connect");
             let done = slot.and_then(|slot| {
-                store
-                    .data_mut()
-                    .sockets()
-                    .start_connect(socket, network, address)?;
+                let started = store.data_mut().sockets().start_connect(socket, network, address);
+                failing(store.data(), "connect", to, started)?;
                 Ok(slot)
             });
             answer(done.map(|slot| {
                 let guest = store.data_mut();
                 let until = Instant::now() + guest.network.connect_timeout;
                 guest.connections.insert(rep, slot);
-                guest.connections.dials(rep, until);
+                guest.connections.dials(rep, until, to);
             }))
         },
     )?;
@@ -124,10 +123,35 @@ fn finish_connect(guest: &mut Guest, socket: Resource<TcpSocket>) -> wasmtime::R
         }
         ErrorCode::WouldBlock | ErrorCode::NotInProgress => Ok(Err(code.into())),
         code => {
+            let to = guest.connections.leads_to(rep);
             guest.connections.remove(rep);
-            Ok(Err(code.into()))
+            let failed = Err(code.into());
+            Ok(match to {
+                Some(to) => failing(guest, "connect", to, failed),
+                None => failed,
+            })
         }
     }
+}
+
+/// Notes what did not come about with an address.
+fn failing<T>(
+    guest: &Guest,
+    operation: &'static str,
+    address: SocketAddr,
+    result: SocketResult<T>,
+) -> SocketResult<T> {
+    if let Err(error) = &result
+        && let Some(code) = error.downcast_ref()
+    {
+        let subject = if operation == "listen" {
+            Subject::Listen
+        } else {
+            Subject::Net
+        };
+        guest.network.unreached(subject, operation, address, code.name());
+    }
+    result
 }
 
 type Accepted = (

@@ -1,9 +1,12 @@
 //! `wasi:sockets` 0.3: the same as in `sockets`, in front of functions that may run beside each other.
 
 use super::lookup::Unresolved;
+use super::named;
 use super::quota::Transfer;
 use super::tap::{Toll, mapped, tap};
 use crate::guest::Guest;
+use crate::monitor::Subject;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmtime::component::{
@@ -115,7 +118,7 @@ async fn connect(
     socket: Resource<TcpSocket>,
     address: IpSocketAddress,
 ) -> SocketResult<()> {
-    let rep = socket.rep();
+    let (rep, to) = (socket.rep(), SocketAddr::from(address));
     let (slot, timeout) = store.with(|mut store| {
         let network = &store.get().network;
         (network.slot("connect"), network.connect_timeout)
@@ -131,6 +134,13 @@ async fn connect(
         store.with(|mut store| store.get().network.late("connect-timeout", timeout));
         Err(ErrorCode::Timeout.into())
     });
+    if let Err(error) = &connected
+        && let Some(code) = error.downcast_ref()
+        && !matches!(code, ErrorCode::Timeout)
+    {
+        let network = store.with(|mut store| Arc::clone(&store.get().network));
+        network.unreached(Subject::Net, "connect", to, &named(code));
+    }
     connected?;
     store.with(|mut store| store.get().connections.insert(rep, slot));
     Ok(())

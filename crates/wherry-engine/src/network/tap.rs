@@ -198,7 +198,7 @@ where
 }
 
 /// The future that gives what `future` gives, after `change`.
-pub(super) fn mapped<T>(
+pub(crate) fn mapped<T>(
     mut store: StoreContextMut<'_, Guest>,
     future: FutureReader<T>,
     default: T,

@@ -32,7 +32,7 @@ fn ip(text: &str) -> IpAddr {
 fn lifts(network: &Network) -> Vec<String> {
     let lift = |verdict| match verdict {
         Verdict::Refused { lift, .. } => lift.map(|lift| format!("--{} {}", lift.flag, lift.value)),
-        Verdict::Granted => None,
+        Verdict::Granted | Verdict::Failed { .. } => None,
     };
     let entries = network.monitor.entries();
     entries

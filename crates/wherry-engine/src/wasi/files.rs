@@ -13,6 +13,7 @@ mod grants;
 mod listing;
 mod nested;
 mod operations;
+mod prompt;
 mod quota;
 
 use crate::limits::Limits;
@@ -22,15 +23,16 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 pub use beneath::Opening;
-pub use canonical::Prompt;
 pub use grants::{Preopens, Single};
 pub use listing::Entry;
 pub use operations::{Answer, Request};
+pub use prompt::Prompt;
 pub use quota::{Metered, OverQuota, Quota};
 
 /// What a guest does with a path.
@@ -317,13 +319,27 @@ impl Files {
     }
 
     /// Notes that an access went well, where that is wanted.
-    pub(super) fn went_well(&self, monitor: &Monitor, handle: u32, path: &str, intent: Intent) {
+    pub(crate) fn went_well(&self, monitor: &Monitor, handle: u32, path: &str, intent: Intent) {
         if monitor.records() {
             monitor.granted(|| self.access(handle, path, intent));
         }
     }
 
-    /// Notes why an access was refused that `error` ended, if it was, and what the guest is answered.
+    /// Notes that an access failed that nobody refused, where that is wanted.
+    pub(super) fn went_wrong(
+        &self,
+        monitor: &Monitor,
+        handle: u32,
+        path: &str,
+        intent: Intent,
+        error: ErrorCode,
+    ) {
+        if monitor.records() {
+            monitor.failed(|| self.access(handle, path, intent), error.name());
+        }
+    }
+
+    /// Notes why an access was refused that `error` ended, or that it failed, and what the guest is answered.
     pub(super) fn judged(
         &self,
         monitor: &Monitor,
@@ -344,10 +360,48 @@ impl Files {
                     return ErrorCode::NotPermitted;
                 }
             }
-            ErrorCode::NoEntry => self.perhaps_absolute(monitor, handle, path, intent),
+            ErrorCode::NoEntry if self.perhaps_absolute(monitor, handle, path, intent) => return error,
             _ => {}
         }
+        self.went_wrong(monitor, handle, path, intent, error);
         error
+    }
+
+    /// Whether the guest may change an open file or folder, whatever it was opened for.
+    ///
+    /// # Errors
+    /// What the guest is answered when it may not; it was noted then.
+    pub(super) fn permit_open(
+        &mut self,
+        monitor: &Monitor,
+        table: &mut ResourceTable,
+        handle: u32,
+        intent: Intent,
+    ) -> Result<(), ErrorCode> {
+        let opened = Resource::<Descriptor>::new_borrow(handle);
+        let (perms, identity) = match table.get(&opened).map_err(|_| ErrorCode::BadDescriptor)? {
+            Descriptor::File(file) => (file.perms, beneath::identity(&file.file)?),
+            Descriptor::Dir(dir) => (dir.perms, beneath::identity(&dir.dir)?),
+        };
+        let Some(named) = self.named(handle).filter(|_| perms.write_not_permitted()) else {
+            return Ok(());
+        };
+        let grant = named.grant;
+        let access = self.access(handle, ".", intent);
+        let single = self.single_of(identity);
+        let lift = single.map_or_else(
+            || self.granted[grant].writable.clone(),
+            |single| single.writable.clone(),
+        );
+        if !monitor.learns(&access, &lift) {
+            monitor.refused(access, READ_ONLY, Some(lift));
+            return Err(ErrorCode::NotPermitted);
+        }
+        match table.get_mut(&opened).map_err(|_| ErrorCode::BadDescriptor)? {
+            Descriptor::File(file) => file.perms = FsPerms::ReadWrite,
+            Descriptor::Dir(dir) => dir.perms = FsPerms::ReadWrite,
+        }
+        Ok(())
     }
 
     /// Notes that a device, a pipe or a socket was not opened.

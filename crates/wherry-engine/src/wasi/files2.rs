@@ -39,7 +39,8 @@ macro_rules! ours {
         $types.func_wrap_async($name, |mut store: StoreContextMut<'_, Guest>, ($($argument,)*): ($($kind,)*)| {
             Box::new(async move {
                 let $guest = store.data_mut();
-                told($body)
+                let done: FsResult<_> = async { $body }.await;
+                told(done)
             })
         })?;
     };
@@ -125,9 +126,29 @@ fn contents(types: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         Some((_, hash)) => Ok(hash),
         None => guest.wasi.filesystem().metadata_hash(fd).await,
     });
-    ours!(types, "[method]descriptor.write", (fd: Folder, bytes: Vec<u8>, at: u64), guest,
-        write(guest, fd, bytes, at).await);
-    ours!(types, "[method]descriptor.set-size", (fd: Folder, size: u64), guest, set_size(guest, fd, size).await);
+    ours!(types, "[method]descriptor.read", (fd: Folder, most: u64, at: u64), guest, {
+        let rep = fd.rep();
+        let read = guest.wasi.filesystem().read(fd, most, at).await;
+        guest.ended(rep, Intent::Read, read)
+    });
+    ours!(types, "[method]descriptor.write", (fd: Folder, bytes: Vec<u8>, at: u64), guest, {
+        let rep = fd.rep();
+        let written = write(guest, fd, bytes, at).await;
+        guest.ended(rep, Intent::Write, written)
+    });
+    ours!(types, "[method]descriptor.set-size", (fd: Folder, size: u64), guest, {
+        let rep = fd.rep();
+        guest.permit_open(rep, Intent::Write)?;
+        let done = set_size(guest, fd, size).await;
+        guest.ended(rep, Intent::Write, done)
+    });
+    ours!(types, "[method]descriptor.set-times",
+    (fd: Folder, access: NewTimestamp, modification: NewTimestamp), guest, {
+        let rep = fd.rep();
+        guest.permit_open(rep, Intent::Times)?;
+        let done = guest.wasi.filesystem().set_times(fd, access, modification).await;
+        guest.ended(rep, Intent::Times, done)
+    });
     ours!(types, "[method]descriptor.read-via-stream", (fd: Folder, at: u64), guest, reader(guest, fd, at));
     ours!(types, "[method]descriptor.write-via-stream", (fd: Folder, at: u64), guest, writer(guest, fd, Some(at)));
     ours!(types, "[method]descriptor.append-via-stream", (fd: Folder), guest, writer(guest, fd, None));
@@ -166,14 +187,16 @@ impl Guest {
     }
 
     /// A stream that is done when it returns, where the thread may be held up: wasmtime-wasi's own go by another one.
-    fn prompt(&mut self, fd: &Folder, at: Option<u64>) -> FsResult<Option<Prompt>> {
+    fn prompt(&mut self, fd: &Folder, at: Option<u64>, intent: Intent) -> FsResult<Option<Prompt>> {
         if !self.files.waits {
             return Ok(None);
         }
+        let told = self.told(fd.rep(), intent);
         Ok(match self.wasi.ctx().table.get(fd)? {
             Descriptor::File(file) => Some(Prompt {
                 file: Arc::clone(&file.file),
                 at,
+                told,
             }),
             Descriptor::Dir(_) => None,
         })
@@ -286,7 +309,7 @@ async fn set_size(guest: &mut Guest, fd: Folder, size: u64) -> FsResult<()> {
 
 fn reader(guest: &mut Guest, fd: Folder, at: u64) -> FsResult<Resource<DynInputStream>> {
     guest.room()?;
-    let prompt = guest.prompt(&fd, Some(at))?;
+    let prompt = guest.prompt(&fd, Some(at), Intent::Read)?;
     let stream = guest.wasi.filesystem().read_via_stream(fd, at)?;
     let Some(prompt) = prompt else {
         return Ok(stream);
@@ -299,7 +322,7 @@ fn reader(guest: &mut Guest, fd: Folder, at: u64) -> FsResult<Resource<DynInputS
 
 fn writer(guest: &mut Guest, fd: Folder, at: Option<u64>) -> FsResult<Resource<DynOutputStream>> {
     guest.room()?;
-    let prompt = guest.prompt(&fd, at)?;
+    let prompt = guest.prompt(&fd, at, Intent::Write)?;
     let mut view = guest.wasi.filesystem();
     let stream = match at {
         Some(at) => view.write_via_stream(fd, at),
@@ -325,6 +348,12 @@ fn writer(guest: &mut Guest, fd: Folder, at: Option<u64>) -> FsResult<Resource<D
 }
 
 async fn read_folder(guest: &mut Guest, fd: Folder) -> FsResult<Resource<ReaddirIterator>> {
+    let rep = fd.rep();
+    let stream = open_folder(guest, fd).await;
+    guest.ended(rep, Intent::List, stream)
+}
+
+async fn open_folder(guest: &mut Guest, fd: Folder) -> FsResult<Resource<ReaddirIterator>> {
     guest.room()?;
     let ours = guest.files.lists(fd.rep());
     let entries = if ours {

@@ -6,22 +6,23 @@
 use super::files::{Answer, Entry, Intent, Opening, Quota, Request, put};
 use crate::guest::Guest;
 use crate::limits::Limit;
-use crate::monitor::Monitor;
+use crate::monitor::{Access as Noted, Monitor};
+use crate::network::mapped;
 use std::fs::File as HostFile;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
-use wasmtime::StoreContextMut;
 use wasmtime::component::{
     Access, Accessor, FutureReader, Linker, LinkerInstance, Resource, Source, StreamConsumer, StreamReader,
     StreamResult,
 };
+use wasmtime::{AsContextMut as _, StoreContextMut};
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView as _};
-use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types as before;
+use wasmtime_wasi::p2::{FsError, FsResult};
 use wasmtime_wasi::p3::bindings::clocks::system_clock::Instant;
 use wasmtime_wasi::p3::bindings::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, HostDescriptorWithStore,
@@ -71,7 +72,8 @@ pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     )?;
     let mut types = linker.instance(TYPES)?;
     paths(&mut types)?;
-    contents(&mut types)
+    contents(&mut types)?;
+    streams(&mut types)
 }
 
 fn paths(types: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
@@ -147,26 +149,90 @@ fn contents(types: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
             })
         },
     )?;
-    types.func_wrap_concurrent(
-        "[method]descriptor.set-size",
-        |store: &Accessor<Guest>, (fd, size): (Folder, u64)| Box::pin(set_size(store, fd, size)),
+    ours!(types, "[method]descriptor.set-size", (fd: Folder, size: u64), store,
+        set_size(store, fd, size).await);
+    ours!(types, "[method]descriptor.set-times",
+        (fd: Folder, access: NewTimestamp, modification: NewTimestamp), store,
+        set_times(store, fd, access, modification).await);
+    Ok(())
+}
+
+fn streams(types: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
+    types.func_wrap(
+        "[method]descriptor.read-via-stream",
+        |mut store: StoreContextMut<'_, Guest>, (fd, at): (Folder, u64)| {
+            let told = store.data().told(fd.rep(), Intent::Read);
+            let (data, end) = WasiFilesystem::read_via_stream(files(store.as_context_mut()), fd, at)?;
+            Ok(((data, telling(store, end, told)?),))
+        },
     )?;
     types.func_wrap(
         "[method]descriptor.write-via-stream",
-        |store: StoreContextMut<'_, Guest>, (fd, data, at): (Folder, StreamReader<u8>, u64)| {
-            Ok((write(store, fd, data, Some(at))?,))
+        |mut store: StoreContextMut<'_, Guest>, (fd, data, at): (Folder, StreamReader<u8>, u64)| {
+            let told = store.data().told(fd.rep(), Intent::Write);
+            let end = write(store.as_context_mut(), fd, data, Some(at))?;
+            Ok((telling(store, end, told)?,))
         },
     )?;
     types.func_wrap(
         "[method]descriptor.append-via-stream",
-        |store: StoreContextMut<'_, Guest>, (fd, data): (Folder, StreamReader<u8>)| {
-            Ok((write(store, fd, data, None)?,))
+        |mut store: StoreContextMut<'_, Guest>, (fd, data): (Folder, StreamReader<u8>)| {
+            let told = store.data().told(fd.rep(), Intent::Write);
+            let end = write(store.as_context_mut(), fd, data, None)?;
+            Ok((telling(store, end, told)?,))
         },
     )?;
     types.func_wrap(
         "[method]descriptor.read-directory",
-        |store: StoreContextMut<'_, Guest>, (fd,): (Folder,)| Ok((read_folder(store, fd)?,)),
+        |mut store: StoreContextMut<'_, Guest>, (fd,): (Folder,)| {
+            let told = store.data().told(fd.rep(), Intent::List);
+            let (entries, end) = read_folder(store.as_context_mut(), fd)?;
+            Ok(((entries, telling(store, end, told)?),))
+        },
     )
+}
+
+/// The same end, and who wants to hears of it when it is none that was hoped for.
+fn telling(
+    store: StoreContextMut<'_, Guest>,
+    end: Ended,
+    told: Option<(Arc<Monitor>, Noted)>,
+) -> wasmtime::Result<Ended> {
+    let Some((monitor, access)) = told else {
+        return Ok(end);
+    };
+    mapped(store, end, Ok(()), move |end| {
+        // That the quota was used up was noted as what it is.
+        if let Err(code) = &end
+            && !matches!(code, ErrorCode::Quota)
+        {
+            monitor.failed(|| access, before_code(code).name());
+        }
+        end
+    })
+}
+
+async fn set_times(
+    store: &Accessor<Guest>,
+    fd: Folder,
+    access: NewTimestamp,
+    modification: NewTimestamp,
+) -> FsResult<()> {
+    let rep = fd.rep();
+    store.with(|mut store| store.get().permit_open(rep, Intent::Times))?;
+    let files = store.with_getter::<WasiFilesystem>(Guest::filesystem);
+    let done =
+        <WasiFilesystem as HostDescriptorWithStore<Guest>>::set_times(&files, fd, access, modification).await;
+    ended(store, rep, Intent::Times, done)
+}
+
+/// Notes that it failed, in the words of the generation before.
+fn ended(store: &Accessor<Guest>, handle: u32, intent: Intent, done: FilesystemResult<()>) -> FsResult<()> {
+    let done = match done {
+        Ok(()) => Ok(()),
+        Err(error) => Err(before_code(&error.downcast().map_err(FsError::trap)?).into()),
+    };
+    store.with(|mut store| store.get().ended(handle, intent, done))
 }
 
 fn follows(look: PathFlags) -> bool {
@@ -223,19 +289,16 @@ async fn between(
     store.with(|mut store| store.get().moved(from, to, intent, moved))
 }
 
-async fn set_size(store: &Accessor<Guest>, fd: Folder, size: u64) -> Told<()> {
-    let growth = match store.with(|mut store| store.get().grow(&fd, size)) {
-        Ok(growth) => growth,
-        Err(error) => return told(Err(error)),
-    };
+async fn set_size(store: &Accessor<Guest>, fd: Folder, size: u64) -> FsResult<()> {
+    let rep = fd.rep();
+    store.with(|mut store| store.get().permit_open(rep, Intent::Write))?;
+    let growth = store.with(|mut store| store.get().grow(&fd, size))?;
     let files = store.with_getter::<WasiFilesystem>(Guest::filesystem);
-    match <WasiFilesystem as HostDescriptorWithStore<Guest>>::set_size(&files, fd, size).await {
-        Ok(()) => Ok((Ok(()),)),
-        Err(error) => {
-            store.with(|mut store| store.get().files.quota.give_back(growth));
-            Ok((Err(error.downcast()?),))
-        }
+    let done = <WasiFilesystem as HostDescriptorWithStore<Guest>>::set_size(&files, fd, size).await;
+    if done.is_err() {
+        store.with(|mut store| store.get().files.quota.give_back(growth));
     }
+    ended(store, rep, Intent::Write, done)
 }
 
 fn files(store: StoreContextMut<'_, Guest>) -> Access<'_, Guest, WasiFilesystem> {
@@ -412,19 +475,26 @@ fn sort(kind: before::DescriptorType) -> DescriptorType {
     }
 }
 
-/// The same errors have the same names, but for one that nothing here answers.
+/// The same errors have the same names, but for those that nothing here answers.
 macro_rules! same {
-    ($code:ident: $($name:ident)*) => {
-        match $code {
-            $(before::ErrorCode::$name => ErrorCode::$name,)*
-            before::ErrorCode::WouldBlock => ErrorCode::Busy,
+    ($($name:ident)*) => {
+        fn code(code: before::ErrorCode) -> ErrorCode {
+            match code {
+                $(before::ErrorCode::$name => ErrorCode::$name,)*
+                before::ErrorCode::WouldBlock => ErrorCode::Busy,
+            }
+        }
+
+        fn before_code(code: &ErrorCode) -> before::ErrorCode {
+            match code {
+                $(ErrorCode::$name => before::ErrorCode::$name,)*
+                _ => before::ErrorCode::Io,
+            }
         }
     };
 }
 
-fn code(code: before::ErrorCode) -> ErrorCode {
-    same!(code: Access Already BadDescriptor Busy Deadlock Quota Exist FileTooLarge IllegalByteSequence InProgress
+same!(Access Already BadDescriptor Busy Deadlock Quota Exist FileTooLarge IllegalByteSequence InProgress
         Interrupted Invalid Io IsDirectory Loop TooManyLinks MessageSize NameTooLong NoDevice NoEntry NoLock
         InsufficientMemory InsufficientSpace NotDirectory NotEmpty NotRecoverable Unsupported NoTty NoSuchDevice
-        Overflow NotPermitted Pipe ReadOnly InvalidSeek TextFileBusy CrossDevice)
-}
+        Overflow NotPermitted Pipe ReadOnly InvalidSeek TextFileBusy CrossDevice);

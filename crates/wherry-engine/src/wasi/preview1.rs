@@ -100,36 +100,50 @@ macro_rules! files {
         open_only!($linker, $module, $raw::fd_fdstat_get, "fd_fdstat_get", (a: i32) .await);
         open_only!($linker, $module, $raw::fd_fdstat_set_flags, "fd_fdstat_set_flags", (a: i32));
         open_only!($linker, $module, $raw::fd_fdstat_set_rights, "fd_fdstat_set_rights", (a: i64, b: i64));
-        open_only!($linker, $module, $raw::fd_filestat_set_times, "fd_filestat_set_times", (a: i64, b: i64, c: i32) .await);
-        open_only!($linker, $module, $raw::fd_read, "fd_read", (a: i32, b: i32, c: i32) .await);
         open_only!($linker, $module, $raw::fd_seek, "fd_seek", (a: i64, b: i32, c: i32) .await);
         open_only!($linker, $module, $raw::fd_sync, "fd_sync", () .await);
         open_only!($linker, $module, $raw::fd_tell, "fd_tell", (a: i32));
-        ours!($linker, $module, "fd_write", (fd: i32, iovs: i32, len: i32, out: i32), guest, memory, {
-            if let Some(written) = write(guest, &mut memory, (fd, iovs, len), None).await? {
-                return reply(&mut memory, out, written);
+        ours!($linker, $module, "fd_filestat_set_times", (fd: i32, a: i64, b: i64, c: i32), guest, memory, {
+            heard!(permitted(guest, fd, Intent::Times)?);
+            let done = $raw::fd_filestat_set_times(&mut guest.wasi, &mut memory, fd, a, b, c).await?;
+            Ok(ended(guest, fd, Intent::Times, done))
+        });
+        ours!($linker, $module, "fd_read", (fd: i32, iovs: i32, len: i32, out: i32), guest, memory, {
+            if guest.slot(fd) == Slot::Idle {
+                return Ok(number(Errno::Badf));
             }
-            $raw::fd_write(&mut guest.wasi, &mut memory, fd, iovs, len, out).await
+            let done = $raw::fd_read(&mut guest.wasi, &mut memory, fd, iovs, len, out).await?;
+            Ok(ended(guest, fd, Intent::Read, done))
+        });
+        ours!($linker, $module, "fd_write", (fd: i32, iovs: i32, len: i32, out: i32), guest, memory, {
+            let done = match write(guest, &mut memory, (fd, iovs, len), None).await? {
+                Some(written) => reply(&mut memory, out, written)?,
+                None => $raw::fd_write(&mut guest.wasi, &mut memory, fd, iovs, len, out).await?,
+            };
+            Ok(ended(guest, fd, Intent::Write, done))
         });
         ours!($linker, $module, "fd_pwrite", (fd: i32, iovs: i32, len: i32, at: i64, out: i32), guest, memory, {
-            if let Some(written) = write(guest, &mut memory, (fd, iovs, len), Some(at.cast_unsigned())).await? {
-                return reply(&mut memory, out, written);
-            }
-            $raw::fd_pwrite(&mut guest.wasi, &mut memory, fd, iovs, len, at, out).await
+            let done = match write(guest, &mut memory, (fd, iovs, len), Some(at.cast_unsigned())).await? {
+                Some(written) => reply(&mut memory, out, written)?,
+                None => $raw::fd_pwrite(&mut guest.wasi, &mut memory, fd, iovs, len, at, out).await?,
+            };
+            Ok(ended(guest, fd, Intent::Write, done))
         });
         ours!($linker, $module, "fd_filestat_set_size", (fd: i32, size: i64), guest, memory, {
+            heard!(permitted(guest, fd, Intent::Write)?);
             let grown = heard!(grow(guest, fd, size.cast_unsigned())?);
             let result = $raw::fd_filestat_set_size(&mut guest.wasi, &mut memory, fd, size).await?;
             if result != 0 {
                 guest.files.quota.give_back(grown);
             }
-            Ok(result)
+            Ok(ended(guest, fd, Intent::Write, result))
         });
         ours!($linker, $module, "fd_pread", (fd: i32, iovs: i32, len: i32, at: i64, out: i32), guest, memory, {
             match guest.slot(fd) {
                 Slot::File(handle) => {
                     let read = read_at(guest, &mut memory, handle, (iovs, len), at.cast_unsigned()).await?;
-                    reply(&mut memory, out, read)
+                    let done = reply(&mut memory, out, read)?;
+                    Ok(ended(guest, fd, Intent::Read, done))
                 }
                 Slot::Idle => Ok(number(Errno::Badf)),
                 _ => $raw::fd_pread(&mut guest.wasi, &mut memory, fd, iovs, len, at, out).await,
@@ -149,7 +163,8 @@ macro_rules! files {
         });
         ours!($linker, $module, "fd_readdir", (fd: i32, buf: i32, len: i32, cookie: i64, out: i32), guest, memory, {
             let used = read_folder(guest, &mut memory, fd, (buf, len), cookie.cast_unsigned()).await?;
-            reply(&mut memory, out, used)
+            let done = reply(&mut memory, out, used)?;
+            Ok(ended(guest, fd, Intent::List, done))
         });
         ours!($linker, $module, "fd_close", (fd: i32), guest, memory, {
             let slot = guest.slot(fd);
@@ -268,6 +283,34 @@ pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     files!(linker, "wasi_snapshot_preview1", snapshot, filestat);
     files!(linker, "wasi_unstable", before, filestat_before);
     Ok(())
+}
+
+/// Whether what is open under a number may be changed.
+fn permitted(guest: &mut Guest, fd: i32, intent: Intent) -> Answered<()> {
+    match guest.slot(fd) {
+        Slot::Idle => Ok(Err(Errno::Badf)),
+        Slot::File(handle) | Slot::Folder(handle) => answered(guest.permit_open(handle, intent)),
+        Slot::Free | Slot::Stream => Ok(Ok(())),
+    }
+}
+
+/// Notes what did not work with what is open under a number. That a limit struck was noted as what it is.
+fn ended(guest: &mut Guest, fd: i32, intent: Intent, done: i32) -> i32 {
+    if done == 0
+        && intent == Intent::Times
+        && let Slot::File(handle) | Slot::Folder(handle) = guest.slot(fd)
+    {
+        // That it was opened does not tell that.
+        guest.files.went_well(&guest.monitor, handle, ".", intent);
+    }
+    if done != 0
+        && done != number(Errno::Dquot)
+        && let Slot::File(handle) | Slot::Folder(handle) = guest.slot(fd)
+        && let Some((monitor, access)) = guest.told(handle, intent)
+    {
+        monitor.failed(|| access, numbers::name(done));
+    }
+    done
 }
 
 /// A text in the guest's memory.

@@ -1,4 +1,5 @@
-//! Environment variables, in all three generations: what is there was granted; that it was read is noted, by name.
+//! Environment variables and arguments, in all three generations: what is there was granted; that it was read is noted, of
+//! variables by name.
 
 use crate::ambient::modules::wasi;
 use crate::guest::Guest;
@@ -22,6 +23,11 @@ pub fn add_to_modules(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 let (wasi, mut memory) = wasi(&mut caller)?;
                 $($raw)::+::environ_get(wasi, &mut memory, list, text)
             })?;
+            linker.func_wrap($name, "args_get", |mut caller: Caller<'_, Guest>, list: i32, text: i32| {
+                note_arguments(caller.data());
+                let (wasi, mut memory) = wasi(&mut caller)?;
+                $($raw)::+::args_get(wasi, &mut memory, list, text)
+            })?;
         };
     }
     add!(
@@ -37,14 +43,32 @@ pub fn add_to_modules(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 /// # Errors
 /// Those of the linker.
 pub fn add_to_components(linker: &mut ComponentLinker<Guest>, concurrency: bool) -> wasmtime::Result<()> {
-    linker.instance("wasi:cli/environment@0.2.12")?.func_wrap(
+    let mut environment = linker.instance("wasi:cli/environment@0.2.12")?;
+    environment.func_wrap(
         "get-environment",
         |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Variables,)> {
             noted(store.data_mut()).map(|variables| (variables,))
         },
     )?;
+    environment.func_wrap(
+        "get-arguments",
+        |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Vec<String>,)> {
+            use p2::bindings::cli::environment::Host as _;
+            note_arguments(store.data());
+            Ok((store.data_mut().cli().get_arguments()?,))
+        },
+    )?;
     if concurrency {
-        linker.instance("wasi:cli/environment@0.3.0")?.func_wrap(
+        let mut environment = linker.instance("wasi:cli/environment@0.3.0")?;
+        environment.func_wrap(
+            "get-arguments",
+            |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Vec<String>,)> {
+                use p3::bindings::cli::environment::Host as _;
+                note_arguments(store.data());
+                Ok((store.data_mut().cli().get_arguments()?,))
+            },
+        )?;
+        environment.func_wrap(
             "get-environment",
             |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Variables,)> {
                 use p3::bindings::cli::environment::Host as _;
@@ -55,6 +79,14 @@ pub fn add_to_components(linker: &mut ComponentLinker<Guest>, concurrency: bool)
         )?;
     }
     Ok(())
+}
+
+fn note_arguments(guest: &Guest) {
+    guest.monitor.granted(|| Access {
+        subject: Subject::Arguments,
+        operation: "read",
+        target: "arguments".to_owned(),
+    });
 }
 
 fn note(caller: &mut Caller<'_, Guest>) -> wasmtime::Result<()> {

@@ -1,5 +1,6 @@
 """The guest ``paths`` in Python, on WASI 0.2: operations divided by ``--``, and how each of them ended."""
 
+import contextlib
 import os
 import sys
 
@@ -66,6 +67,51 @@ def hold(path: str, most: str) -> None:
         print(count)
 
 
+def open_times(path: str) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.utime(file, (1000, 1000))
+    finally:
+        os.close(file)
+
+
+def race(folder: str, other: str, times: str) -> None:
+    """All that can be done in a folder, and between it and another one, again and again."""
+    reads = changes = 0
+    acts = (
+        lambda: opened("write", f"{folder}/made"),
+        lambda: os.link(f"{folder}/made", f"{folder}/linked"),
+        lambda: os.rename(f"{folder}/made", f"{other}/moved"),  # noqa: PTH104 - as the C library does it
+        lambda: os.rename(f"{other}/moved", f"{folder}/back"),  # noqa: PTH104
+        lambda: os.mkdir(f"{folder}/deep"),  # noqa: PTH102
+        lambda: os.symlink("file", f"{folder}/link"),  # noqa: PTH211
+        lambda: os.truncate(f"{folder}/back", 3),
+        lambda: os.rmdir(f"{folder}/deep"),  # noqa: PTH106
+        lambda: os.unlink(f"{folder}/link"),  # noqa: PTH108
+        lambda: os.unlink(f"{folder}/linked"),  # noqa: PTH108
+        lambda: os.unlink(f"{folder}/back"),  # noqa: PTH108
+    )
+    for _ in range(int(times)):
+        try:
+            with open(f"{folder}/file", "rb", buffering=0) as file:  # noqa: PTH123
+                found = file.read()
+        except OSError:
+            found = None
+        if found is not None:
+            reads += 1
+            if found.startswith(b"outside"):
+                raise OSError(25, "it read what was not granted")
+        for act in acts:
+            try:
+                act()
+                changes += 1
+            except OSError:
+                pass
+        with contextlib.suppress(OSError):
+            os.unlink(f"{other}/moved")  # noqa: PTH108
+    print(reads, changes)
+
+
 OPERATIONS = {
     "stat": os.stat,
     "list": lambda path: print(*os.listdir(path), sep="\n"),  # noqa: PTH208 - as it comes from the host
@@ -81,6 +127,9 @@ OPERATIONS = {
     "fill": fill,
     "size": size,
     "hold": hold,
+    "open-times": open_times,
+    "input": lambda: os.read(0, 64),
+    "race": race,
 }
 
 

@@ -1,9 +1,11 @@
 """The guest ``paths`` in Python, on the descriptors and streams of WASI 0.3."""
 
+import contextlib
+
 import wit_world
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.imports import environment, exit, preopens, stdout  # noqa: A004
+from wit_world.imports import environment, exit, preopens, stdin, stdout, system_clock  # noqa: A004
 from wit_world.imports import wasi_filesystem_types as fs
 
 NO_FLAGS = fs.OpenFlags(0)
@@ -137,6 +139,56 @@ class Run(exports.Run):
     async def symlink(self, target: str, path: str) -> None:
         folder, rest = self.paths.split(path)
         await folder.symlink_at(target, rest)
+
+    async def open_times(self, path: str) -> None:
+        with await self.paths.open("read", path) as file:
+            time = fs.NewTimestamp_Timestamp(system_clock.Instant(1000, 0))
+            await file.set_times(time, time)
+
+    async def input(self) -> None:
+        stream, _ = stdin.read_via_stream()
+        with stream:
+            await stream.read(64)
+
+    async def truncate(self, path: str, length: int) -> None:
+        with await self.paths.open("update", path) as file:
+            await file.set_size(length)
+
+    async def race(self, folder: str, other: str, times: str) -> None:
+        """All that can be done in a folder, and between it and another one, again and again."""
+        reads = changes = 0
+        for _ in range(int(times)):
+            try:
+                with await self.paths.open("read", f"{folder}/file") as file:
+                    stream, _ = file.read_via_stream(0)
+                    with stream:
+                        found = await stream.read(64)
+                reads += 1
+            except Err:
+                found = b""
+            if found.startswith(b"outside"):
+                raise Err(fs.ErrorCode_Io())
+            for act in (
+                lambda: self.opened("write")(f"{folder}/made"),
+                lambda: self.link(f"{folder}/made", f"{folder}/linked"),
+                lambda: self.rename(f"{folder}/made", f"{other}/moved"),
+                lambda: self.rename(f"{other}/moved", f"{folder}/back"),
+                lambda: self.mkdir(f"{folder}/deep"),
+                lambda: self.symlink("file", f"{folder}/link"),
+                lambda: self.truncate(f"{folder}/back", 3),
+                lambda: self.rmdir(f"{folder}/deep"),
+                lambda: self.unlink(f"{folder}/link"),
+                lambda: self.unlink(f"{folder}/linked"),
+                lambda: self.unlink(f"{folder}/back"),
+            ):
+                try:
+                    await act()
+                    changes += 1
+                except Err:
+                    pass
+            with contextlib.suppress(Err):
+                await self.unlink(f"{other}/moved")
+        await self.say(f"{reads} {changes}")
 
     async def times(self, path: str) -> None:
         folder, rest = self.paths.split(path)

@@ -53,6 +53,7 @@ impl Files {
             _ => format!("{guest}/{clean}"),
         };
         let Some(wanted) = wanted(&whole, intent) else {
+            self.went_wrong(monitor, handle, path, intent, ErrorCode::NoEntry);
             return Err(ErrorCode::NoEntry);
         };
         let access = Access {
@@ -70,6 +71,7 @@ impl Files {
         };
         // A look at the folder that it was started in is how many programs begin.
         if wanted.target == "." && intent == Intent::Look {
+            self.went_wrong(monitor, handle, path, intent, ErrorCode::NoEntry);
             return Err(ErrorCode::NoEntry);
         }
         if monitor.learns(&access, &lift)
@@ -115,20 +117,26 @@ impl Files {
         self.nests = true;
     }
 
-    /// Notes that something which is not in the folder `.` may have been meant by its whole path, which is not granted.
-    pub(super) fn perhaps_absolute(&self, monitor: &Monitor, handle: u32, path: &str, intent: Intent) {
-        let Some(named) = self.named(handle) else { return };
-        if named.path != "." || intent.makes() {
-            return;
+    /// Notes that something which is not in the folder `.` may have been meant by its whole path, which is not granted;
+    /// whether that is so.
+    pub(super) fn perhaps_absolute(
+        &self,
+        monitor: &Monitor,
+        handle: u32,
+        path: &str,
+        intent: Intent,
+    ) -> bool {
+        if intent.makes() || self.named(handle).is_none_or(|named| named.path != ".") {
+            return false;
         }
         let clean = clean(path);
         let whole = Path::new("/").join(&clean);
         let Some(folder) = whole.parent().filter(|folder| *folder != Path::new("/")) else {
-            return;
+            return false;
         };
         let covered = |granted: &Granted| !granted.bare && whole.starts_with(&granted.guest);
         if self.granted.iter().any(covered) || !whole.is_file() {
-            return;
+            return false;
         }
         let lift = Grant {
             flag: "dir",
@@ -140,6 +148,7 @@ impl Files {
             target: whole.display().to_string(),
         };
         monitor.refused(access, NOT_GRANTED, Some(lift));
+        true
     }
 
     /// What would allow a path that leads out, if anything can: a folder above the one that a relative path starts in.

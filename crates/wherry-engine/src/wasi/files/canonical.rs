@@ -1,25 +1,17 @@
-//! What guests see of files where a run must be the same on each machine: made-up times and numbers, and streams that have
-//! done what they were asked when they return.
+//! What guests see of files where a run must be the same on each machine: made-up times and numbers.
 
 use super::acts::{hash, stat};
-use super::{Answer, Files, put};
+use super::{Answer, Files};
 use crate::guest::Guest;
-use bytes::{Bytes, BytesMut};
 use rustix::fs::Stat;
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::Resource;
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorStat, DescriptorType, MetadataHashValue};
-use wasmtime_wasi::p2::{FsResult, InputStream, OutputStream, Pollable, StreamError, StreamResult};
-
-/// The most bytes of one read or write.
-const MOST: usize = 64 << 10;
 
 /// Numbers and times that are the same on each machine.
 #[derive(Debug)]
@@ -106,72 +98,5 @@ impl Guest {
             Answer::Both(stat, hash) => Ok(Some((stat, hash))),
             _ => Ok(None),
         }
-    }
-}
-
-/// A stream from or into a file that is done when it returns.
-pub struct Prompt {
-    /// The file.
-    pub file: Arc<File>,
-    /// Where it goes on; at the end of the file when there is no place.
-    pub at: Option<u64>,
-}
-
-impl Prompt {
-    fn moved(&mut self, bytes: usize) {
-        self.at = self.at.map(|at| at.saturating_add(bytes as u64));
-    }
-}
-
-/// Does it again when a signal came between.
-fn patiently(mut work: impl FnMut() -> std::io::Result<usize>) -> std::io::Result<usize> {
-    loop {
-        match work() {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Prompt {
-    async fn ready(&mut self) {}
-}
-
-#[wasmtime_wasi::async_trait]
-impl InputStream for Prompt {
-    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        let mut bytes = BytesMut::zeroed(size.min(MOST));
-        let at = self.at.unwrap_or_default();
-        let read = patiently(|| self.file.read_at(&mut bytes, at));
-        let read = read.map_err(|error| StreamError::LastOperationFailed(error.into()))?;
-        if read == 0 && size > 0 {
-            return Err(StreamError::Closed);
-        }
-        bytes.truncate(read);
-        self.moved(read);
-        Ok(bytes.freeze())
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl OutputStream for Prompt {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let written = patiently(|| put(&self.file, self.at, rest));
-            let written = written.map_err(|error| StreamError::LastOperationFailed(error.into()))?;
-            self.moved(written);
-            rest = &rest[written..];
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(MOST)
     }
 }

@@ -5,8 +5,9 @@
 use super::acts::{act, act_on, finished};
 use super::beneath::{self, Opened, Opening};
 use super::beyond::intent_of;
-use super::{Intent, Named, Place, Single};
+use super::{Intent, Named, Place, READ_ONLY, Single};
 use crate::guest::Guest;
+use crate::monitor::{Access, Monitor};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use std::fs::File as HostFile;
@@ -129,12 +130,20 @@ impl Guest {
     /// # Errors
     /// What the guest is answered.
     pub(crate) fn spot(&mut self, handle: u32, path: &str, opening: Opening) -> FsResult<Spot> {
+        let intent = intent_of(opening);
         if opening.directory && (opening.create || opening.exclusive || opening.truncate) {
-            return Err(ErrorCode::Invalid.into());
+            return Err(self.failed(handle, path, intent, ErrorCode::Invalid.into()));
         }
-        let how = (intent_of(opening), opening.follow);
         let table = self.wasi.ctx().table;
-        let place = self.files.place(&self.monitor, table, handle, path, how)?;
+        let place = self
+            .files
+            .place(&self.monitor, table, handle, path, (intent, opening.follow))?;
+        self.spot_at(place, handle, path, opening)
+            .map_err(|error| self.failed(handle, path, intent, error))
+    }
+
+    fn spot_at(&mut self, place: Place, handle: u32, path: &str, opening: Opening) -> FsResult<Spot> {
+        let table = self.wasi.ctx().table;
         let own = self.files.named(handle).map(|named| named.grant);
         let files = &self.files;
         let spot = |folder: &Arc<HostFile>, name: &str, perms: FsPerms, grant: Option<usize>| Spot {
@@ -202,11 +211,16 @@ impl Guest {
             Opened::Special => {
                 return Err(self.files.special(&self.monitor, handle, path, intent).into());
             }
-            Opened::File(..) if opening.directory => return Err(ErrorCode::NotDirectory.into()),
+            Opened::File(..) if opening.directory => {
+                return Err(self.failed(handle, path, intent, ErrorCode::NotDirectory.into()));
+            }
             Opened::File(file, identity) => {
                 // What was opened counts, whatever was there a moment ago.
                 let single = self.files.single_of(identity).filter(|_| spot.single.is_none());
-                if opening.changes() && single.is_some_and(|single| single.read_only) {
+                if let Some(single) = single.filter(|single| opening.changes() && single.read_only) {
+                    let access = self.files.access(handle, path, intent);
+                    self.monitor
+                        .refused(access, READ_ONLY, Some(single.writable.clone()));
                     return Err(ErrorCode::NotPermitted.into());
                 }
                 (Descriptor::File(File::new(file, perms, mode, waits)), spot.grant)
@@ -222,7 +236,8 @@ impl Guest {
         };
         self.files.went_well(&self.monitor, handle, path, intent);
         // Of a file that may be written nothing will be refused that has to be told by its name.
-        let told = matches!(descriptor, Descriptor::Dir(_)) || perms.write_not_permitted();
+        let told =
+            matches!(descriptor, Descriptor::Dir(_)) || perms.write_not_permitted() || self.monitor.records();
         let named = grant.filter(|_| told).map(|grant| Named {
             path: self.files.spelled(handle, path),
             grant,
@@ -366,7 +381,42 @@ impl Guest {
         }
     }
 
-    /// Notes why an access was refused, if it was.
+    /// Whether an open file or folder may be changed.
+    ///
+    /// # Errors
+    /// What the guest is answered when it may not.
+    pub(crate) fn permit_open(&mut self, handle: u32, intent: Intent) -> FsResult<()> {
+        let table = self.wasi.ctx().table;
+        Ok(self.files.permit_open(&self.monitor, table, handle, intent)?)
+    }
+
+    /// Who hears what fails that is done with an open file or folder, where that is wanted.
+    pub(crate) fn told(&self, handle: u32, intent: Intent) -> Option<(Arc<Monitor>, Access)> {
+        let monitor = Some(&self.monitor).filter(|monitor| monitor.records())?;
+        Some((Arc::clone(monitor), self.files.access(handle, ".", intent)))
+    }
+
+    /// Notes what was done with an open file or folder and did not work, where that is wanted, and what that it was opened for
+    /// does not tell.
+    ///
+    /// # Errors
+    /// Those of `result`.
+    pub(crate) fn ended<T>(&self, handle: u32, intent: Intent, result: FsResult<T>) -> FsResult<T> {
+        if result.is_ok() && intent == Intent::Times {
+            self.files.went_well(&self.monitor, handle, ".", intent);
+        }
+        if let Err(error) = &result
+            && self.monitor.records()
+            && let Some(code) = error.downcast_ref()
+            // That a limit struck was noted as what it is.
+            && !matches!(code, ErrorCode::Quota | ErrorCode::InsufficientMemory)
+        {
+            self.files.went_wrong(&self.monitor, handle, ".", intent, *code);
+        }
+        result
+    }
+
+    /// Notes why an access was refused, or that it failed.
     fn failed(&mut self, handle: u32, path: &str, intent: Intent, error: FsError) -> FsError {
         let table = self.wasi.ctx().table;
         match error.downcast() {

@@ -37,6 +37,27 @@ pub struct Numbers {
     pub(super) listing: Option<(u32, Vec<Entry>)>,
 }
 
+/// The name that an error of an open file has in WASI 0.2.
+pub(super) fn name(errno: i32) -> &'static str {
+    use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+    let code = match Errno::try_from(errno) {
+        Ok(Errno::Badf) => ErrorCode::BadDescriptor,
+        Ok(Errno::Fbig) => ErrorCode::FileTooLarge,
+        Ok(Errno::Inval) => ErrorCode::Invalid,
+        Ok(Errno::Isdir) => ErrorCode::IsDirectory,
+        Ok(Errno::Nomem) => ErrorCode::InsufficientMemory,
+        Ok(Errno::Nospc) => ErrorCode::InsufficientSpace,
+        Ok(Errno::Notdir) => ErrorCode::NotDirectory,
+        Ok(Errno::Notsup) => ErrorCode::Unsupported,
+        Ok(Errno::Overflow) => ErrorCode::Overflow,
+        Ok(Errno::Perm) => ErrorCode::NotPermitted,
+        Ok(Errno::Rofs) => ErrorCode::ReadOnly,
+        Ok(Errno::Txtbsy) => ErrorCode::TextFileBusy,
+        _ => ErrorCode::Io,
+    };
+    code.name()
+}
+
 impl Numbers {
     pub(super) fn slot(&self, fd: i32) -> Slot {
         let number = usize::try_from(fd.cast_unsigned()).unwrap_or(usize::MAX);
