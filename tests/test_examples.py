@@ -92,6 +92,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Demo) -> Path:
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "demo").symlink_to(demo.folder)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.setenv("WHERRY_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -41,6 +41,7 @@ exit code of the command line for it. This module imports nothing of Wherry; the
     │   │   ├── InterfaceError            an interface is wrong; the message points at the line
     │   │   └── ToolError                 a tool is missing, or cannot be fetched
     │   ├── PackError                 something cannot go into a package
+    │   ├── StoreError                the store on this machine is damaged
     │   └── ArtifactError             somebody's package is refused; ``reason`` says why
     │       ├── MalformedArtifactError    not of the form: cut, trailing data, no JSON
     │       ├── DigestError               not the bytes that were named
@@ -91,6 +92,7 @@ __all__ = [
     "PrecompiledError",
     "ResultError",
     "StackLimitError",
+    "StoreError",
     "TimeLimitError",
     "TooLargeError",
     "ToolError",
@@ -352,6 +354,10 @@ class ToolError(BuildError):
 
 class PackError(PackageError):
     """Something cannot go into a package, such as a symbolic link or a file that is not there."""
+
+
+class StoreError(PackageError):
+    """The store on this machine is damaged, or of a newer version of Wherry."""
 
 
 class ArtifactError(PackageError):

@@ -35,7 +35,8 @@ class Terminal:
 
     def __call__(self, *words: str | Path, **variables: str) -> Typed:
         """Type ``wherry`` and these words, with these variables besides the usual ones."""
-        environment = {**os.environ, "XDG_CONFIG_HOME": str(self.folder / "config"), **variables}
+        own = {"XDG_CONFIG_HOME": str(self.folder / "config"), "WHERRY_STORE": str(self.folder / "store")}
+        environment = {**os.environ, **own, **variables}
         done = subprocess.run(
             [sys.executable, "-m", "wherry", *words],
             cwd=self.folder,

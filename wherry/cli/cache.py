@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from wherry import _native
+from wherry.cli import output
 from wherry.cli.command import Command, Group, format_option, option
 from wherry.runtime import cache as kept
 
@@ -19,7 +19,6 @@ __all__ = ["cache"]
 
 _DIGITS = 12
 _MIB = 1 << 20
-_AGES = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 @click.group(cls=Group, examples=["wherry cache ls", "wherry cache prune --size 1GiB", "wherry cache clear"])
@@ -92,26 +91,15 @@ def _said(cleared: Cleared) -> str:
 
 def _table(entries: list[Entry]) -> list[str]:
     rows = [("DIGEST", "MODE", "FOR", "SIZE", "USED", "NAME")]
-    now = time.time()
     rows += [
         (
             entry.source[:_DIGITS],
             entry.mode,
             entry.platform,
             f"{entry.size / _MIB:.1f} MiB",
-            _age(now - entry.used),
+            output.ago(entry.used),
             entry.name if entry.name.isprintable() else repr(entry.name),
         )
         for entry in entries
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-
-
-def _age(seconds: float) -> str:
-    for length, unit in _AGES:
-        if seconds >= length:
-            return f"{seconds // length:.0f} {unit} ago"
-    return "now"
+    return output.table(rows)

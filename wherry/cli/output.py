@@ -11,7 +11,23 @@ import sys
 
 from wherry.errors import InternalError, WherryError
 
-__all__ = ["INTERRUPTED", "colourful", "fail", "hint", "progress", "readable_size", "report", "say", "warn"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "INTERRUPTED",
+    "ago",
+    "colourful",
+    "fail",
+    "hint",
+    "progress",
+    "readable_size",
+    "report",
+    "say",
+    "table",
+    "warn",
+]
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as in a shell."""
@@ -85,6 +101,25 @@ def readable_size(size: int) -> str:
         step += 1
     value = size / _STEP**step
     return f"{value:.{1 if step and value < _EXACT else 0}f} {_UNITS[step]}"
+
+
+def ago(moment: float) -> str:
+    """How long a moment, in seconds since 1970, is past."""
+    import time
+
+    seconds = time.time() - moment
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return "now"
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines in which the columns stand below one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def _fault(error: BaseException) -> InternalError:

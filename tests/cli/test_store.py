@@ -1,0 +1,80 @@
+"""Packages on this machine, as a user types it: put in, looked at, sent on, taken out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.guests.build import binary, text
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Terminal
+
+
+@pytest.fixture
+def packed(wherry: Terminal) -> str:
+    """The digest of a package that was packed and loaded."""
+    (wherry.folder / "hello.wasm").write_bytes(binary(text("hello")).read_bytes())
+    assert wherry("pack", "hello.wasm", "--name", "acme/hello", "--version", "1.0.0").code == 0
+    loaded = wherry("load", "hello.oci.tar")
+    assert loaded.code == 0, loaded
+    name, digest = loaded.stdout.split()
+    assert name == "acme/hello@1.0.0"
+    return digest
+
+
+def test_from_one_machine_to_another(wherry: Terminal, packed: str) -> None:
+    """A package that is saved here and loaded there is the same."""
+    there = {"WHERRY_STORE": str(wherry.folder / "there")}
+    assert wherry("save", "acme/hello", "-o", "sent.tar").code == 0
+    assert wherry("list", **there).stdout == ""
+    assert wherry("load", "sent.tar", **there).stdout == f"acme/hello@1.0.0  {packed}\n"
+    (listed,) = json.loads(wherry("list", "--format", "json", **there).stdout)
+    assert (listed["digest"], listed["references"]) == (packed, ["acme/hello@1.0.0"])
+
+
+def test_what_a_package_is(wherry: Terminal, packed: str) -> None:
+    """By any of its names."""
+    assert wherry("tag", "acme/hello", "acme/hello@stable").code == 0
+    for name in ("acme/hello", "acme/hello@1", "acme/hello@stable", packed, packed[:20]):
+        shown = wherry("show", name)
+        assert packed in shown.stdout
+        assert "names     acme/hello@1.0.0, acme/hello@stable\n" in shown.stdout
+        assert "  command hello\n" in shown.stdout
+    assert json.loads(wherry("show", packed, "--format", "json").stdout)["form"] == "wherry"
+
+
+def test_taking_out(wherry: Terminal, packed: str) -> None:
+    """What is damaged is said, and what is removed is gone."""
+    assert wherry("verify-store").stdout == "1 whole, 0 damaged\n"
+    (wherry.folder / "store/blobs/sha256" / packed.removeprefix("sha256:")).write_bytes(b"{}")
+    damaged = wherry("verify-store")
+    assert (damaged.code, damaged.stdout.splitlines()[-1]) == (1, "0 whole, 1 damaged")
+    assert wherry("load", "hello.oci.tar").code == 0
+    assert wherry("verify-store").code == 0
+    removed = wherry("remove", "acme/hello")
+    assert removed.stdout.startswith("acme/hello: removed 1 package, ")
+    assert wherry("list").stdout == ""
+    assert wherry("prune").stdout == "removed 0 packages, 0 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["show", "acme/helo"], "there is no package `acme/helo`", "did you mean `acme/hello`?"),
+        (["remove", "acme/hello@2"], "there is no package `acme/hello@2`", "`acme/hello@1.0.0`"),
+        (["save", "hello"], "`hello` names no package", "acme/hello"),
+        (["tag", "acme/hello", "acme/hello@2.0.0"], "no name with a label", "acme/thumbs@nightly"),
+        (["load", "hello.wasm"], "`hello.wasm`", ""),
+        (["load", "nowhere.tar"], "no such file", ""),
+    ],
+)
+def test_what_cannot_be(wherry: Terminal, packed: str, words: list[str], message: str, hint: str) -> None:
+    """The error says what there is, or what to write."""
+    assert packed
+    typed = wherry(*words)
+    assert typed.code in {1, 2}
+    assert message in typed.stderr
+    assert hint in typed.stderr

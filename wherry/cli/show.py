@@ -1,0 +1,88 @@
+"""``wherry show``: what a package is, offers and asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from wherry.cli import output
+from wherry.cli.command import Command, format_option
+from wherry.runtime import cache
+from wherry.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wherry.artifact.manifest import Manifest
+    from wherry.artifact.read import Artifact
+    from wherry.store.local import Package
+
+__all__ = ["show"]
+
+
+@click.command(cls=Command, examples=["wherry show acme/thumbs", "wherry show acme/thumbs@1.2 --format json"])
+@click.argument("name", metavar="PACKAGE")
+@format_option
+def show(name: str, format: str) -> None:  # noqa: A002 - the name of the option
+    """Show what a package is, what it offers, and what it asks for.
+
+    PACKAGE is a name, with a version, label or digest if need be: `acme/thumbs`, `acme/thumbs@1.2`.
+    """
+    with LocalStore() as store:
+        package = store.find(name)
+        artifact = store.artifact(package)
+    compiled = sum(
+        entry.size
+        for entry in cache.ls()
+        if any(one.descriptor.digest == f"sha256:{entry.source}" for one in artifact.components)
+    )
+    if format == "json":
+        said = {
+            "package": package,
+            "compiled": compiled,
+            "form": artifact.form,
+            "manifest": artifact.manifest,
+        }
+        click.echo(msgspec.json.format(msgspec.json.encode(said)))
+    else:
+        click.echo("\n".join(_page(package, artifact, compiled)))
+
+
+def _page(package: Package, artifact: Artifact, compiled: int) -> Iterator[str]:
+    """The whole of it as text for a terminal."""
+    yield package.reference if package.description is None else f"{package.reference}: {package.description}"
+    yield f"  digest    {package.digest}"
+    yield f"  names     {', '.join(package.references) or 'none'}"
+    yield f"  size      {output.readable_size(package.size)}, compiled {output.readable_size(compiled)}"
+    yield f"  added     {output.ago(package.added)}"
+    if artifact.manifest is None:
+        count = len(artifact.components)
+        yield f"  form      made by another tool: {count} component{'' if count == 1 else 's'}"
+        return
+    yield from _said(artifact.manifest)
+
+
+def _said(manifest: Manifest) -> Iterator[str]:
+    for what, value in (("licence", manifest.package.licence), ("source", manifest.package.repository)):
+        if value is not None:
+            yield f"  {what:9} {value}"
+    yield "Offers:"
+    for place, offered in manifest.places():
+        kind, _, name = place.partition(".")
+        said = f": {offered.description}" if offered.description is not None else ""
+        yield f"  {kind} {name}".rstrip() + said
+    needs = list(manifest.needs.asked())
+    limits = msgspec.to_builtins(manifest.needs.limits) if manifest.needs.limits is not None else {}
+    if needs or limits:
+        yield "Asks for:"
+    for flag, need in needs:
+        optional = " (optional)" if need.optional else ""
+        yield f"  {' '.join((f'--{flag}', *need.flags()))}{optional}: {need.why}"
+    for flag, value in limits.items():
+        if value is not None:
+            yield f"  --{flag} {value}"
+    if manifest.dependencies:
+        yield "Uses:"
+        yield from (f"  {name}" for name in manifest.dependencies)

@@ -1,0 +1,240 @@
+"""Which names lead to which packages, and which bytes belong to them: a database beside the bytes.
+
+SQLite, so that any number of processes may read and write, and one that is killed leaves what was there
+before. The bytes come first and their row afterwards; whoever deletes bytes asks here, see ``local``.
+Journals are of the old kind: with a write-ahead log a store on a read-only disk could not be read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sqlite3
+from typing import TYPE_CHECKING
+
+from wherry.errors import HostIOError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from wherry.artifact.oci import Descriptor
+
+__all__ = ["Index", "Row"]
+
+_VERSION = 1
+_PATIENCE = 30.0
+"""Seconds that a process waits while others write."""
+
+_SCHEMA = """
+CREATE TABLE package (
+    digest TEXT PRIMARY KEY, size INTEGER NOT NULL, name TEXT, version TEXT, description TEXT,
+    added REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE reference (
+    name TEXT NOT NULL, label TEXT NOT NULL, released INTEGER NOT NULL,
+    package TEXT NOT NULL REFERENCES package ON DELETE CASCADE,
+    PRIMARY KEY (name, label)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reference_package ON reference (package);
+CREATE TABLE part (
+    package TEXT NOT NULL REFERENCES package ON DELETE CASCADE, blob TEXT NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY (package, blob)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX part_blob ON part (blob);
+"""
+"""A ``reference`` is a version that the package gives itself (``released``) or a label that a user gave."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A package: digest and size of its image manifest, what it says of itself, when it came (seconds)."""
+
+    digest: str
+    size: int
+    name: str | None
+    version: str | None
+    description: str | None
+    added: float
+
+
+class Index:
+    """The database. Each method is one transaction.
+
+    Raises:
+        HostIOError: It cannot be read or written: no right, a full or read-only disk, others that write long.
+        StoreError: It is damaged, or of a newer version of Wherry.
+
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Opens the database at ``path``, which is made; without a path it is empty and in memory."""
+        self._path = path
+        with self._told():
+            uri = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rwc"
+            self._database = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
+            self._database.execute("PRAGMA foreign_keys = ON")
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version < _VERSION:
+                self._make()
+        if version > _VERSION:
+            raise StoreError(
+                f"`{path}` is of a newer version of Wherry", hint="`pip install --upgrade wherry`"
+            )
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._database.close()
+
+    def add(self, row: Row, parts: Iterable[Descriptor], references: Iterable[tuple[str, str, bool]]) -> None:
+        """Puts a package in, and lets references (name, label, released) lead to it."""
+        with self._writing() as database:
+            database.execute(
+                "INSERT INTO package VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET added = excluded.added",
+                dataclasses.astuple(row),
+            )
+            database.executemany(
+                "INSERT OR IGNORE INTO part VALUES (?, ?, ?)",
+                [(row.digest, part.digest, part.size) for part in parts],
+            )
+            self._refer(references, row.digest)
+
+    def refer(self, name: str, label: str, digest: str) -> None:
+        """Lets a label of the user's lead to a package."""
+        with self._writing():
+            self._refer([(name, label, False)], digest)
+
+    def packages(self) -> list[Row]:
+        """All packages, by name and the newest first."""
+        query = "SELECT * FROM package ORDER BY name IS NULL, name, added DESC, digest"
+        with self._reading() as database:
+            return [Row(*found) for found in database.execute(query)]
+
+    def named(self, name: str) -> list[tuple[str, bool, Row]]:
+        """What leads to packages under a name: each label, whether it is a version, and the package."""
+        query = (
+            "SELECT label, released, package.* FROM reference JOIN package ON package = digest"
+            " WHERE reference.name = ?"
+        )
+        with self._reading() as database:
+            return [
+                (label, bool(released), Row(*found))
+                for label, released, *found in database.execute(query, (name,))
+            ]
+
+    def with_digest(self, start: str) -> list[Row]:
+        """The packages whose digest begins so."""
+        # The character after `f`, so that the index on the digest is used.
+        query = "SELECT * FROM package WHERE digest >= ? AND digest < ?"
+        with self._reading() as database:
+            return [Row(*found) for found in database.execute(query, (start, f"{start}g"))]
+
+    def references(self) -> list[tuple[str, str, str]]:
+        """All names with their labels, and the digests that they lead to."""
+        with self._reading() as database:
+            return database.execute("SELECT name, label, package FROM reference ORDER BY 1, 2").fetchall()
+
+    def names(self) -> list[str]:
+        """The names that there are."""
+        with self._reading() as database:
+            return [name for (name,) in database.execute("SELECT DISTINCT name FROM reference ORDER BY 1")]
+
+    def parts(self, digest: str | None = None) -> list[tuple[str, int]]:
+        """The digests and sizes of the bytes of one package or of all, each once."""
+        query = "SELECT DISTINCT blob, size FROM part WHERE ? IS NULL OR package = ?"
+        with self._reading() as database:
+            return database.execute(query, (digest, digest)).fetchall()
+
+    def forget(self, references: Iterable[tuple[str, str]]) -> list[str]:
+        """Takes references away, and the packages that nothing leads to any more: the digests of these."""
+        with self._writing() as database:
+            led = []
+            for name, label in references:
+                query = "DELETE FROM reference WHERE name = ? AND label = ? RETURNING package"
+                led += [digest for (digest,) in database.execute(query, (name, label)).fetchall()]
+            query = (
+                "DELETE FROM package WHERE digest = ?"
+                " AND NOT EXISTS (SELECT 1 FROM reference WHERE package = digest) RETURNING digest"
+            )
+            return [gone for digest in led for (gone,) in database.execute(query, (digest,)).fetchall()]
+
+    def drop(self, digest: str) -> None:
+        """Takes a package away, and all that leads to it."""
+        with self._writing() as database:
+            database.execute("DELETE FROM package WHERE digest = ?", (digest,))
+
+    def drop_unnamed(self) -> list[str]:
+        """Takes the packages away that nothing leads to: their digests."""
+        with self._writing() as database:
+            query = (
+                "DELETE FROM package WHERE name IS NOT NULL"
+                " AND NOT EXISTS (SELECT 1 FROM reference WHERE package = digest) RETURNING digest"
+            )
+            return [digest for (digest,) in database.execute(query).fetchall()]
+
+    def sizes(self) -> dict[str, int]:
+        """How many bytes belong to each package."""
+        with self._reading() as database:
+            return dict(database.execute("SELECT package, SUM(size) FROM part GROUP BY package"))
+
+    def problem(self) -> str | None:
+        """What SQLite finds wrong with the database."""
+        with self._reading() as database:
+            (said,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+            return None if said == "ok" else said
+
+    def _refer(self, references: Iterable[tuple[str, str, bool]], digest: str) -> None:
+        for name, label, released in references:
+            self._database.execute(
+                "INSERT INTO reference VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET package = excluded.package, released = excluded.released",
+                (name, label, released, digest),
+            )
+
+    def _make(self) -> None:
+        """Makes the tables, once; whoever comes second waits for the first."""
+        with self._writing() as database:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._told():
+            yield self._database
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it happens, or nothing."""
+        with self._told():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What SQLite says, as an error of Wherry's."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise HostIOError(f"`{self._path}`: {error}", hint=_hint(error)) from error
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"`{self._path}` is damaged: {error}",
+                hint="move it away and bring the packages in again with `wherry load`",
+            ) from error
+
+
+def _hint(error: sqlite3.OperationalError) -> str:
+    """What to do about something that the disk or another process is in the way of."""
+    if "locked" in str(error):
+        return "another process writes to the store; try again when it is done"
+    return "the folder has to be on a disk with room where you may write; `WHERRY_STORE` names another one"

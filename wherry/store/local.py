@@ -1,0 +1,440 @@
+"""The packages on this machine: put in, found by name, looked through, taken out.
+
+Bytes lie under their digests in an OCI layout, names in an ``Index`` beside it. What is put in is there whole
+before any name leads to it, and a process that is killed leaves at most bytes that nothing leads to. Those
+are deleted under a lock that whoever puts bytes in holds as well, so that nothing is deleted on its way in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry.artifact import oci
+from wherry.artifact.blobs import copy
+from wherry.artifact.layout import LayoutFolder, open_layout, write_archive
+from wherry.artifact.read import read_artifact
+from wherry.artifact.read import verify as verify_artifact
+from wherry.artifact.refusals import host_error
+from wherry.errors import ArtifactError, NotFoundError, UsageError
+from wherry.store.index import Index, Row
+from wherry.store.references import Reference, read_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from wherry.artifact.blobs import Source
+    from wherry.artifact.read import Artifact
+
+__all__ = ["Freed", "LocalStore", "Package", "Problem", "store_folder"]
+
+_SHOWN_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package in the store.
+
+    ``name`` and ``version`` are what it says of itself; other tools' packages have none. ``references`` are
+    all names that lead to it, ``size`` is what its bytes take, ``added`` when it came, in seconds since 1970.
+    """
+
+    digest: str
+    name: str | None
+    version: str | None
+    description: str | None
+    references: tuple[str, ...]
+    size: int
+    added: float
+
+    @property
+    def reference(self) -> str:
+        """The name that is shown: one that leads to it, or the beginning of its digest."""
+        own = f"{self.name}@{self.version}"
+        if own in self.references or not self.references:
+            return own if self.references else self.digest[: len("sha256:") + _SHOWN_DIGITS]
+        return self.references[0]
+
+
+@dataclass(frozen=True)
+class Freed:
+    """What was deleted: packages by their digests, and how many bytes of the disk."""
+
+    packages: tuple[str, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with the package of a digest, or without one with the store itself."""
+
+    digest: str | None
+    reason: str
+    message: str
+
+
+def store_folder() -> Path:
+    """Where the store is: ``WHERRY_STORE``, or ``wherry/store`` in the user's folder for data."""
+    chosen = os.environ.get("WHERRY_STORE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(base) / "wherry/store"
+
+
+class LocalStore:
+    """The packages in one folder, which is made when the first one comes. Close it after use.
+
+    Safe with any number of processes; one object is for one thread.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path if path is not None else store_folder()
+        self._layout = LayoutFolder(self.path)
+        self._opened: Index | None = None
+
+    def close(self) -> None:
+        """Lets go of the index."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def put(
+        self, source: Source, descriptor: oci.Descriptor, references: Sequence[tuple[str, str]] = ()
+    ) -> Package:
+        """Takes a package with all that belongs to it out of ``source``, and checks every byte of it.
+
+        Its own name and version lead to it from now on, and ``references``, each a name and a label.
+
+        Raises:
+            ArtifactError: It is refused; nothing leads to it then.
+            HostIOError: The store cannot be written.
+
+        """
+        artifact = read_artifact(source, descriptor)
+        verify_artifact(source, artifact)
+        said = artifact.manifest.package if artifact.manifest is not None else None
+        own = [(said.name, said.version, True)] if said is not None else []
+        row = Row(
+            artifact.digest,
+            descriptor.size,
+            said.name if said is not None else None,
+            said.version if said is not None else None,
+            said.description if said is not None else None,
+            time.time(),
+        )
+        index = self._index(make=True)
+        with self._holding(fcntl.LOCK_SH):
+            for blob in artifact.blobs():
+                if not self._has(blob):
+                    copy(source, self._layout, blob)
+            self._settle()
+            index.add(row, artifact.blobs(), own + [(name, label, False) for name, label in references])
+        return self._packages([row])[0]
+
+    def packages(self) -> list[Package]:
+        """All packages, by name and the newest first."""
+        return self._packages(self._index().packages())
+
+    def find(self, reference: Reference | str) -> Package:
+        """The package that is meant: of several that fit, the one with the highest version.
+
+        A version before a release (``2.0.0-rc.1``) is meant only where it is named or there is no other.
+
+        Raises:
+            NotFoundError: There is none; the message says what there is.
+            UsageError: It is no reference, or the digits of a digest fit several.
+
+        """
+        if isinstance(reference, str):
+            reference = read_reference(reference)
+        return self._packages([self._row(reference)])[0]
+
+    def artifact(self, package: Package) -> Artifact:
+        """A package as its image manifest describes it.
+
+        Raises:
+            ArtifactError: Its bytes are damaged or gone.
+
+        """
+        return read_artifact(self._layout, self._descriptor(package.digest))
+
+    @property
+    def source(self) -> Source:
+        """Where the bytes of packages are read."""
+        return self._layout
+
+    def blob(self, digest: str) -> Path:
+        """The file with the bytes of a digest."""
+        return self.path / "blobs/sha256" / digest.removeprefix("sha256:")
+
+    def tag(self, reference: Reference | str, name: str) -> Package:
+        """Lets ``name``, such as ``acme/thumbs@nightly``, lead to a package.
+
+        Raises:
+            UsageError: It is no name with a label; versions are what packages say of themselves.
+
+        """
+        wanted = read_reference(name)
+        if wanted.name is None or wanted.label is None or wanted.command is not None:
+            raise UsageError(
+                f"`{name}` is no name with a label",
+                hint="such as `acme/thumbs@nightly`; a version is what `wherry.toml` says",
+            )
+        found = self.find(reference)
+        self._index(make=True).refer(wanted.name, wanted.label, found.digest)
+        return self.find(wanted)
+
+    def remove(self, reference: Reference | str) -> Freed:
+        """Takes away what is named: one version or label, all of a name, or a package by its digest.
+
+        Raises:
+            NotFoundError: There is none.
+
+        """
+        if isinstance(reference, str):
+            reference = read_reference(reference)
+        index = self._index()
+        if reference.name is None or reference.digest is not None:
+            gone = [self._row(reference).digest]
+            index.drop(gone[0])
+        else:
+            fitting = self._fitting(reference, reference.name)
+            gone = index.forget((reference.name, label) for label, _ in fitting)
+        return Freed(tuple(gone), self._sweep())
+
+    def prune(self) -> Freed:
+        """Deletes the packages that no name leads to any more, and bytes that belong to none."""
+        index = self._index()
+        with self._holding(fcntl.LOCK_EX) as held:
+            gone = index.drop_unnamed()
+            return Freed(tuple(gone), self._delete_unused() if held else 0)
+
+    def verify(self) -> list[Problem]:
+        """Reads every byte and says what is wrong; an empty list is a whole store."""
+        index = self._index()
+        problems = []
+        said = index.problem()
+        if said is not None:
+            problems.append(Problem(None, "index", said))
+        for row in index.packages():
+            try:
+                artifact = read_artifact(self._layout, self._descriptor(row.digest))
+                verify_artifact(self._layout, artifact)
+            except ArtifactError as error:
+                problems.append(Problem(row.digest, error.reason, error.message))
+        return problems
+
+    def save(self, references: Sequence[Reference | str], path: Path) -> list[Package]:
+        """Writes packages into one file, an OCI layout, under their names.
+
+        Raises:
+            NotFoundError: One is not there.
+            ArtifactError: One is damaged.
+            HostIOError: The file cannot be written.
+
+        """
+        found = [self.find(reference) for reference in references]
+        write_archive(path, self._layout, [self._named(package) for package in found])
+        return found
+
+    def load(self, path: Path) -> list[Package]:
+        """Takes in the packages of an OCI layout, in a folder or one file.
+
+        Raises:
+            ArtifactError: One is refused; those before it are in the store then.
+            NotFoundError: There is no such file.
+
+        """
+        with open_layout(path) as layout:
+            found = layout.index()
+            if not found:
+                raise NotFoundError(f"`{path}` holds no packages")
+            return [self.put(layout, one, _labels(one)) for one in found]
+
+    def size(self) -> int:
+        """How many bytes all packages take together; what two share counts once."""
+        return sum(size for _, size in self._index().parts())
+
+    def _index(self, *, make: bool = False) -> Index:
+        """The index; one that is empty where there is no store yet, unless something is put in."""
+        file = self.path / "index.db"
+        if make and not file.exists():
+            self.close()
+            try:
+                (self.path / "blobs/sha256").mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise host_error(self.path, error) from error
+            self._opened = Index(file)
+        if self._opened is None:
+            self._opened = Index(file if file.exists() else None)
+        return self._opened
+
+    @contextlib.contextmanager
+    def _holding(self, kind: int) -> Iterator[bool]:
+        """Holds the lock on the bytes, shared by those who put in: whether it was to be had."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:
+            yield False  # there is no store yet
+            return
+        except OSError as error:
+            raise host_error(self.path / "lock", error) from error
+        try:
+            fcntl.flock(lock, kind)
+            yield True
+        except BlockingIOError:
+            yield False
+        finally:
+            os.close(lock)
+
+    def _sweep(self) -> int:
+        """Deletes bytes that belong to no package, unless somebody puts something in just now."""
+        with self._holding(fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+            return self._delete_unused() if held else 0
+
+    def _delete_unused(self) -> int:
+        used = {digest.removeprefix("sha256:") for digest, _ in self._index().parts()}
+        freed = 0
+        try:
+            for found in os.scandir(self.path / "blobs/sha256"):
+                if found.name not in used:
+                    freed += found.stat(follow_symlinks=False).st_size
+                    os.unlink(found.path)  # noqa: PTH108 - the path is a text
+        except OSError as error:
+            raise host_error(self.path, error) from error
+        return freed
+
+    def _has(self, blob: oci.Descriptor) -> bool:
+        """Whether the bytes are there, as far as their size tells; `verify` reads them."""
+        try:
+            return self.blob(blob.digest).stat().st_size == blob.size
+        except OSError:
+            return False
+
+    def _settle(self) -> None:
+        """Brings the names of the files to the disk, which their bytes are on already."""
+        folder = os.open(self.path / "blobs/sha256", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _row(self, reference: Reference) -> Row:
+        """The one package that is meant."""
+        if reference.digest is None:
+            return _newest(self._fitting(reference, reference.name or ""))
+        rows = self._index().with_digest(reference.digest)
+        if reference.name is not None:
+            known = {row.digest for _, _, row in self._index().named(reference.name)}
+            rows = [row for row in rows if row.digest in known or row.name == reference.name]
+        if not rows:
+            raise NotFoundError(
+                f"there is no package `{reference}`", hint="`wherry list` shows what there is"
+            )
+        if len(rows) > 1:
+            raise UsageError(
+                f"`{reference}` is the beginning of {len(rows)} digests",
+                hint="\n".join(f"`{row.digest}`" for row in rows),
+            )
+        return rows[0]
+
+    def _fitting(self, reference: Reference, name: str) -> list[tuple[str, Row]]:
+        """The versions or the label under a name that are meant, each with its package; never none."""
+        known = self._index().named(name)
+        if reference.label is not None:
+            found = [
+                (label, row) for label, released, row in known if label == reference.label and not released
+            ]
+        else:
+            found = [(label, row) for label, released, row in known if released and reference.fits(label)]
+            if not found and reference.requirement is None and len(known) == 1:
+                found = [(label, row) for label, _, row in known]
+        if not found:
+            raise self._unknown(reference, [label for label, _, _ in known])
+        return found
+
+    def _unknown(self, reference: Reference, labels: list[str]) -> NotFoundError:
+        """There is no such package, or not in that version; the hint says what there is."""
+        if labels:
+            said = ", ".join(f"`{reference.name}@{label}`" for label in sorted(labels)[:10])
+            return NotFoundError(f"there is no package `{reference}`", hint=f"there is {said}")
+        import difflib
+
+        names = self._index().names()
+        close = difflib.get_close_matches(reference.name or "", names, n=1)
+        hint = (
+            f"did you mean `{close[0]}`?"
+            if close
+            else "`wherry list` shows what there is, and `wherry load FILE` brings packages in"
+        )
+        return NotFoundError(f"there is no package `{reference}` in the store", hint=hint)
+
+    def _packages(self, rows: Iterable[Row]) -> list[Package]:
+        """The packages of rows, with the names that lead to them and what they take."""
+        index = self._index()
+        names: dict[str, list[str]] = {}
+        for name, label, digest in index.references():
+            names.setdefault(digest, []).append(f"{name}@{label}")
+        sizes = index.sizes()
+        return [
+            Package(
+                row.digest,
+                row.name,
+                row.version,
+                row.description,
+                tuple(names.get(row.digest, ())),
+                sizes.get(row.digest, 0),
+                row.added,
+            )
+            for row in rows
+        ]
+
+    def _descriptor(self, digest: str) -> oci.Descriptor:
+        (row,) = self._index().with_digest(digest)
+        return oci.Descriptor(oci.IMAGE_MANIFEST, digest, row.size)
+
+    def _named(self, package: Package) -> oci.Descriptor:
+        """The descriptor of a package with its name, as other tools read it."""
+        name, _, label = package.reference.partition("@")
+        annotations = {oci.Annotation.REFERENCE: f"{name}:{label}"} if label else None
+        return msgspec.structs.replace(self._descriptor(package.digest), annotations=annotations)
+
+
+def _newest(found: list[tuple[str, Row]]) -> Row:
+    """The highest version; one before a release only where there is no other. Of labels there is one."""
+    from semantic_version.base import Version
+
+    if len(found) == 1:
+        return found[0][1]
+    versions = {Version(label): row for label, row in found}
+    released = [version for version in versions if not version.prerelease]
+    return versions[max(released or versions)]
+
+
+def _labels(descriptor: oci.Descriptor) -> list[tuple[str, str]]:
+    """What a layout calls an artifact, where that is a name with a label, such as ``acme/thumbs:nightly``."""
+    said = (descriptor.annotations or {}).get(oci.Annotation.REFERENCE, "")
+    name, _, label = said.rpartition(":")
+    try:
+        reference = read_reference(f"{name}@{label}")
+    except UsageError:
+        return []
+    return [(name, label)] if reference.label is not None else []
