@@ -135,13 +135,6 @@ def test_two_builds_at_once_are_one(greeter: Path) -> None:
     assert sum(b'"built":true' in one for one in said) == 1
 
 
-def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Two folders, one digest: no path, time or user comes into a component."""
-    one, two = (make(tmp_path / name, "c", "command") for name in ("one", "two"))
-    (first,), (second,) = build(one), build(two)
-    assert first.path.read_bytes() == second.path.read_bytes()
-
-
 def test_watching_builds_after_each_change(greeter: Path) -> None:
     """The first build, then one for each change, and errors between them; a second look at the same says nothing."""
     watched = builder.watch(greeter)
@@ -212,3 +205,37 @@ def test_a_tool_that_cannot_be_fetched_says_why(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(wherry.ToolError, match=r"fetching ziglang 0\.17\.1 from PyPI failed"):
         tools.provide(tools.ZIGLANG, lambda what, seconds: None)
     assert [path.name for path in (tmp_path / "tools").iterdir()] == ["ziglang.lock"]
+
+
+def test_an_error_of_cargo_comes_without_its_messages_for_programs(tmp_path: Path) -> None:
+    """What rustc says to people is shown, what cargo says to programs is not; a second binary has to be named."""
+    folder = make(tmp_path, "rust", "command")
+    edit(folder / "src" / "main.rs", "nth(1)", "nht(1)")
+    with pytest.raises(wherry.BuildError) as raised:
+        build(folder)
+    assert raised.value.output.startswith("error[E0599]: no method named `nht` found")
+    assert "--> src/main.rs:2:" in raised.value.output
+    assert '"reason"' not in raised.value.output
+    edit(folder / "src" / "main.rs", "nht(1)", "nth(1)")
+    (folder / "src" / "bin").mkdir()
+    (folder / "src" / "bin" / "other.rs").write_text("fn main() {}\n")
+    edit(folder / "wherry.toml", "[command.greeter]", "[command.third]")
+    with pytest.raises(wherry.BuildError, match="the crate has no binary `third`") as missing:
+        build(folder)
+    assert missing.value.hint == "its binaries are: `greeter`, `other`"
+
+
+def test_a_crate_elsewhere_is_an_input(tmp_path: Path) -> None:
+    """A crate that is named by its path counts as the project's own files do."""
+    folder = make(tmp_path, "rust", "command")
+    other = tmp_path / "words"
+    (other / "src").mkdir(parents=True)
+    (other / "Cargo.toml").write_text('[package]\nname = "words"\nversion = "0.1.0"\nedition = "2024"\n')
+    (other / "src" / "lib.rs").write_text('pub const WORD: &str = "Hi";\n')
+    edit(folder / "Cargo.toml", 'edition = "2024"\n', 'edition = "2024"\n\n[dependencies]\nwords.path = "../words"\n')
+    edit(folder / "src" / "main.rs", '"Hello, {name}!"', '"{}, {name}!", words::WORD')
+    assert [one.fresh for one in build(folder)] == [True]
+    assert [one.fresh for one in build(folder)] == [False]
+    edit(other / "src" / "lib.rs", "Hi", "Ho")
+    (built,) = build(folder)
+    assert wherry.run(built.path, capture=True).stdout == b"Ho, World!\n"

@@ -30,8 +30,8 @@ _LEVELS = {"size": "-Os", "speed": "-O3"}
 
 
 def requirements() -> list[Requirement]:
-    """Nothing: zig is fetched."""
-    return []
+    """Zig, which is fetched."""
+    return [Requirement("zig", tools.described(tools.ZIGLANG), "")]
 
 
 def identity(target: Target) -> str:

@@ -102,7 +102,9 @@ class Language:
 
 
 LANGUAGES: dict[Name, Language] = {
+    "rust": Language("Rust", "wherry.build.rust", ("Cargo.toml",), (".rs",), sources=(".",), ignored=("target",)),
     "c": Language("C", "wherry.build.c", (), (".c",)),
+    "cpp": Language("C++", "wherry.build.cpp", (), (".cpp", ".cc", ".cxx")),
 }
 """Every language, in the order in which a project is looked at."""
 

@@ -20,7 +20,7 @@ from wherry.errors import ToolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["PINS", "ZIGLANG", "Progress", "Tool", "cache_folder", "installed", "provide", "tools_folder"]
+__all__ = ["PINS", "ZIGLANG", "Progress", "Tool", "alone", "cache_folder", "described", "installed", "provide", "run", "tools_folder"]
 
 Progress: TypeAlias = "Callable[[str, float | None], object]"
 """Told what is being done and for how many seconds; ``None`` when it is over."""
@@ -65,6 +65,11 @@ def installed(tool: Tool) -> bool:
     return tool.folder.is_dir()
 
 
+def described(tool: Tool) -> str:
+    """A tool for people: its version, and whether it is here already."""
+    return tool.version if installed(tool) else f"{tool.version}, fetched on first use"
+
+
 def provide(tool: Tool, progress: Progress) -> Path:
     """The folder of a tool, which is fetched now if it was not before.
 
@@ -79,8 +84,7 @@ def provide(tool: Tool, progress: Progress) -> Path:
         return own
     folder = tools_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / f"{tool.name}{_LOCK}"):
+        with alone(tool.name):
             if not installed(tool):
                 _fetch(tool, progress)
     except OSError as error:
@@ -109,7 +113,7 @@ def _fetch(tool: Tool, progress: Progress) -> None:
         target.mkdir()
         what = f"fetching {tool.name} {tool.version} from {tool.registry}"
         command, environment = _pip(tool, target)
-        _run(command, target, environment, what, progress)
+        run(command, target, environment, what, progress)
         # Readable for all who share the folder, as what `mkdtemp` makes is not.
         target.rename(tool.folder)
 
@@ -133,10 +137,15 @@ def _pip(tool: Tool, target: Path) -> tuple[list[str], dict[str, str]]:
     )
 
 
-def _run(
+def run(
     command: Sequence[str], folder: Path, environment: dict[str, str], what: str, progress: Progress
-) -> None:
-    """Runs what fetches, and tells for how long it has been at it."""
+) -> str:
+    """Runs what fetches, and tells for how long it has been at it: what it said.
+
+    Raises:
+        ToolError: It cannot be started, or fails; the message holds its last words.
+
+    """
     import subprocess
     import tempfile
 
@@ -169,11 +178,14 @@ def _run(
         told = "\n".join(said[-_MOST_LINES:])
         hint = "a first build needs its registries; later ones work offline"
         raise ToolError(f"{what} failed:\n{told}", hint=hint)
+    return "\n".join(said)
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Nobody else fetches the same tool meanwhile."""
-    with path.open("a") as file:
+def alone(name: str) -> Iterator[None]:
+    """Nobody else fetches the tool of this name meanwhile; the folder of tools is there."""
+    folder = tools_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}{_LOCK}").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

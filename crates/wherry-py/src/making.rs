@@ -9,6 +9,7 @@ use wherry_engine::error::{Error, Kind};
 use wherry_tools::bindings::{self, Language};
 use wherry_tools::componentize as component;
 use wherry_tools::source::Source;
+use wherry_tools::wasi;
 
 use crate::errors::raise;
 
@@ -60,6 +61,14 @@ pub fn componentize(
         component::componentize(&data, source.as_ref())
     };
     py.detach(make).map_err(|error| raise(py, refused(&error)))
+}
+
+/// The interfaces of WASI 0.2, each package as a file of WIT by its name.
+#[pyfunction]
+pub fn wasi_interfaces(py: Python<'_>) -> PyResult<BTreeMap<String, String>> {
+    py.detach(wasi::files)
+        .map(|files| files.into_iter().collect())
+        .map_err(|error| raise(py, refused(&error)))
 }
 
 fn refused(error: &wherry_tools::Error) -> Error {

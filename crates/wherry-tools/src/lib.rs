@@ -4,7 +4,7 @@
 //!   runtime, `inspect` and the generators of bindings share; [`signature`] prints parts of it.
 //! - [`layout::layout`] reads what the file is made of.
 //! - [`inspect::inspect`] puts both together with what the file [`needs`] and which [`places`] it fits.
-//! - [`source::Source`] reads the interfaces of a project; [`bindings::generate`] makes what its guest is compiled
+//! - [`source::Source`] reads the interfaces of a project, which may use those of [`wasi`]; [`bindings::generate`] makes what its guest is compiled
 //!   against, [`componentize::componentize`] a component of what the compiler made.
 //!
 //! Every function that describes a file takes bytes from anybody: what is malformed is an [`Error`], never a panic, and time and
@@ -25,6 +25,7 @@ mod quiet;
 pub mod signature;
 pub mod source;
 mod surface;
+pub mod wasi;
 pub mod wit;
 
 pub use error::{Error, Result};

@@ -5,6 +5,7 @@ use std::path::Path;
 use wit_parser::{Resolve, WorldId, WorldItem};
 
 use crate::error::{Error, Result};
+use crate::wasi;
 
 /// Interfaces that were read, and the world among them that is built.
 #[derive(Debug)]
@@ -22,7 +23,15 @@ impl Source {
     /// [`Error::Interface`] with the line that is wrong, as the person has it.
     pub fn read(wit: &Path, world: Option<&str>) -> Result<Self> {
         let mut resolve = Resolve::default();
-        let pushed = resolve.push_path(wit);
+        let mut pushed = resolve.push_path(wit);
+        if pushed
+            .as_ref()
+            .is_err_and(|error| format!("{error:#}").contains("`wasi:"))
+        {
+            // They are written to use WASI, and bring no copy of it.
+            resolve = wasi::interfaces()?;
+            pushed = resolve.push_path(wit);
+        }
         let (package, _) = pushed.map_err(|error| Error::Interface(told(&resolve, &error)))?;
         let world = resolve
             .select_world(&[package], world)

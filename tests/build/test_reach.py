@@ -1,0 +1,66 @@
+"""What guests in each language can do is what the table in ``docs/build.md`` says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import wherry
+from tests.build.projects import SLOW, TEMPLATED, make
+from wherry.build.builder import build
+
+if TYPE_CHECKING:
+    from wherry.artifact.manifest import Language
+    from wherry.build.project import Kind
+
+SOURCES = Path(__file__).parent / "reach"
+COMMANDS: dict[Language, tuple[str, str]] = {
+    "c": ("command.c", "src/main.c"),
+    "cpp": ("command.cpp", "src/main.cpp"),
+    "rust": ("command.rs", "src/main.rs"),
+}
+"""For each language the source that does all of it, and where that stands in a project."""
+
+
+def test_every_language_is_looked_at() -> None:
+    """Each language with commands has a source here."""
+    assert {*COMMANDS} == {language for language, kind in TEMPLATED if kind == "command"}
+
+
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(one, marks=[pytest.mark.slow] if (one, "command") in SLOW else []) for one in COMMANDS],
+)
+def test_commands_reach_files_variables_input_and_exit_codes(language: Language, tmp_path: Path) -> None:
+    """Files are read and written where granted, variables and input arrive, the exit code is carried whole."""
+    source, place = COMMANDS[language]
+    folder = make(tmp_path, language, "command")
+    (folder / place).write_text((SOURCES / source).read_text())
+    (built,) = build(folder)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "in.txt").write_text("world\n")
+    words, greeting = ("/data/in.txt", "/data/out.txt"), {"GREETING": "Ahoy"}
+    dirs = [(tmp_path / "data", "/data")]
+    done = wherry.run(built.path, *words, stdin=b"one\ntwo\n", capture=True, dirs=dirs, env=greeting)
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"ONE\nTWO\n", b"")
+    assert (tmp_path / "data" / "out.txt").read_text() == "Ahoy, world\n"
+    refused = wherry.run(built.path, *words, capture=True, env=greeting)
+    assert (refused.returncode, refused.stdout) == (3, b"")
+    assert b"cannot copy" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("language", "kind"),
+    [
+        pytest.param(*one, id="-".join(one), marks=[pytest.mark.slow] if one in SLOW else [])
+        for one in TEMPLATED
+        if one[0] != "python"
+    ],
+)
+def test_the_same_source_gives_the_same_bytes(language: Language, kind: Kind, tmp_path: Path) -> None:
+    """Two folders, one digest: no path, time or user comes into a component."""
+    one, two = (make(tmp_path / name, language, kind) for name in ("one", "elsewhere"))
+    (first,), (second,) = build(one), build(two)
+    assert first.path.read_bytes() == second.path.read_bytes()
