@@ -248,7 +248,7 @@ class TestContradictions:
     ) -> None:
         """A run without an end, one that is looked at while it runs, one that is asked about."""
         words = tuple(str(tmp_path / word) if "." in word else word for word in words)
-        done = cli("run", "--deterministic", *words, c_command("determined"), **env)
+        done = cli("run", "--deterministic", *words, c_command("determined"), stdin=STDIN, **env)
         assert (done.returncode, done.stdout) == (125, b"")
         assert message in done.stderr
         assert b"exclude each other" in done.stderr

@@ -5,62 +5,100 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.commands import STDIN, cli
-from tests.guests.build import c_command
+from tests.guests.build import c_command, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
 
 
 class Recorded:
-    """One run with a receipt, in a folder of its own."""
+    """One run with a receipt, in a folder of its own; what it was given, a receipt does not hold."""
 
-    def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
-        self.data.mkdir()
-        (self.data / "a").write_text("1")
+    def __init__(self, folder: Path, guest: Path, given: tuple[str, ...], *flags: str | Path) -> None:
         self.receipt = folder / "receipt.json"
-        grants = ("--dir", f"{self.data}::/data", "--env", "A=1", "--random", "5", "--max-write", "1MiB")
-        guest = c_command("determined")
-        words = ("--deterministic", "--receipt", self.receipt, *grants, guest)
-        self.done = cli("run", *words)
-        (self.data / "written").unlink()
+        self.given = given
+        self.done = cli("run", "--deterministic", "--receipt", self.receipt, *given, *flags, guest)
 
     def verify(self, *words: str | Path, stdin: bytes = STDIN) -> tuple[int, dict[str, Any]]:
         """What ``wherry verify-run`` says of it."""
-        done = cli("verify-run", "--format", "json", "--env", "A=1", *words, self.receipt, stdin=stdin)
-        return done.returncode, json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+        done = cli("verify-run", "--format", "json", *self.given, *words, self.receipt, stdin=stdin)
+        return done.returncode, json.loads(done.stdout) if done.stdout else {"error": done.stderr.decode()}
+
+    @contextmanager
+    def altered(self, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+        """Another receipt in its place, whose digest matches."""
+        original = self.receipt.read_text()
+        receipt = json.loads(original)
+        change(receipt)
+        receipt["digest"] = digest_of(receipt)
+        assert receipt != json.loads(original)
+        try:
+            self.receipt.write_text(json.dumps(receipt))
+            yield
+        finally:
+            self.receipt.write_text(original)
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """A run that read its input and wrote into a folder."""
-    return Recorded(tmp_path_factory.mktemp("recorded"))
+    folder = tmp_path_factory.mktemp("recorded")
+    for name in ("data", "read"):
+        (folder / name).mkdir()
+        (folder / name / "a").write_text("1")
+    grants = ("--dir", f"{folder / 'data'}::/data", "--dir", f"{folder / 'read'}::/read:ro")
+    settings = ("--random", "5", "--max-write", "1MiB", "--workdir", "/data")
+    given = ("--env", "A=1", "--config", "COLOUR=red")
+    made = Recorded(folder, c_command("determined"), given, *grants, *settings)
+    (folder / "data" / "written").unlink()
+    return made
+
+
+@pytest.fixture(scope="module")
+def called(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A call of one function."""
+    folder = tmp_path_factory.mktemp("called")
+    return Recorded(folder, text("numbers"), (), "--invoke", "add(2, 3)")
 
 
 def digest_of(receipt: dict[str, Any]) -> str:
     """The digest of a receipt as the documentation describes it."""
     bare = {name: value for name, value in receipt.items() if name not in ("digest", "places")}
-    text = json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    canonical = json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def altered(receipt: dict[str, Any], path: str, change: Callable[[Any], Any]) -> None:
-    """Change one field, and make the receipt's own digest match."""
-    *outer, last = path.split(".")
-    place: Any = receipt
-    for name in outer:
-        place = place[int(name)] if name.isdigit() else place[name]
-    place[last] = change(place[last])
-    receipt["digest"] = digest_of(receipt)
+def at(path: str, change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], None]:
+    """Changes the field at a path."""
+
+    def apply(receipt: dict[str, Any]) -> None:
+        *outer, last = (int(name) if name.isdigit() else name for name in path.split("."))
+        place: Any = receipt
+        for name in outer:
+            place = place[name]
+        place[last] = change(place[last])
+
+    return apply
+
+
+def limited(flag: str, value: str) -> Callable[[dict[str, Any]], None]:
+    """Changes a limit."""
+
+    def apply(receipt: dict[str, Any]) -> None:
+        (limit,) = (limit for limit in receipt["given"]["limits"] if limit["flag"] == flag)
+        limit["value"] = value
+
+    return apply
 
 
 def other(digest: str) -> str:
@@ -100,7 +138,7 @@ class TestReceipt:
         """The same program, input and settings; the folder of the user stays as it is."""
         assert recorded.done.returncode == 7, recorded.done
         assert recorded.verify() == (0, {"verified": True, "differences": []})
-        assert [path.name for path in recorded.data.iterdir()] == ["a"]
+        assert [path.name for path in (recorded.receipt.parent / "data").iterdir()] == ["a"]
 
     def test_its_digest_is_the_documented_one(self, recorded: Recorded) -> None:
         """Anyone can work it out."""
@@ -116,55 +154,133 @@ class TestReceipt:
     @pytest.mark.parametrize(
         ("path", "change", "field"),
         [
+            ("receipt", lambda _: 2, "receipt"),
+            ("wherry", lambda _: "9", "wherry"),
+            ("engine", lambda _: "wasmtime 1", "engine"),
+            ("mode", lambda _: "plain", "mode"),
             ("program.sha256", other, "program.sha256"),
             ("inputs.stdin.sha256", other, "inputs.stdin.sha256"),
+            ("inputs.stdin.bytes", lambda count: count + 1, "inputs.stdin.bytes"),
             ("inputs.folders.0.sha256", other, "inputs.folders[0]"),
+            ("inputs.folders.0.entries", lambda count: count + 1, "inputs.folders[0]"),
+            ("inputs.folders.1.sha256", other, "inputs.folders[1]"),
             ("outputs.stdout.sha256", other, "outputs.stdout.sha256"),
             ("outputs.stdout.bytes", lambda count: count + 1, "outputs.stdout.bytes"),
             ("outputs.stderr.sha256", other, "outputs.stderr.sha256"),
-            ("outputs.folders.0.sha256", other, "outputs.folders[0]"),
+            ("outputs.stderr.bytes", lambda count: count + 1, "outputs.stderr.bytes"),
+            ("outputs.result", lambda _: {"bytes": 0, "sha256": other("")}, "outputs.result"),
+            ("outputs.folders.0.sha256", other, "outputs.folders[0].sha256"),
+            ("outputs.folders.0.entries", lambda count: count + 1, "outputs.folders[0].entries"),
+            ("outputs.folders.1.sha256", other, "outputs.folders[1].sha256"),
             ("end.code", lambda _: 0, "end.code"),
             ("end.cause", lambda _: "trap", "end.cause"),
             ("fuel", lambda fuel: fuel - 1, "fuel"),
-            ("mode", lambda _: "plain", "mode"),
-            ("engine", lambda _: "wasmtime 1", "engine"),
-            ("wherry", lambda _: "9", "wherry"),
-            ("receipt", lambda _: 2, "receipt"),
-            ("given.random", lambda _: "6", "outputs.stdout.sha256"),
-            ("given.clock", lambda _: "2001-01-01T00:00:00Z+1us", "outputs.stdout.sha256"),
-            ("given.arguments", lambda words: [*words, "more"], "outputs.stdout"),
             ("given.environment.0.sha256", other, "given.environment.A"),
-            ("given.folders.0.read_only", lambda _: True, "outputs.folders[0]"),
+            ("given.config.0.sha256", other, "given.config.COLOUR"),
+            ("given.environment", lambda _: [], "given.environment"),
+            ("given.config", lambda _: [], "given.config"),
         ],
     )
     def test_what_was_altered_is_named(
         self, recorded: Recorded, path: str, change: Callable[[Any], Any], field: str
     ) -> None:
-        """Each field that a run depends on or that came of it, though the receipt's own digest matches."""
-        original = recorded.receipt.read_text()
-        receipt = json.loads(original)
-        altered(receipt, path, change)
-        try:
-            recorded.receipt.write_text(json.dumps(receipt))
+        """Each field that can be held against something, though the receipt's own digest matches."""
+        with recorded.altered(at(path, change)):
             code, said = recorded.verify()
-        finally:
-            recorded.receipt.write_text(original)
         assert (code, said["verified"]) == (1, False)
-        assert any(one["field"].startswith(field) for one in said["differences"]), said
+        fields = [one["field"].split(" ")[0] for one in said["differences"]]
+        assert fields[0] == field
+        # What came of a variable less differs as well.
+        assert fields == [field] or path == "given.environment"
 
-    def test_fuel_that_would_not_do_is_named(self, recorded: Recorded) -> None:
-        """A limit that would have ended the run."""
-        original = recorded.receipt.read_text()
-        receipt = json.loads(original)
-        (fuel,) = (limit for limit in receipt["given"]["limits"] if limit["flag"] == "fuel")
-        fuel["value"] = "100"
-        receipt["digest"] = digest_of(receipt)
-        try:
-            recorded.receipt.write_text(json.dumps(receipt))
-            _, said = recorded.verify()
-        finally:
-            recorded.receipt.write_text(original)
-        assert {one["field"] for one in said["differences"]} >= {"end.cause", "end.code", "fuel"}
+    @pytest.mark.parametrize(
+        ("path", "change", "shows"),
+        [
+            ("given.arguments", lambda words: [*words, "more"], "outputs.stdout.sha256"),
+            ("given.arguments.0", lambda _: "another", "outputs.stdout.sha256"),
+            ("given.folders.0.guest", lambda _: "/other", "end.cause"),
+            ("given.folders.0.read_only", lambda _: True, "outputs.folders[0].sha256"),
+            ("given.workdir", lambda _: "/read", "outputs.stdout.sha256"),
+            ("given.clock", lambda _: "2001-01-01T00:00:00Z+1us", "outputs.stdout.sha256"),
+            ("given.random", lambda _: "6", "outputs.stdout.sha256"),
+            ("fuel=100", None, "end.cause"),
+            ("memory=64KiB", None, "end.cause"),
+            ("stack=64KiB", None, None),
+            ("max-output=10B", None, "end.cause"),
+            ("max-write=0", None, "outputs.folders[0].sha256"),
+            ("max-handles=3", None, "outputs.stdout.sha256"),
+            ("max-tables=0", None, "end.cause"),
+            ("max-instances=0", None, "end.cause"),
+        ],
+    )
+    def test_a_setting_that_was_altered_is_found_out_and_named(
+        self, recorded: Recorded, path: str, change: Callable[[Any], Any] | None, shows: str | None
+    ) -> None:
+        """By what comes of it, and it is among the fields that may be to blame."""
+        limit, _, value = path.partition("=")
+        if change is not None:
+            alter, field = at(path, change), ".".join(path.split(".")[:2])
+        else:
+            alter, field = limited(limit, value), "given.limits"
+        with recorded.altered(alter):
+            code, said = recorded.verify()
+        if shows is None:
+            assert said == {"verified": True, "differences": []}
+            return
+        assert code == 1, said
+        found = {one["field"]: one["causes"] for one in said["differences"]}
+        assert shows in found
+        assert field in found[shows]
+
+    @pytest.mark.parametrize(
+        ("path", "change", "named"),
+        [
+            ("given.environment.0.name", lambda _: "B", "variable `B`"),
+            ("given.config.0.name", lambda _: "SHAPE", "configuration value `SHAPE`"),
+            ("given.secrets", lambda _: ["KEY"], "secret `KEY`"),
+        ],
+    )
+    def test_what_would_have_to_be_given_is_asked_for(
+        self, recorded: Recorded, path: str, change: Callable[[Any], Any], named: str
+    ) -> None:
+        """A name that was altered is one that nobody gave a value."""
+        with recorded.altered(at(path, change)):
+            code, said = recorded.verify()
+        assert code == 2
+        assert named in said["error"]
+
+    @pytest.mark.parametrize(
+        ("path", "change", "field"),
+        [
+            ("program.invoke", lambda _: "add(2, 4)", "outputs.result.sha256"),
+            ("program.invoke", lambda _: "missing(2, 4)", "end.cause"),
+            ("program.invoke", lambda _: "add(2)", "end.cause"),
+            ("program.invoke", lambda _: None, "end.cause"),
+            ("program.format", lambda _: "json", None),
+            ("program.format", lambda _: "xml", "program.format"),
+            ("outputs.result.sha256", other, "outputs.result.sha256"),
+            ("outputs.result.bytes", lambda count: count + 1, "outputs.result.bytes"),
+        ],
+    )
+    def test_a_call_is_held_to_its_result(
+        self, called: Recorded, path: str, change: Callable[[Any], Any], field: str | None
+    ) -> None:
+        """What was called, how its result was printed, and the result."""
+        assert called.verify() == (0, {"verified": True, "differences": []})
+        with called.altered(at(path, change)):
+            code, said = called.verify()
+        fields = {one["field"] for one in said["differences"]}
+        # A number is printed alike in both formats.
+        assert (code, fields >= {field}) == (1, True) if field else (code, fields) == (0, set())
+
+    def test_a_refusal_says_what_may_be_to_blame(self, recorded: Recorded) -> None:
+        """The fields that differ, each with its values, and those that a run has to take as they are."""
+        with recorded.altered(at("given.random", lambda _: "6")):
+            done = cli("verify-run", *recorded.given, recorded.receipt)
+        assert done.returncode == 1
+        assert b"outputs.stdout.sha256: the receipt says " in done.stderr
+        assert b"either was altered: what is named here, or one of given.arguments, " in done.stderr
+        assert b"given.random" in done.stderr
 
     def test_another_input_is_named(self, recorded: Recorded) -> None:
         """Standard input has to be what it was, and so has a variable."""
@@ -189,10 +305,10 @@ class TestReceipt:
         assert done.returncode == 2
         assert b"hint: give it with `--env A=VALUE`" in done.stderr
 
-    @pytest.mark.parametrize("text", ["", "[]", '{"receipt": 1}', "\x00"])
-    def test_what_is_no_receipt_is_refused(self, text: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("written", ["", "[]", '{"receipt": 1}', "\x00"])
+    def test_what_is_no_receipt_is_refused(self, written: str, tmp_path: Path) -> None:
         """Refused, and never a fault of ours."""
-        (tmp_path / "r.json").write_text(text)
+        (tmp_path / "r.json").write_text(written)
         done = cli("verify-run", tmp_path / "r.json")
         assert done.returncode == 1
         assert b"does not hold" in done.stderr
@@ -204,10 +320,10 @@ def test_no_secret_is_in_a_receipt(tmp_path: Path) -> None:
     words = ("--deterministic", "--receipt", receipt, "--secret", "KEY", c_command("determined"))
     done = cli("run", *words, KEY="hunter2")
     assert done.returncode == 7, done
-    text = receipt.read_text()
-    assert json.loads(text)["given"]["secrets"] == ["KEY"]
-    assert "hunter2" not in text
-    assert hashlib.sha256(b"hunter2").hexdigest() not in text
+    written = receipt.read_text()
+    assert json.loads(written)["given"]["secrets"] == ["KEY"]
+    assert "hunter2" not in written
+    assert hashlib.sha256(b"hunter2").hexdigest() not in written
 
 
 @pytest.mark.parametrize(

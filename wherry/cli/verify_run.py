@@ -95,4 +95,7 @@ def refusal(receipt: str, differences: list[Difference]) -> str:
     """What to say of a receipt that does not hold: each field, and its two values."""
     lines = [f"`{receipt}` does not hold"]
     lines += [f"  {one.field}: the receipt says {one.receipt}, it is {one.run}" for one in differences]
+    causes = {cause: None for one in differences for cause in one.causes}
+    if causes:
+        lines.append(f"either was altered: what is named here, or one of {', '.join(causes)}")
     return "\n".join(lines)

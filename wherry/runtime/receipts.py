@@ -16,11 +16,16 @@ __all__ = ["Difference", "verify_run"]
 
 
 class Difference(NamedTuple):
-    """A field in which a receipt says something else than a run of the same."""
+    """A field in which a receipt says something else than a run of the same.
+
+    ``causes`` are the fields that a run takes as the receipt has them, such as ``given.random``: where the
+    field itself is as it was, one of them was altered.
+    """
 
     field: str
     receipt: str
     run: str
+    causes: tuple[str, ...] = ()
 
 
 def verify_run(
@@ -52,4 +57,4 @@ def verify_run(
         secrets=list(secrets),
         timeout=timeout,
     )
-    return [Difference(*difference) for difference in differences]
+    return [Difference(field, said, found, tuple(causes)) for field, said, found, causes in differences]

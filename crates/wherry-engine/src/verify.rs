@@ -48,6 +48,9 @@ pub struct Difference {
     pub receipt: String,
     /// What is so.
     pub run: String,
+    /// Fields that are tried and cannot be checked by themselves: this one is as the receipt says, and one of them is not, or
+    /// the other way round.
+    pub causes: Vec<String>,
 }
 
 /// Does a run again; gives the fields in which the receipt says something else, none where it holds.
@@ -85,10 +88,35 @@ pub fn verify(path: &Path, found: &Found, how: &How<'_>) -> Result<Vec<Differenc
     let rerun = match read(&written) {
         Ok(Ok(rerun)) => rerun,
         Ok(Err(message)) => return Err(Error::new(Kind::Internal, message)),
-        Err(unwritten) => return Err(ended.err().unwrap_or(unwritten)),
+        Err(unwritten) => {
+            let error = ended.err().unwrap_or(unwritten);
+            if !owed_to_settings(error.kind()) {
+                return Err(error);
+            }
+            differences.push(Difference {
+                causes: tried(&receipt),
+                ..difference("end.cause", &receipt.end.cause, &error.message())
+            });
+            return Ok(differences);
+        }
     };
+    let before = differences.len();
     compare("", &comparable(&receipt), &comparable(&rerun), &mut differences);
+    for difference in &mut differences[before..] {
+        // What was given is in both as it is; the rest came of it.
+        if !difference.field.starts_with("given.") {
+            difference.causes = tried(&receipt);
+        }
+    }
     Ok(differences)
+}
+
+/// Whether a run of the same program ends so, or does not start, by what it was given, and not by where it runs.
+fn owed_to_settings(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Memory | Kind::Stack | Kind::TooLarge | Kind::Link | Kind::Grant | Kind::NoExport | Kind::Value
+    )
 }
 
 fn difference(field: impl Into<String>, receipt: &dyn Display, run: &dyn Display) -> Difference {
@@ -96,7 +124,28 @@ fn difference(field: impl Into<String>, receipt: &dyn Display, run: &dyn Display
         field: field.into(),
         receipt: receipt.to_string(),
         run: run.to_string(),
+        causes: Vec::new(),
     }
+}
+
+/// The fields that a run is given just as the receipt has them: who alters one of them is found out by what comes of it.
+fn tried(receipt: &Receipt) -> Vec<String> {
+    let Receipt { program, given, .. } = receipt;
+    let fields = [
+        ("program.invoke", program.invoke.is_some()),
+        ("program.format", program.invoke.is_some()),
+        ("given.arguments", true),
+        ("given.environment", true),
+        ("given.config", true),
+        ("given.secrets", true),
+        ("given.folders", !given.folders.is_empty()),
+        ("given.workdir", true),
+        ("given.clock", true),
+        ("given.random", true),
+        ("given.limits", true),
+    ];
+    let tried = fields.into_iter().filter(|(_, there)| *there);
+    tried.map(|(field, _)| field.to_owned()).collect()
 }
 
 /// Reads a receipt; the inner error says what about it is none.

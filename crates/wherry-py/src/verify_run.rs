@@ -9,7 +9,11 @@ use wherry_engine::limits::duration;
 use wherry_engine::run::How;
 use wherry_engine::verify::{Difference, Found, verify};
 
-/// Runs the program of a receipt again and gives the fields that differ: field, what the receipt says, what is so.
+/// A field that differs, as Python sees it.
+type Field = (String, String, String, Vec<String>);
+
+/// Runs the program of a receipt again and gives the fields that differ: field, what the receipt says, what is so, and
+/// the fields that may be to blame for it.
 ///
 /// Standard input is this process's; what the guest writes is thrown away.
 #[pyfunction]
@@ -25,7 +29,7 @@ pub fn verify_run(
     config: Vec<String>,
     secrets: Vec<String>,
     timeout: Option<String>,
-) -> PyResult<Vec<(String, String, String)>> {
+) -> PyResult<Vec<Field>> {
     let timeout = timeout.map(|text| duration(&text)).transpose();
     let found = Found {
         file,
@@ -47,6 +51,6 @@ pub fn verify_run(
         };
         verify(&receipt, &found, &how)
     })?;
-    let plain = |Difference { field, receipt, run }| (field, receipt, run);
+    let plain = |one: Difference| (one.field, one.receipt, one.run, one.causes);
     Ok(differences.into_iter().map(plain).collect())
 }
