@@ -72,7 +72,10 @@ class Access(msgspec.Struct, tag_field="event", tag="access", forbid_unknown_fie
     subject: Subject
     operation: Annotated[str, msgspec.Meta(description="In a word or two: `read`, `connect`, `look up`")]
     target: Annotated[
-        str, msgspec.Meta(description="A guest path, `host:port`, a URL without its query, a name; no value")
+        str,
+        msgspec.Meta(
+            description="A guest path, `host:port`, a method and URL without its query, a name; no value"
+        ),
     ]
     verdict: Literal["granted", "refused", "failed"]
     why: Annotated[str, msgspec.Meta(description="Of a refusal")] | msgspec.UnsetType = msgspec.UNSET
@@ -261,7 +264,7 @@ class TestFailures:
             found |= {(one.subject, one.target, one.error) for one in accesses if one.verdict == "failed"}
         assert found == {
             ("net", address, "connection-refused"),
-            ("http", f"http://{address}/a", "connection-refused"),
+            ("http", f"GET http://{address}/a", "connection-refused"),
             ("dns", name, "name-unresolvable"),
         }
 

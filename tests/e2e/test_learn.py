@@ -94,15 +94,19 @@ class TestThreePrograms:
             assert allowed.returncode == 0, allowed
 
     def test_componentize_py_with_sockets_and_http(self, run: Run) -> None:
-        """The two addresses that it talked to, and no other."""
+        """The two addresses that it talked to, the folder and method of the request, and no other."""
         program = python_command("network_02")
         with serving(Echo) as echo, serving(Page) as page, serving(Echo) as other:
-            words = (f"tcp 127.0.0.1 {echo} hello", f"http GET http://127.0.0.1:{page}/index")
+            origin = f"http://127.0.0.1:{page}"
+            words = (f"tcp 127.0.0.1 {echo} hello", f"http GET {origin}/api/users?page=2")
             assert run.learns(program, *words) == "hello\n200 page\n"
             learned = run.learned()
             assert learned["allow-net"] == [f"127.0.0.1:{echo}"]
-            assert learned["allow-http"] == [f"http://127.0.0.1:{page}/"]
+            assert learned["allow-http"] == [f"GET {origin}/api/"]
             for fourth, flag in (
+                (f"http GET {origin}/admin", f"--allow-http {origin}/"),
+                (f"http GET {origin}/api/../admin", f"--allow-http {origin}/"),
+                (f"http POST {origin}/api/users", f"--allow-http {origin}/"),
                 (f"tcp 127.0.0.1 {other} hello", f"--allow-net 127.0.0.1:{other}"),
                 (f"http GET http://127.0.0.1:{other}/", f"--allow-http http://127.0.0.1:{other}/"),
                 (f"udp 127.0.0.1 {other} hello", f"--allow-net 127.0.0.1:{other}"),
@@ -125,6 +129,15 @@ class TestThreePrograms:
         fourth = run("--policy", "policy.toml", CPYTHON, "-I", "-c", show, KEY="x", OTHER="x")
         assert fourth.returncode == 1
         assert "KeyError: 'OTHER'" in fourth.stderr
+        uses = "import os, pathlib; pathlib.Path('out', os.environ['KEY']).write_text('x')"
+        refused = run("--policy", "policy.toml", CPYTHON, "-I", "-c", uses, KEY="x")
+        assert refused.returncode == 1
+        assert refused.stderr.endswith("hint: the guest tried to write ./out/x; allow it with --dir out\n"), (
+            refused
+        )
+        assert not (run.folder / "out" / "x").exists()
+        allowed = run("--policy", "policy.toml", "--dir", "out", CPYTHON, "-I", "-c", uses, KEY="x")
+        assert allowed.returncode == 0, allowed
 
 
 READS = "print(open('in/orders.json').read())"

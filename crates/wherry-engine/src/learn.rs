@@ -5,6 +5,7 @@
 //! written.
 
 mod covering;
+mod requests;
 
 use crate::environment::Environment;
 use crate::error::{Error, Kind, Result};

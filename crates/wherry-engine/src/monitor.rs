@@ -76,7 +76,7 @@ pub struct Access {
     pub subject: Subject,
     /// What was done with it: `read`, `write`, `connect`, `look up`.
     pub operation: &'static str,
-    /// Its name: a guest path, `host:port`, a URL without its query.
+    /// Its name: a guest path, `host:port`, a method and URL without its query.
     pub target: String,
 }
 

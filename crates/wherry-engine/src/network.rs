@@ -24,7 +24,6 @@ pub(crate) use dialling::Connections;
 use hickory_resolver::TokioResolver;
 use quota::{Slot, Slots, Transfer};
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -331,18 +330,18 @@ impl Network {
             None => "it was not granted".to_owned(),
         };
         let granted = rules.any(|rule| rule.covers(method, scheme, port, path));
-        let mut origin = format!("{scheme}://{}", authority(host, scheme, port));
+        let origin = format!("{scheme}://{}", authority(host, scheme, port));
+        let target = format!("{method} {origin}{path}");
         let lift = Grant {
             flag: "allow-http",
             value: format!("{origin}/"),
         };
-        let _ = write!(origin, "{path}");
         self.decided(
             granted,
             Access {
                 subject: Subject::Http,
                 operation: "request",
-                target: origin,
+                target,
             },
             why,
             lift,

@@ -1,15 +1,17 @@
 //! The smallest policy that covers a run: of what was granted what was used, and what was allowed on the way.
 //!
-//! Folders are granted read-only where nothing in them was changed, and once where one lies in another. Variables stay as they
+//! Folders are granted read-only where nothing in them was changed, and once where one lies in another; requests by the
+//! methods and folders that they had. Variables stay as they
 //! were named: WASI hands them over all at once, so that nobody sees which one a guest looked at. Limits stay as they were.
 
+use super::requests;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::flags;
 use crate::limits::Limits;
 use crate::monitor::{Access, Answer, Entry, Grant, Monitor, Subject, Verdict};
 use crate::options::Invocation;
-use crate::policy::{DirGrant, Host, HttpRule, KeyValue, NetRule, Policy, default_port, host, text};
+use crate::policy::{DirGrant, Host, HttpRule, KeyValue, NetRule, Policy, host, text};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
@@ -26,7 +28,7 @@ pub fn smallest(
 ) -> Result<Vec<Grant>> {
     // Where there was too much to record, what was granted is taken to have been used.
     let used = if monitor.counts().unnamed == 0 {
-        used(&invocation.policy, &monitor.entries())
+        used(&invocation.policy, &used_accesses(&monitor.entries()))
     } else {
         invocation.policy.clone()
     };
@@ -114,6 +116,15 @@ fn with_answers(
             one.dirs
                 .into_iter()
                 .for_each(|dir| add(&mut run.policy.dirs, dir));
+        } else if answer.grant.flag == "allow-http" && monitor.counts().unnamed == 0 {
+            let mut one = Policy::default();
+            one.allow_http(&value)?;
+            let entries = monitor.entries();
+            for rule in narrowed_http(&one.http, &used_accesses(&entries)) {
+                if !run.policy.http.contains(&rule) {
+                    run.policy.http.push(rule);
+                }
+            }
         } else if let Some(flag) = flags::by_name(answer.grant.flag) {
             (flag.set)(&mut run, &value, environment)?;
         }
@@ -179,9 +190,9 @@ fn unvalued(grant: Grant, environment: &Environment) -> Grant {
     }
 }
 
-/// What of a policy was used.
-fn used(policy: &Policy, entries: &[Entry]) -> Policy {
-    let granted: Vec<&Access> = entries
+/// What needed a grant.
+fn used_accesses(entries: &[Entry]) -> Vec<&Access> {
+    entries
         .iter()
         .filter(|entry| match &entry.verdict {
             Verdict::Granted => true,
@@ -190,7 +201,11 @@ fn used(policy: &Policy, entries: &[Entry]) -> Policy {
             Verdict::Refused { .. } => false,
         })
         .map(|entry| &entry.access)
-        .collect();
+        .collect()
+}
+
+/// What of a policy was used.
+fn used(policy: &Policy, granted: &[&Access]) -> Policy {
     let of = |subject: Subject| granted.iter().filter(move |access| access.subject == subject);
     let named = |subject: Subject, name: &str| of(subject).any(|access| access.target == name);
     let reached = |subject: Subject| of(subject).next().is_some();
@@ -214,8 +229,7 @@ fn used(policy: &Policy, entries: &[Entry]) -> Policy {
         let looked_up = of(Subject::Dns).any(|access| rule.host.covers_name(&access.target));
         looked_up || of(Subject::Net).any(|access| rule_covers(rule, &access.target))
     });
-    used.http
-        .retain(|rule| of(Subject::Http).any(|access| asked_by(rule, &access.target)));
+    used.http = narrowed_http(&policy.http, granted);
     used.listen.retain(|rule| {
         let at = |access: &&Access| access.target.parse().map_or(true, |address| rule.covers(address));
         of(Subject::Listen).any(at)
@@ -246,23 +260,15 @@ fn rule_covers(rule: &NetRule, target: &str) -> bool {
     }
 }
 
-/// Whether a rule covers the URL of a request, whatever its method.
-fn asked_by(rule: &HttpRule, url: &str) -> bool {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return true;
-    };
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let (name, port) = match authority.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, port.parse().unwrap_or_default()),
-        _ => (authority, default_port(scheme)),
-    };
-    let hosts = match host(name) {
-        Some(Host::Name(name)) => rule.host.covers_name(&name),
-        Some(Host::Address(address)) => rule.host.covers_address(address),
-        None => return true,
-    };
-    let method = rule.methods.first().map_or("GET", String::as_str);
-    hosts && rule.covers(method, scheme, port, path)
+/// What of these rules was used, each once.
+fn narrowed_http(rules: &[HttpRule], granted: &[&Access]) -> Vec<HttpRule> {
+    let mut narrow: Vec<HttpRule> = Vec::new();
+    for rule in rules.iter().flat_map(|rule| requests::narrowed(rule, granted)) {
+        if !narrow.contains(&rule) {
+            narrow.push(rule);
+        }
+    }
+    narrow
 }
 
 /// The folder that the guest sees a path in: of two, one in the other, the inner one.

@@ -104,7 +104,7 @@ fn unanswered(network: &Network, target: String, error: &Error) {
 
 /// A request that is granted.
 struct Call {
-    /// Its URL without what is asked for there.
+    /// Its method, and its URL without the query.
     target: String,
     request: Request<WasiBody>,
     options: RequestOptions,
@@ -147,14 +147,15 @@ impl Call {
         if !network.sends(parts.method.as_str(), scheme, &host, port, &path) {
             return Err(Error::HttpRequestDenied);
         }
-        let target = format!("{scheme}://{}{path}", authority(&host, scheme, port));
+        let origin = authority(&host, scheme, port);
+        let target = format!("{} {scheme}://{origin}{path}", parts.method);
         let path = match parts.uri.query() {
             Some(query) => format!("{path}?{query}"),
             None => path,
         };
         parts.uri = Uri::builder()
             .scheme(scheme)
-            .authority(authority(&host, scheme, port))
+            .authority(origin)
             .path_and_query(path)
             .build()
             .map_err(|_| Error::HttpRequestUriInvalid)?;

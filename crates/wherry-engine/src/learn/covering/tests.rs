@@ -131,8 +131,8 @@ const USED: &[(&str, Subject, &str, &str, &str)] = &[
         "--allow-http https://a.example/v1 --allow-http http://a.example",
         Subject::Http,
         "request",
-        "https://a.example/v1/x",
-        "--allow-http https://a.example/v1",
+        "GET https://a.example/v1/x",
+        "--allow-http 'GET https://a.example/v1/'",
     ),
     (
         "--allow-listen 127.0.0.1:80 --allow-listen 127.0.0.1:81",
