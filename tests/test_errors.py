@@ -128,12 +128,12 @@ PROVOKED: dict[str, tuple[Provoke, str]] = {
     "Busy": (call_while_a_call_runs, "the instance is running a call already"),
     "Closed": (call_after_close, "the instance was closed"),
     "Trap": (lambda _: guest().trap(), "the guest trapped: wasm `unreachable` instruction executed"),
-    "Stack": (lambda _: guest().recurse(), "the guest used up its stack"),
+    "Stack": (lambda _: guest().recurse(), "the guest used up its limit of 1MiB of stack"),
     "Time": (
         lambda _: guest(wherry.Limits(timeout=0.05)).spin(),
         "the guest ran longer than its time limit of 50ms",
     ),
-    "Fuel": (lambda _: guest(wherry.Limits(fuel=1000)).spin(), "the guest used up its fuel"),
+    "Fuel": (lambda _: guest(wherry.Limits(fuel=1000)).spin(), "the guest used up its limit of 1000 of fuel"),
     "Output": (
         lambda _: wherry.run(c_command("flood"), "0", capture=True, limits=wherry.Limits(output=100)),
         "the guest wrote more output than the limit of 100 bytes",

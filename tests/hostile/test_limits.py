@@ -209,11 +209,12 @@ class TestFuel:
         assert case.enough > 1_000
         for _ in range(3):
             assert case.run(case.enough).returncode == 0
-            with pytest.raises(wherry.FuelLimitError, match="fuel"):
+            with pytest.raises(wherry.FuelLimitError, match=f"its limit of {case.enough - 1} of fuel"):
                 case.run(case.enough - 1)
         assert typed(case, "--fuel", str(case.enough))[0] == 0
         code, said = typed(case, "--fuel", str(case.enough - 1))
         assert code == case.code
+        assert f"its limit of {case.enough - 1} of fuel" in said
         assert "--fuel 10G" in said
 
     def used(self, generation: str) -> int:
@@ -258,6 +259,8 @@ def test_the_stack_is_exact_within_a_page(generation: str, fuel: int | None) -> 
                     instance.deeper(middle)
                 least = middle
             except wherry.StackLimitError as error:
+                size_named = "1MiB" if stack == 1 << 20 else f"{stack >> 10}KiB"
+                assert f"its limit of {size_named} of stack" in str(error)  # noqa: PT017 - one of many turns
                 assert "--stack" in (error.hint or "")  # noqa: PT017 - one of many turns
                 most = middle
         return least
@@ -267,6 +270,49 @@ def test_the_stack_is_exact_within_a_page(generation: str, fuel: int | None) -> 
     frame = (sizes[2] - sizes[0]) / (depths[2] - depths[0])
     assert abs((depths[1] - depths[0]) * frame - (sizes[1] - sizes[0])) <= STACK_PAGE
     assert abs(depths[0] * frame - sizes[0]) <= STACK_PAGE
+
+
+# More than a table in the pool has room for, at the start or by growth, in a table that says so or does not.
+ROOMY = {
+    "at the start": ("", "(table 200000 funcref)"),
+    "by growth": (WIDEN.replace("90", "200000"), "(table 10 funcref)"),
+    "by growth to a maximum": (WIDEN.replace("90", "200000"), "(table 10 300000 funcref)"),
+    "by growth over 64 bits": (WIDEN.replace("i32", "i64").replace("90", "200000"), "(table i64 10 funcref)"),
+    "many tables": ("", "(table 1 funcref)" * 20),
+    "many memories": ("", "(memory 1)" * 20),
+}
+
+
+@pytest.mark.parametrize(("body", "fields"), ROOMY.values(), ids=ROOMY.keys())
+@pytest.mark.parametrize("generation", GENERATIONS)
+class TestThePool:
+    """What guests get comes out of a pool where they fit, and a guest that does not fit never notices."""
+
+    def test_a_guest_that_does_not_fit_runs(self, generation: str, body: str, fields: str) -> None:
+        """Loaded once and run twice, in Python as in a terminal."""
+        guest = wherry.load(command(generation, body, fields))
+        for _ in range(2):
+            assert wherry.run(guest).returncode == 0
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_guest_outside_the_pool_is_limited_all_the_same(generation: str) -> None:
+    """Two hundred thousand elements more are over the limit; they are what it said it needs."""
+    body, fields = ROOMY["by growth"]
+    guest = wherry.load(command(generation, body, fields))
+    enough = 200_010 * 8
+    assert wherry.run(guest, limits=wherry.Limits(memory=enough)).returncode == 0
+    with pytest.raises(wherry.MemoryLimitError, match="limit"):
+        wherry.run(guest, limits=wherry.Limits(memory=enough - 1))
+
+
+def test_a_limit_over_what_the_pool_has_is_kept_to() -> None:
+    """With more than 4 GiB of memory allowed a 64-bit memory grows over that; one page less is refused."""
+    grow = "(if (i64.eq (memory.grow (i64.const 65536)) (i64.const -1)) (then unreachable))"
+    guest = wherry.load(command("0.1", grow, "(memory i64 1)"))
+    assert wherry.run(guest, limits=wherry.Limits(memory=(4 << 30) + PAGE)).returncode == 0
+    with pytest.raises(wherry.MemoryLimitError, match="limit"):
+        wherry.run(guest, limits=wherry.Limits(memory=4 << 30))
 
 
 WAITS: dict[str, Callable[[], bytes | Path]] = {

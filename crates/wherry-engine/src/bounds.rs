@@ -8,11 +8,12 @@
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentDefinedType, ComponentType, ComponentTypeDeclaration,
     CompositeInnerType, FunctionBody, InstanceTypeDeclaration, MemoryType, Parser, Payload, RecGroup,
-    TypeRef,
+    TableType, TypeRef,
 };
 
 use crate::effort::{self, Effort, Thing};
 use crate::error::{Error, Kind, Result};
+use crate::mode;
 use crate::recognise::Form;
 use crate::validate::refused;
 
@@ -77,6 +78,8 @@ pub struct Shape {
     pub effort: Effort,
     /// The most values that a call or a branch may hand over.
     pub values: u64,
+    /// Whether it has a table that may have more elements than one in the pool.
+    pub wide_tables: bool,
     /// Whether the asynchronous machinery of components is needed.
     pub concurrency: bool,
     /// Which generations of WASI are imported, oldest first.
@@ -188,6 +191,7 @@ impl<'a> Walk<'a> {
             code: 0,
             effort: Effort::default(),
             values: 0,
+            wide_tables: false,
             concurrency: false,
             wasi: Vec::new(),
             imports: Vec::new(),
@@ -261,7 +265,7 @@ impl<'a> Walk<'a> {
             Payload::TableSection(tables) => {
                 self.weigh(Thing::Part, tables.count());
                 for table in tables {
-                    self.tables += effort::of_table(table.map_err(invalid)?.ty.initial);
+                    self.table(&table.map_err(invalid)?.ty);
                 }
             }
             Payload::GlobalSection(globals) => self.weigh(Thing::Part, globals.count()),
@@ -320,6 +324,13 @@ impl<'a> Walk<'a> {
 
     fn weigh(&mut self, thing: Thing, count: u32) {
         self.shape.effort += effort::of_things(thing, u64::from(count));
+    }
+
+    fn table(&mut self, table: &TableType) {
+        self.tables += effort::of_table(table.initial);
+        self.shape.wide_tables |= table
+            .maximum
+            .is_none_or(|maximum| maximum > mode::POOL_TABLE as u64);
     }
 
     fn memory(&mut self, memory: &MemoryType) {

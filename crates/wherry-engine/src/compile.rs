@@ -83,6 +83,8 @@ pub struct Compiled {
     pub image: Vec<u8>,
     /// The deepest nesting of blocks that was found.
     pub nesting: u64,
+    /// Whether a table grows while it runs.
+    pub grows_tables: bool,
 }
 
 /// Who compiles, until when, and who is told.
@@ -133,6 +135,7 @@ pub fn compile(job: &Job, patience: &Patience<'_>) -> Result<Compiled> {
         _ => Ok(Compiled {
             image: compile_here(job, patience)?,
             nesting: validated.nesting,
+            grows_tables: validated.grows_tables,
         }),
     }
 }

@@ -66,6 +66,9 @@ pub struct Header {
     pub name: String,
     /// What was measured of the source.
     pub measured: Measured,
+    /// Whether its tables may grow over what the pool has room for.
+    #[serde(default)]
+    pub outgrows: bool,
     /// SHA-256 over the image, in hexadecimal.
     pub image: String,
 }
@@ -127,6 +130,8 @@ pub struct Made<'a> {
     pub name: &'a str,
     /// What was measured of the source.
     pub measured: Bounds,
+    /// Whether its tables may grow over what the pool has room for.
+    pub outgrows: bool,
 }
 
 impl Header {
@@ -146,6 +151,7 @@ impl Header {
             source: made.source.to_owned(),
             name: made.name.to_owned(),
             measured: made.measured.into(),
+            outgrows: made.outgrows,
             image: hex(&Sha256::digest(image)),
         })
     }
@@ -437,6 +443,7 @@ mod tests {
             source: "ab",
             name: "empty.wasm",
             measured,
+            outgrows: false,
         };
         (Header::new(&made, &image).expect("a header"), image)
     }

@@ -249,7 +249,8 @@ fn pool() -> InstanceAllocationStrategy {
         .max_memories_per_component(20)
         .max_tables_per_module(8)
         .max_tables_per_component(40)
-        .table_elements(100_000)
+        .table_elements(POOL_TABLE)
+        .max_memory_size(usize::try_from(POOL_MEMORY).unwrap_or(usize::MAX))
         .max_core_instance_size(16 << 20)
         .max_component_instance_size(16 << 20)
         // What is cleared by hand is not given back to the kernel and faulted in again.
@@ -259,13 +260,10 @@ fn pool() -> InstanceAllocationStrategy {
     InstanceAllocationStrategy::Pooling(pool)
 }
 
-/// Whether code was refused because its guests are too large for the pool; without a pool it can be loaded.
-///
-/// wasmtime has no error type for it.
-#[must_use]
-pub fn no_room(error: &Error) -> bool {
-    error.message().contains("pooling allocator")
-}
+/// How many elements a table in the pool may have, and how many bytes a memory; without a pool there is no such limit.
+pub const POOL_TABLE: usize = 100_000;
+/// See [`POOL_TABLE`].
+pub const POOL_MEMORY: u64 = 4 << 30;
 
 /// Advances the epoch of every engine that interrupts guests by it.
 pub(crate) fn increment_epochs() {

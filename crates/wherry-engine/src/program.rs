@@ -238,7 +238,7 @@ impl Loading<'_, '_> {
             return Ok(None);
         };
         let key = self.options.key(known.concurrency);
-        let Some(code) = self.cached(&known.digest, &key)? else {
+        let Some((code, key)) = self.cached(&known.digest, &key)? else {
             return Ok(None);
         };
         self.program(code, known.digest, key, Origin::file(path))
@@ -257,8 +257,8 @@ impl Loading<'_, '_> {
             key,
         } = self.prepare(bytes)?;
         let cached = self.cached(&digest, &key)?;
-        let code = match cached {
-            Some(code) => code,
+        let (code, key) = match cached {
+            Some(cached) => cached,
             None => self.compile(&binary, &shape, &digest, &key)?,
         };
         if let (Some(cache), Some((path, identity))) = (&self.options.cache, &self.file) {
@@ -332,7 +332,7 @@ impl Loading<'_, '_> {
     }
 
     /// The code for a source that is in the cache.
-    fn cached(&self, digest: &str, key: &EngineKey) -> Result<Option<Code>> {
+    fn cached(&self, digest: &str, key: &EngineKey) -> Result<Option<(Code, EngineKey)>> {
         let Some(cache) = &self.options.cache else {
             return Ok(None);
         };
@@ -341,11 +341,12 @@ impl Loading<'_, '_> {
         };
         bounds::within(&header.measured.into(), &self.options.bounds)
             .map_err(|error| self.explained(error))?;
-        // SAFETY: the cache vouches that we wrote this file, and files in it are replaced, never changed.
-        match unsafe { compiled::map(&mode::engine(key)?, file, &header.form) } {
-            Ok(code) => Ok(Some(code)),
-            // The code is good, and another engine takes it.
-            Err(error) if mode::no_room(&error) => Err(error),
+        let opened = opened(key, header.outgrows, |engine| {
+            // SAFETY: the cache vouches that we wrote this file, and files in it are replaced, never changed.
+            unsafe { compiled::map(engine, again(&file)?, &header.form) }
+        });
+        match opened {
+            Ok(opened) => Ok(Some(opened)),
             Err(error) => {
                 cache.reject(&header, error.message(), self.options.warn);
                 Ok(None)
@@ -360,9 +361,9 @@ impl Loading<'_, '_> {
         shape: &bounds::Shape,
         digest: &str,
         key: &EngineKey,
-    ) -> Result<Code> {
+    ) -> Result<(Code, EngineKey)> {
         let begin = Instant::now();
-        let (image, measured) =
+        let (image, measured, outgrows) =
             image(self.options, binary, shape, key).map_err(|error| self.explained(error))?;
         let made = Made {
             form: shape.form,
@@ -370,6 +371,7 @@ impl Loading<'_, '_> {
             source: digest,
             name: &self.name,
             measured,
+            outgrows,
         };
         if let Some(cache) = &self.options.cache
             && (self.file.is_some() || begin.elapsed() >= WORTH_KEEPING)
@@ -377,8 +379,8 @@ impl Loading<'_, '_> {
             match cache.insert(&Header::new(&made, &image)?, &image) {
                 // The file is mapped at once: what runs from memory would be there twice.
                 Ok(()) => {
-                    if let Some(code) = self.cached(digest, key)? {
-                        return Ok(code);
+                    if let Some(opened) = self.cached(digest, key)? {
+                        return Ok(opened);
                     }
                 }
                 Err(error) => (self.options.warn)(format!(
@@ -388,8 +390,10 @@ impl Loading<'_, '_> {
                 )),
             }
         }
-        // SAFETY: the image was compiled by wasmtime just now.
-        unsafe { compiled::copy(&mode::engine(key)?, &image, shape.form) }
+        opened(key, outgrows, |engine| {
+            // SAFETY: the image was compiled by wasmtime just now.
+            unsafe { compiled::copy(engine, &image, shape.form) }
+        })
     }
 
     /// Compiled code is trusted code: it does what it likes in this process.
@@ -411,14 +415,12 @@ impl Loading<'_, '_> {
         self.on_purpose()?;
         let header = compiled::read_header(&mut file, &self.name).map_err(|error| self.explained(error))?;
         let key = self.fitting_key(&header)?;
-        // SAFETY: the user vouches for this file.
-        let code = unsafe { compiled::map(&mode::engine(&key)?, file, &header.form) };
-        self.program(
-            code.map_err(|error| self.explained(error))?,
-            header.source,
-            key,
-            Origin::Gone,
-        )
+        let opened = opened(&key, header.outgrows, |engine| {
+            // SAFETY: the user vouches for this file.
+            unsafe { compiled::map(engine, again(&file)?, &header.form) }
+        });
+        let (code, key) = opened.map_err(|error| self.explained(error))?;
+        self.program(code, header.source, key, Origin::Gone)
     }
 
     /// Compiled code in memory, copied.
@@ -431,14 +433,12 @@ impl Loading<'_, '_> {
         } else {
             Form::Module
         };
-        // SAFETY: the user vouches for these bytes.
-        let code = unsafe { compiled::copy(&mode::engine(&key)?, image, form) };
-        self.program(
-            code.map_err(|error| self.explained(error))?,
-            header.source,
-            key,
-            Origin::Gone,
-        )
+        let opened = opened(&key, header.outgrows, |engine| {
+            // SAFETY: the user vouches for these bytes.
+            unsafe { compiled::copy(engine, image, form) }
+        });
+        let (code, key) = opened.map_err(|error| self.explained(error))?;
+        self.program(code, header.source, key, Origin::Gone)
     }
 
     fn fitting_key(&self, header: &Header) -> Result<EngineKey> {
@@ -457,13 +457,39 @@ impl Loading<'_, '_> {
     }
 }
 
-/// Validates and compiles a binary; returns the image and what was measured.
+/// Opens compiled code with the engine of `key`, or without the pool where its guests do not fit; with the key that did.
+fn opened(
+    key: &EngineKey,
+    outgrows: bool,
+    open: impl Fn(&Engine) -> Result<Code>,
+) -> Result<(Code, EngineKey)> {
+    if key.pooled
+        && !outgrows
+        && let Ok(code) = open(&mode::engine(key)?)
+    {
+        return Ok((code, key.clone()));
+    }
+    // The engine has no error of its own for guests that the pool has no room for. Whether code is good shows here.
+    let alone = EngineKey {
+        pooled: false,
+        ..key.clone()
+    };
+    Ok((open(&mode::engine(&alone)?)?, alone))
+}
+
+/// The same open file once more.
+fn again(file: &File) -> Result<File> {
+    file.try_clone()
+        .map_err(|error| Error::io("compiled code", &error))
+}
+
+/// Validates and compiles a binary; returns the image, what was measured, and whether guests outgrow the pool.
 fn image(
     options: &LoadOptions<'_>,
     binary: &Arc<[u8]>,
     shape: &bounds::Shape,
     key: &EngineKey,
-) -> Result<(Vec<u8>, Bounds)> {
+) -> Result<(Vec<u8>, Bounds, bool)> {
     let job = Job {
         bytes: Arc::clone(binary),
         form: shape.form,
@@ -478,7 +504,8 @@ fn image(
         nesting: compiled.nesting,
         ..shape.measured
     };
-    Ok((compiled.image, measured))
+    let outgrows = shape.wide_tables && compiled.grows_tables;
+    Ok((compiled.image, measured, outgrows))
 }
 
 /// Compiles `source` for `options.target` and returns what goes into a `.cwasm` file.
@@ -504,7 +531,7 @@ pub fn precompile(source: Source, options: &LoadOptions<'_>) -> Result<Vec<u8>> 
         file: None,
     };
     let prepared = loading.prepare(bytes)?;
-    let (image, measured) = image(options, &prepared.binary, &prepared.shape, &prepared.key)
+    let (image, measured, outgrows) = image(options, &prepared.binary, &prepared.shape, &prepared.key)
         .map_err(|error| loading.explained(error))?;
     let made = Made {
         form: prepared.shape.form,
@@ -512,6 +539,7 @@ pub fn precompile(source: Source, options: &LoadOptions<'_>) -> Result<Vec<u8>> 
         source: &prepared.digest,
         name: &loading.name,
         measured,
+        outgrows,
     };
     let mut file = Vec::with_capacity(image.len() + 4096);
     compiled::write(&mut file, &Header::new(&made, &image)?, &image).map_err(|error| {

@@ -49,16 +49,23 @@ fn exited(code: i32) -> Error {
 
 fn trapped(error: &wasmtime::Error, guest: &Guest) -> Error {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => Error::new(Kind::Stack, "the guest used up its stack")
-            .with_hint(Limit::Stack.hint(guest.stack as u64)),
-        Some(Trap::OutOfFuel) => Error::new(Kind::Fuel, "the guest used up its fuel")
-            .with_hint(Limit::Fuel.hint(guest.fuel.unwrap_or_default())),
+        Some(Trap::StackOverflow) => used_up(Kind::Stack, Limit::Stack, guest.stack as u64),
+        Some(Trap::OutOfFuel) => used_up(Kind::Fuel, Limit::Fuel, guest.fuel.unwrap_or_default()),
         None if error.root_cause().is::<ResourceTableError>() => out_of_table(guest),
         None if told(error, NO_HANDLE) => out_of_handles(guest),
         trap if guest.meter.refused() => out_of_memory(trap, guest),
         Some(trap) => Error::new(Kind::Trap, format!("the guest trapped: {}", name(*trap))),
         None => Error::new(Kind::Trap, format!("the guest failed: {}", error.root_cause())),
     }
+}
+
+/// The guest has had all that a limit of this value gives.
+fn used_up(kind: Kind, limit: Limit, value: u64) -> Error {
+    Error::new(
+        kind,
+        format!("the guest used up its limit of {}", limit.reached(value)),
+    )
+    .with_hint(limit.hint(value))
 }
 
 /// What the engine says when a component has too many handles, for which it has no error type.

@@ -24,6 +24,8 @@ pub struct Validated {
     pub nesting: u64,
     /// What compiling takes for the sake of single instructions.
     pub effort: Effort,
+    /// Whether a table grows while it runs.
+    pub grows_tables: bool,
 }
 
 impl Validated {
@@ -31,6 +33,7 @@ impl Validated {
         Self {
             nesting: self.nesting.max(other.nesting),
             effort: self.effort + other.effort,
+            grows_tables: self.grows_tables || other.grows_tables,
         }
     }
 }
@@ -106,6 +109,7 @@ fn one(
         },
         handlers: Vec::new(),
         open: 0,
+        grows_tables: false,
     };
     while !reader.eof() {
         let position = reader.original_position();
@@ -129,6 +133,7 @@ fn one(
     Ok(Validated {
         nesting: count.body.nesting,
         effort: count.body.effort(),
+        grows_tables: count.grows_tables,
     })
 }
 
@@ -138,6 +143,7 @@ struct Count {
     handlers: Vec<(u64, u64)>,
     /// How many handlers they have together.
     open: u64,
+    grows_tables: bool,
 }
 
 impl Count {
@@ -170,7 +176,11 @@ impl Count {
             // Calls, and what else becomes several blocks or a call: of exceptions, tables, memories, references.
             0x08 | 0x0a | 0x10..=0x15 | 0x25 | 0x26 | 0x40 | 0xd2 | 0xfb => self.call(),
             // What follows 7 under this prefix is of memories and tables.
-            0xfc if rest.first().is_some_and(|second| *second > 7) => self.call(),
+            0xfc if rest.first().is_some_and(|second| *second > 7) => {
+                // `table.grow`
+                self.grows_tables |= rest.first() == Some(&0x0f);
+                self.call();
+            }
             _ => {}
         }
     }

@@ -16,13 +16,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use wherry_engine::determinism;
-use wherry_engine::error::{Kind, Result};
+use wherry_engine::error::Kind;
 use wherry_engine::exports::{Export, Import};
 use wherry_engine::guest::Guest;
 use wherry_engine::hosting::Host;
 use wherry_engine::instance::Template;
 use wherry_engine::limits::Limits as EngineLimits;
-use wherry_engine::mode::{Mode, POOL, no_room};
+use wherry_engine::mode::{Mode, POOL, POOL_MEMORY};
 use wherry_engine::policy::Policy as EnginePolicy;
 use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
 use wherry_engine::run::command;
@@ -230,7 +230,8 @@ impl Component {
         };
         let program = &self.template.linked.program;
         // What the pool has no room for is refused to some guests and not to others.
-        let pooled = mode != Mode::Deterministic && Cell::alive() < POOL as usize;
+        let pooled =
+            mode != Mode::Deterministic && limits.memory <= POOL_MEMORY && Cell::alive() < POOL as usize;
         let fits = mode == program.key.mode && limits.stack == program.key.stack;
         if fits && pooled == program.key.pooled {
             return Ok(Arc::clone(&self.template));
@@ -293,7 +294,7 @@ fn make(
             },
             ..LoadOptions::default().within(limits)
         };
-        let program = load_somewhere(source, options).map_err(|error| match error.kind() {
+        let program = load(source, &options).map_err(|error| match error.kind() {
             Kind::Interrupted => stopped.take().unwrap_or(error),
             _ => error,
         })?;
@@ -302,20 +303,6 @@ fn make(
     })?;
     warn(py, warnings.into_inner().unwrap_or_else(PoisonError::into_inner))?;
     Ok(template)
-}
-
-/// Loads for the pool, or without one what does not fit its places.
-fn load_somewhere(source: Source, options: LoadOptions<'_>) -> Result<Program> {
-    match load(source.clone(), &options) {
-        Err(error) if options.pooled && no_room(&error) => {
-            let options = LoadOptions {
-                pooled: false,
-                ..options
-            };
-            load(source, &options)
-        }
-        loaded => loaded,
-    }
 }
 
 /// Tells what works, but slower than it should.

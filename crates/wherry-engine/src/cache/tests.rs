@@ -30,6 +30,7 @@ fn header(digest: &str, image: &[u8]) -> Header {
             source: digest,
             name: "f",
             measured,
+            outgrows: false,
         },
         image,
     )

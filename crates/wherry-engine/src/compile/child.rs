@@ -192,12 +192,16 @@ fn receive(output: ChildStdout, most: u64) -> Option<Result<Compiled>> {
     output.read_line(&mut line).ok()?;
     match serde_json::from_str(&line).ok()? {
         Answer::Error(kind, message, hint) => Some(Err(Answer::into_error(&kind, message, hint))),
-        Answer::Image(length, _) if length > most => Some(Err(too_large(length, most))),
-        Answer::Image(length, nesting) => {
+        Answer::Image(length, ..) if length > most => Some(Err(too_large(length, most))),
+        Answer::Image(length, nesting, grows_tables) => {
             let mut image = Vec::new();
             image.try_reserve_exact(usize::try_from(length).ok()?).ok()?;
             output.read_to_end(&mut image).ok()?;
-            (image.len() as u64 == length).then_some(Ok(Compiled { image, nesting }))
+            (image.len() as u64 == length).then_some(Ok(Compiled {
+                image,
+                nesting,
+                grows_tables,
+            }))
         }
     }
 }
@@ -290,7 +294,7 @@ mod tests {
 
     #[test]
     fn the_answer_of_the_child_is_the_result() {
-        let script = "cat >/dev/null; echo '{\"Image\":[5,3]}'; printf hello";
+        let script = "cat >/dev/null; echo '{\"Image\":[5,3,false]}'; printf hello";
         let compiled = ask(script, &patient()).expect("an image");
         assert_eq!((&*compiled.image, compiled.nesting), (&b"hello"[..], 3));
         let script = "cat >/dev/null; echo '{\"Error\":[\"Compile\",\"no\",\"hint\"]}'";
@@ -306,9 +310,9 @@ mod tests {
         for script in [
             "exit 3",
             "kill -9 $$",
-            "echo '{\"Image\":[50,0]}'; printf hello",
+            "echo '{\"Image\":[50,0,false]}'; printf hello",
             "echo hello",
-            "echo '{\"Image\":[-1,0]}'",
+            "echo '{\"Image\":[-1,0,false]}'",
         ] {
             assert_eq!(
                 ask(script, &patient()).err().map(|error| error.kind()),

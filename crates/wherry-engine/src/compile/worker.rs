@@ -51,9 +51,12 @@ impl Order {
         };
         let key = self.key()?;
         // Nobody asks here what it would take.
-        let nesting = validate(bytes, &mode::engine(&key)?, self.nesting, 0)?.nesting;
-        let image = image(bytes, form, &key)?;
-        Ok(Compiled { image, nesting })
+        let validated = validate(bytes, &mode::engine(&key)?, self.nesting, 0)?;
+        Ok(Compiled {
+            image: image(bytes, form, &key)?,
+            nesting: validated.nesting,
+            grows_tables: validated.grows_tables,
+        })
     }
 
     fn key(&self) -> Result<EngineKey> {
@@ -77,6 +80,7 @@ impl Request {
             Self::Convert(name) => Ok(Compiled {
                 image: binary_of_text(bytes, name)?,
                 nesting: 0,
+                grows_tables: false,
             }),
         }
     }
@@ -85,8 +89,8 @@ impl Request {
 /// What the child says before the image.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// An image of so many bytes follows, of code that is nested so deep.
-    Image(u64, u64),
+    /// An image of so many bytes follows, of code that is nested so deep and that makes tables grow or does not.
+    Image(u64, u64, bool),
     /// An error: kind, message, hint.
     Error(String, String, Option<String>),
 }
@@ -128,7 +132,11 @@ pub fn work(input: impl Read, mut output: impl Write) -> Result<()> {
 
     let compiled = in_pool(|| request.done(&bytes)).and_then(|compiled| compiled);
     let answer = match &compiled {
-        Ok(compiled) => Answer::Image(compiled.image.len() as u64, compiled.nesting),
+        Ok(compiled) => Answer::Image(
+            compiled.image.len() as u64,
+            compiled.nesting,
+            compiled.grows_tables,
+        ),
         Err(error) => Answer::error(error),
     };
     let mut line = serde_json::to_vec(&answer).map_err(|error| {
@@ -167,7 +175,7 @@ mod tests {
     #[test]
     fn an_image_comes_back() {
         let (answer, image) = ask("(module (func))");
-        assert!(matches!(answer, Answer::Image(length, 0) if length == image.len() as u64));
+        assert!(matches!(answer, Answer::Image(length, 0, false) if length == image.len() as u64));
         assert!(crate::compiled::is_image(&image));
     }
 
