@@ -88,7 +88,7 @@ class TestFinding:
     def test_digits_that_fit_several(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         """The error lists them."""
         digests = shelf.put("1.0.0", "1.0.1")
-        index = shelf.store._index()
+        index = shelf.store.index()
         monkeypatch.setattr(index, "with_digest", lambda _: index.packages())
         with pytest.raises(UsageError) as error:
             shelf.store.find("sha256:abcdef")
@@ -272,7 +272,7 @@ class TestDamage:
     def test_an_index_of_a_newer_version(self, shelf: Shelf) -> None:
         """It is not touched."""
         shelf.put("1.0.0")
-        shelf.store._index()._database.execute("PRAGMA user_version = 99")
+        shelf.store.index()._database.execute("PRAGMA user_version = 99")
         shelf.store.close()
         with pytest.raises(StoreError, match="newer"):
             shelf.store.packages()

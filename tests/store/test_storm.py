@@ -74,7 +74,7 @@ def test_twenty_at_once(tmp_path: Path, packages: list[tuple[MemoryBlobs, oci.De
     with LocalStore(path) as store:
         assert store.verify() == []
         store.prune()
-        used = {digest for digest, _ in store._index().parts()}
+        used = {digest for digest, _ in store.index().parts()}
         assert {f"sha256:{blob.name}" for blob in (path / "blobs/sha256").iterdir()} == used
         for blobs, descriptor in packages:
             store.put(blobs, descriptor)
@@ -98,7 +98,7 @@ def test_killed_at_any_moment(tmp_path: Path, packages: list[tuple[MemoryBlobs, 
             assert store.verify() == []
     with LocalStore(path) as store:
         store.prune()
-        used = {digest for digest, _ in store._index().parts()}
+        used = {digest for digest, _ in store.index().parts()}
         assert {f"sha256:{blob.name}" for blob in (path / "blobs/sha256").iterdir()} == used
         assert store.put(*packages[0]).version == "1.0.0"
 

@@ -253,6 +253,15 @@ class Need(_Section, frozen=True, kw_only=True):
         """What follows the flag that grants it, once for each time it is given; empty for a switch."""
         raise NotImplementedError
 
+    def words(self) -> str:
+        """What it is, for a person: as ``It wants to`` goes on."""
+        raise NotImplementedError
+
+    @property
+    def open(self) -> bool:
+        """Whether only the user can say what it is: a flag holds a word in capitals then."""
+        return False
+
 
 class FolderNeed(Need, frozen=True, kw_only=True):
     """A folder of the user's."""
@@ -265,6 +274,17 @@ class FolderNeed(Need, frozen=True, kw_only=True):
         """As in ``--dir .::/data:ro``; HOST stands for a folder that the user has to choose."""
         return (f"{self.host or 'HOST'}::{self.guest}{'' if self.write else ':ro'}",)
 
+    def words(self) -> str:
+        """As in ``read files in `.`, which it calls /data``."""
+        what = "read and change" if self.write else "read"
+        where = f"`{self.host}`" if self.host is not None else "a folder of your choice"
+        return f"{what} files in {where}, which it calls {self.guest}"
+
+    @property
+    def open(self) -> bool:
+        """Whether it does not say which folder."""
+        return self.host is None
+
 
 class VariableNeed(Need, frozen=True, kw_only=True):
     """An environment variable."""
@@ -274,6 +294,10 @@ class VariableNeed(Need, frozen=True, kw_only=True):
     def flags(self) -> tuple[str, ...]:
         """As in ``--env NAME``."""
         return (self.name,)
+
+    def words(self) -> str:
+        """As in ``read the variable TOKEN``."""
+        return f"read the variable {self.name}"
 
 
 class NameNeed(Need, frozen=True, kw_only=True):
@@ -285,6 +309,10 @@ class NameNeed(Need, frozen=True, kw_only=True):
         """As in ``--secret NAME``."""
         return (self.name,)
 
+    def words(self) -> str:
+        """As in ``use the secret token``."""
+        return f"use the secret {self.name}"
+
 
 class ConfigNeed(NameNeed, frozen=True, kw_only=True):
     """A value of the configuration."""
@@ -292,6 +320,15 @@ class ConfigNeed(NameNeed, frozen=True, kw_only=True):
     def flags(self) -> tuple[str, ...]:
         """As in ``--config NAME=VALUE``; VALUE stands for what the user has to say."""
         return (f"{self.name}=VALUE",)
+
+    def words(self) -> str:
+        """As in ``be told the value log-level``."""
+        return f"be told the value {self.name}"
+
+    @property
+    def open(self) -> bool:
+        """The user says the value."""
+        return True
 
 
 class AddressNeed(Need, frozen=True, kw_only=True):
@@ -303,6 +340,10 @@ class AddressNeed(Need, frozen=True, kw_only=True):
         """As in ``--allow-net HOST:PORT``."""
         return (self.address,)
 
+    def words(self) -> str:
+        """As in ``connect to db.example.com:5432``."""
+        return f"connect to {self.address}"
+
 
 class ListenNeed(Need, frozen=True, kw_only=True):
     """An address and port of the user's."""
@@ -312,6 +353,10 @@ class ListenNeed(Need, frozen=True, kw_only=True):
     def flags(self) -> tuple[str, ...]:
         """As in ``--allow-listen ADDRESS:PORT``."""
         return (self.address,)
+
+    def words(self) -> str:
+        """As in ``accept connections at 127.0.0.1:8080``."""
+        return f"accept connections at {self.address}"
 
 
 class RequestNeed(Need, frozen=True, kw_only=True):
@@ -324,6 +369,11 @@ class RequestNeed(Need, frozen=True, kw_only=True):
         """As in ``--allow-http 'GET https://example.com/'``."""
         return (f"{','.join(self.methods)} {self.url}" if self.methods else self.url,)
 
+    def words(self) -> str:
+        """As in ``send requests (GET) to https://example.com/``."""
+        methods = f" ({', '.join(self.methods)})" if self.methods else ""
+        return f"send requests{methods} to {self.url}"
+
 
 class SwitchNeed(Need, frozen=True, kw_only=True):
     """Something that is granted whole."""
@@ -331,6 +381,10 @@ class SwitchNeed(Need, frozen=True, kw_only=True):
     def flags(self) -> tuple[str, ...]:
         """Nothing follows the flag."""
         return ()
+
+    def words(self) -> str:
+        """The only switch there is."""
+        return "look up any name"
 
 
 class StoreNeed(Need, frozen=True, kw_only=True):
@@ -340,6 +394,15 @@ class StoreNeed(Need, frozen=True, kw_only=True):
         """As in ``--kv PATH``; PATH stands for what the user has to choose."""
         return ("PATH",)
 
+    def words(self) -> str:
+        """As it is."""
+        return "keep values in a file of your choice"
+
+    @property
+    def open(self) -> bool:
+        """The user says which file."""
+        return True
+
 
 class HostNeed(Need, frozen=True, kw_only=True):
     """What every guest has unless it is withheld."""
@@ -347,6 +410,10 @@ class HostNeed(Need, frozen=True, kw_only=True):
     def flags(self) -> tuple[str, ...]:
         """As in ``--clock host``."""
         return ("host",)
+
+    def words(self) -> str:
+        """As it is."""
+        return "have the clock and randomness of this machine"
 
 
 class LimitsAsked(_Section, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
-"""From a project or a packed file to what is run: ``wherry run .`` and ``wherry run thumbs.oci.tar``.
+"""From a project or package to what is run: ``wherry run .``, ``run thumbs.oci.tar`` and ``run acme/thumbs``.
 
-``launch_project`` builds what has changed; ``launch_file`` checks a packed file and unpacks it once into the
-user's cache, under its digest. Both say which component runs, with which files and arguments.
+``launch_project`` builds what has changed, ``launch_file`` checks a packed file and unpacks it once into the
+user's cache, under its digest, and ``launch_package`` finds one in the store. Each says which component runs,
+with which files and arguments, and what the package asks for, which grants nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +26,23 @@ if TYPE_CHECKING:
 
     from wherry.artifact.manifest import Command, Manifest
     from wherry.build.tools import Progress
+    from wherry.store.local import LocalStore
+    from wherry.store.references import Reference
 
-__all__ = ["Launch", "launch_file", "launch_project"]
+__all__ = ["Launch", "launch_file", "launch_package", "launch_project"]
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What is run: the component, flags that go before it, arguments that come before those of the user."""
+    """What is run: the component, flags that go before it, arguments that come before those of the user.
+
+    ``subject`` is what people agree about, a digest or the folder of a project, and ``manifest`` says what it
+    asks for; a package of another tool has none.
+    """
 
     component: Path
+    subject: str
+    manifest: Manifest | None = None
     flags: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
 
@@ -55,7 +64,8 @@ def launch_project(
     for guest, wanted in project.manifest.files.items():
         source = wanted if isinstance(wanted, FilesFrom) else FilesFrom(path=wanted)
         files.append((project.folder / source.path, guest))
-    return _launch(project.components()[place], files, said)
+    subject = f"folder {project.folder.absolute()}"
+    return _launch(project.components()[place], subject, project.manifest, files, said)
 
 
 def launch_file(path: Path, command: str | None, *, calls: bool) -> Launch:
@@ -80,20 +90,51 @@ def launch_file(path: Path, command: str | None, *, calls: bool) -> Launch:
                 if not target.is_dir():  # somebody else was not faster
                     raise
     if artifact.manifest is None:
-        return Launch(target / "component-1.wasm")
+        return Launch(target / "component-1.wasm", artifact.digest)
     place, said = _choose(artifact.manifest, command, str(path), calls=calls)
     number = next(at for at, one in enumerate(artifact.components, 1) if place in one.places)
     files = [(target / FILES / guest.strip("/"), guest) for guest in artifact.manifest.files]
-    return _launch(target / f"component-{number}.wasm", files, said)
+    component = target / f"component-{number}.wasm"
+    return _launch(component, artifact.digest, artifact.manifest, files, said)
 
 
-def _launch(component: Path, files: list[tuple[Path, str]], command: Command | None) -> Launch:
+def launch_package(store: LocalStore, reference: Reference, *, calls: bool) -> Launch:
+    """Finds a package in the store: its command, or its library if a function is called.
+
+    Raises:
+        NotFoundError: There is no such package or command.
+        ArtifactError: It is damaged.
+        UsageError: It has several commands, and none was named.
+
+    """
+    package = store.find(reference)
+    artifact = store.artifact(package)
+    if artifact.manifest is None:
+        return Launch(store.blob(artifact.components[0].descriptor.digest), artifact.digest)
+    where = str(reference.without_command())
+    place, said = _choose(artifact.manifest, reference.command, where, calls=calls)
+    (component,) = [one for one in artifact.components if place in one.places]
+    files = []
+    if artifact.manifest.files:
+        folder = store.files(artifact)
+        files = [(folder / guest.strip("/"), guest) for guest in artifact.manifest.files]
+    blob = store.blob(component.descriptor.digest)
+    return _launch(blob, artifact.digest, artifact.manifest, files, said)
+
+
+def _launch(
+    component: Path,
+    subject: str,
+    manifest: Manifest,
+    files: list[tuple[Path, str]],
+    command: Command | None,
+) -> Launch:
     flags: list[str] = [word for host, guest in files for word in ("--dir", f"{host}::{guest}:ro")]
     if command is None:
-        return Launch(component, tuple(flags))
+        return Launch(component, subject, manifest, tuple(flags))
     if command.workdir is not None:
         flags += ["--workdir", command.workdir]
-    return Launch(component, tuple(flags), command.args)
+    return Launch(component, subject, manifest, tuple(flags), command.args)
 
 
 def _choose(

@@ -52,6 +52,7 @@ COMMANDS: dict[str, Entry] = {
     "verify-store": Entry("wherry.cli.verify_store", "verify_store", _PACKAGES),
     "save": Entry("wherry.cli.save", "save", _PACKAGES),
     "load": Entry("wherry.cli.load", "load", _PACKAGES),
+    "permissions": Entry("wherry.cli.permissions", "permissions", _PACKAGES),
     "cache": Entry("wherry.cli.cache", "cache", _MACHINE),
     "config": Entry("wherry.cli.config", "config", _MACHINE),
     "doctor": Entry("wherry.cli.doctor", "doctor", _MACHINE),

@@ -21,6 +21,8 @@ __all__ = [
     "colourful",
     "fail",
     "hint",
+    "on_terminal",
+    "printable",
     "progress",
     "readable_size",
     "report",
@@ -84,7 +86,7 @@ def say(line: str) -> None:
 
 def progress(what: str, seconds: float | None) -> None:
     """Show on a terminal for how long ``what`` has been going on; ``None`` clears the line again."""
-    if not _on_terminal():
+    if not on_terminal():
         return
     line = "" if seconds is None else f"{what}, {seconds:.0f} s"
     try:
@@ -101,6 +103,11 @@ def readable_size(size: int) -> str:
         step += 1
     value = size / _STEP**step
     return f"{value:.{1 if step and value < _EXACT else 0}f} {_UNITS[step]}"
+
+
+def printable(line: str) -> str:
+    """``line`` with what a terminal would act on spelled out: it may come from a stranger."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
 def ago(moment: float) -> str:
@@ -160,7 +167,7 @@ def _say(lines: list[str]) -> None:
         return
 
 
-def _on_terminal() -> bool:
+def on_terminal() -> bool:
     """Whether stderr is a terminal that understands more than lines."""
     return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
@@ -169,7 +176,7 @@ def colourful() -> bool:
     """Whether colour is wanted: https://no-color.org and https://force-color.org."""
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or _on_terminal()
+    return bool(os.environ.get("FORCE_COLOR")) or on_terminal()
 
 
 def _painted(text: str, colour: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from wherry.cli import output
 from wherry.cli.command import Command, Group, format_option
 from wherry.runtime import policy as plain
 
@@ -63,21 +64,21 @@ def diff(first: str, second: str, format: str) -> int:  # noqa: A002 - the name 
         click.echo(msgspec.json.format(msgspec.json.encode(difference)))
     else:
         for words in difference.only_in_first:
-            click.echo(f"- {_printable(words)}")
+            click.echo(f"- {output.printable(words)}")
         for words in difference.only_in_second:
-            click.echo(f"+ {_printable(words)}")
+            click.echo(f"+ {output.printable(words)}")
     return int(bool(difference.only_in_second))
 
 
 def _page(explanation: Explanation) -> Iterator[str]:
     """The whole explanation as text for a terminal."""
     if explanation.kind == "program":
-        yield f"{_printable(explanation.name)} asks for this:"
+        yield f"{output.printable(explanation.name)} asks for this:"
         yield from (_asked(ask) for ask in explanation.asks)
         if not explanation.asks:
             yield "  nothing: it only computes"
         return
-    yield f"Code under {_printable(explanation.name)}:"
+    yield f"Code under {output.printable(explanation.name)}:"
     for grant in explanation.grants:
         yield from _granted(grant)
     if not explanation.grants:
@@ -94,11 +95,6 @@ def _asked(ask: Ask) -> str:
 
 
 def _granted(grant: Grant) -> Iterator[str]:
-    yield f"  {_printable(grant.words)}"
+    yield f"  {output.printable(grant.words)}"
     if grant.warning is not None:
-        yield f"    warning: {_printable(grant.warning)}"
-
-
-def _printable(line: str) -> str:
-    """``line`` with what a terminal would act on spelled out: a policy may come from a stranger."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+        yield f"    warning: {output.printable(grant.warning)}"

@@ -55,13 +55,18 @@ def run(words: list[str]) -> int:
 
 def _resolved(words: list[str], at: int) -> list[str]:
     """The words with a file in place of a project or package, if it is one."""
-    target = words[at]
-    folder = target.startswith((".", "/")) and os.path.isdir(target.partition("#")[0])  # noqa: PTH112 - loaded already
-    if folder or target.partition("#")[0].endswith(".tar"):
-        from wherry.cli import target as resolve
+    target, _, command = words[at].partition("#")
+    if target.startswith((".", "/")):
+        package = target.endswith(".tar") or os.path.isdir(target)  # noqa: PTH112 - loaded already
+    else:
+        # A name such as `acme/thumbs`, unless a file without an ending is meant.
+        named = "/" in target or "@" in target or target.startswith("sha256:")
+        package = bool(command) or target.endswith(".tar") or named
+    if not package:
+        return words
+    from wherry.cli import target as resolve
 
-        return resolve.resolved(words, at)
-    return words
+    return resolve.resolved(words, at)
 
 
 def _warn(message: str) -> None:

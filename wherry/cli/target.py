@@ -1,38 +1,60 @@
-"""What ``wherry run`` is to run where it is no file of WebAssembly: a project, or a packed file."""
+"""What ``wherry run`` runs where it is no file of WebAssembly: a project, a packed file, or a package."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wherry import _native
-from wherry.build.launch import launch_file, launch_project
-from wherry.cli import output
-from wherry.errors import BuildError
+from wherry.build.launch import launch_file, launch_package, launch_project
+from wherry.cli import agreeing, output
+from wherry.errors import BuildError, NotFoundError, UsageError
+from wherry.store.local import LocalStore
+from wherry.store.references import is_path, read_reference
+
+if TYPE_CHECKING:
+    from wherry.build.launch import Launch
 
 __all__ = ["resolved"]
 
 
 def resolved(words: list[str], at: int) -> list[str]:
     """The words after ``wherry run`` with a component and its flags in place of the project or package."""
-    named, _, command = words[at].partition("#")
-    quiet = _native.run_has_flag(words, "quiet")
     calls = _native.run_has_flag(words, "invoke")
-    if os.path.isdir(named):  # noqa: PTH112 - as in `start`
-        colour = output.colourful()
-        try:
-            found = launch_project(
-                named, command or None, _nothing if quiet else output.progress, calls=calls, colour=colour
-            )
-        except BuildError as error:
-            sys.stderr.write(error.output)
-            raise
-    else:
-        found = launch_file(Path(named), command or None, calls=calls)
     # `--` may stand before FILE, and nothing after it is a flag.
     before = words[: at - 1] if at and words[at - 1] == "--" else words[:at]
-    return [*found.flags, *before, str(found.component.absolute()), *found.args, *words[at + 1 :]]
+    with LocalStore() as store:
+        if is_path(words[at]):
+            found = _of_path(words, at, calls=calls)
+        else:
+            found = _of_name(store, words[at], calls=calls)
+        granted = agreeing.granted(store, found, before)
+    return [*found.flags, *granted, *before, str(found.component.absolute()), *found.args, *words[at + 1 :]]
+
+
+def _of_path(words: list[str], at: int, *, calls: bool) -> Launch:
+    named, _, command = words[at].partition("#")
+    if not os.path.isdir(named):  # noqa: PTH112 - as in `start`
+        return launch_file(Path(named), command or None, calls=calls)
+    quiet = _native.run_has_flag(words, "quiet")
+    progress = _nothing if quiet else output.progress
+    try:
+        return launch_project(named, command or None, progress, calls=calls, colour=output.colourful())
+    except BuildError as error:
+        sys.stderr.write(error.output)
+        raise
+
+
+def _of_name(store: LocalStore, name: str, *, calls: bool) -> Launch:
+    """A package; where a file has that name, the error says how it is run."""
+    try:
+        return launch_package(store, read_reference(name), calls=calls)
+    except (NotFoundError, UsageError) as error:
+        if not os.path.lexists(name):
+            raise
+        raise type(error)(error.message, hint=f"`./{name}` is the file of that name") from error
 
 
 def _nothing(what: str, seconds: float | None) -> None:

@@ -42,6 +42,10 @@ CREATE TABLE part (
     PRIMARY KEY (package, blob)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX part_blob ON part (blob);
+CREATE TABLE agreement (
+    subject TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, flags TEXT NOT NULL,
+    agreed REAL NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 """A ``reference`` is a version that the package gives itself (``released``) or a label that a user gave."""
 
@@ -177,6 +181,24 @@ class Index:
         """How many bytes belong to each package."""
         with self._reading() as database:
             return dict(database.execute("SELECT package, SUM(size) FROM part GROUP BY package"))
+
+    def agree(self, subject: str, name: str, version: str, flags: str, agreed: float) -> None:
+        """Remembers what somebody agreed to, in place of what it was before."""
+        with self._writing() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO agreement VALUES (?, ?, ?, ?, ?)",
+                (subject, name, version, flags, agreed),
+            )
+
+    def agreements(self) -> list[tuple[str, str, str, str, float]]:
+        """What was agreed to: subject, name, version, flags and moment."""
+        with self._reading() as database:
+            return database.execute("SELECT * FROM agreement ORDER BY name, agreed").fetchall()
+
+    def disagree(self, subject: str) -> None:
+        """Forgets it."""
+        with self._writing() as database:
+            database.execute("DELETE FROM agreement WHERE subject = ?", (subject,))
 
     def problem(self) -> str | None:
         """What SQLite finds wrong with the database."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ from wherry.artifact.layout import LayoutFolder, open_layout, write_archive
 from wherry.artifact.read import read_artifact
 from wherry.artifact.read import verify as verify_artifact
 from wherry.artifact.refusals import host_error
-from wherry.errors import ArtifactError, NotFoundError, UsageError
+from wherry.artifact.unpack import unpack_files
+from wherry.errors import ArtifactError, HostIOError, NotFoundError, UsageError
 from wherry.store.index import Index, Row
 from wherry.store.references import Reference, read_reference
 
@@ -140,7 +142,7 @@ class LocalStore:
             said.description if said is not None else None,
             time.time(),
         )
-        index = self._index(make=True)
+        index = self.index(make=True)
         with self._holding(fcntl.LOCK_SH):
             for blob in artifact.blobs():
                 if not self._has(blob):
@@ -151,7 +153,7 @@ class LocalStore:
 
     def packages(self) -> list[Package]:
         """All packages, by name and the newest first."""
-        return self._packages(self._index().packages())
+        return self._packages(self.index().packages())
 
     def find(self, reference: Reference | str) -> Package:
         """The package that is meant: of several that fit, the one with the highest version.
@@ -185,6 +187,27 @@ class LocalStore:
         """The file with the bytes of a digest."""
         return self.path / "blobs/sha256" / digest.removeprefix("sha256:")
 
+    def files(self, artifact: Artifact) -> Path:
+        """The folder with the files of a package, written when they are first wanted.
+
+        Raises:
+            ArtifactError: They are damaged.
+            HostIOError: They cannot be written.
+
+        """
+        folder = self._files(artifact.digest)
+        if not folder.is_dir():
+            with self._holding(fcntl.LOCK_SH):
+                try:
+                    folder.parent.mkdir(exist_ok=True)
+                    unpack_files(artifact, self._layout, folder)
+                except OSError as error:
+                    raise host_error(folder, error) from error
+                except HostIOError:
+                    if not folder.is_dir():  # nobody else was faster
+                        raise
+        return folder
+
     def tag(self, reference: Reference | str, name: str) -> Package:
         """Lets ``name``, such as ``acme/thumbs@nightly``, lead to a package.
 
@@ -199,7 +222,7 @@ class LocalStore:
                 hint="such as `acme/thumbs@nightly`; a version is what `wherry.toml` says",
             )
         found = self.find(reference)
-        self._index(make=True).refer(wanted.name, wanted.label, found.digest)
+        self.index(make=True).refer(wanted.name, wanted.label, found.digest)
         return self.find(wanted)
 
     def remove(self, reference: Reference | str) -> Freed:
@@ -211,7 +234,7 @@ class LocalStore:
         """
         if isinstance(reference, str):
             reference = read_reference(reference)
-        index = self._index()
+        index = self.index()
         if reference.name is None or reference.digest is not None:
             gone = [self._row(reference).digest]
             index.drop(gone[0])
@@ -222,14 +245,14 @@ class LocalStore:
 
     def prune(self) -> Freed:
         """Deletes the packages that no name leads to any more, and bytes that belong to none."""
-        index = self._index()
+        index = self.index()
         with self._holding(fcntl.LOCK_EX) as held:
             gone = index.drop_unnamed()
             return Freed(tuple(gone), self._delete_unused() if held else 0)
 
     def verify(self) -> list[Problem]:
         """Reads every byte and says what is wrong; an empty list is a whole store."""
-        index = self._index()
+        index = self.index()
         problems = []
         said = index.problem()
         if said is not None:
@@ -271,9 +294,9 @@ class LocalStore:
 
     def size(self) -> int:
         """How many bytes all packages take together; what two share counts once."""
-        return sum(size for _, size in self._index().parts())
+        return sum(size for _, size in self.index().parts())
 
-    def _index(self, *, make: bool = False) -> Index:
+    def index(self, *, make: bool = False) -> Index:
         """The index; one that is empty where there is no store yet, unless something is put in."""
         file = self.path / "index.db"
         if make and not file.exists():
@@ -311,9 +334,13 @@ class LocalStore:
             return self._delete_unused() if held else 0
 
     def _delete_unused(self) -> int:
-        used = {digest.removeprefix("sha256:") for digest, _ in self._index().parts()}
+        used = {digest.removeprefix("sha256:") for digest, _ in self.index().parts()}
         freed = 0
         try:
+            for folder in (self.path / "files").glob("*"):
+                if folder.name not in used:
+                    freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+                    shutil.rmtree(folder)
             for found in os.scandir(self.path / "blobs/sha256"):
                 if found.name not in used:
                     freed += found.stat(follow_symlinks=False).st_size
@@ -321,6 +348,9 @@ class LocalStore:
         except OSError as error:
             raise host_error(self.path, error) from error
         return freed
+
+    def _files(self, digest: str) -> Path:
+        return self.path / "files" / digest.removeprefix("sha256:")
 
     def _has(self, blob: oci.Descriptor) -> bool:
         """Whether the bytes are there, as far as their size tells; `verify` reads them."""
@@ -341,9 +371,9 @@ class LocalStore:
         """The one package that is meant."""
         if reference.digest is None:
             return _newest(self._fitting(reference, reference.name or ""))
-        rows = self._index().with_digest(reference.digest)
+        rows = self.index().with_digest(reference.digest)
         if reference.name is not None:
-            known = {row.digest for _, _, row in self._index().named(reference.name)}
+            known = {row.digest for _, _, row in self.index().named(reference.name)}
             rows = [row for row in rows if row.digest in known or row.name == reference.name]
         if not rows:
             raise NotFoundError(
@@ -358,7 +388,7 @@ class LocalStore:
 
     def _fitting(self, reference: Reference, name: str) -> list[tuple[str, Row]]:
         """The versions or the label under a name that are meant, each with its package; never none."""
-        known = self._index().named(name)
+        known = self.index().named(name)
         if reference.label is not None:
             found = [
                 (label, row) for label, released, row in known if label == reference.label and not released
@@ -378,7 +408,7 @@ class LocalStore:
             return NotFoundError(f"there is no package `{reference}`", hint=f"there is {said}")
         import difflib
 
-        names = self._index().names()
+        names = self.index().names()
         close = difflib.get_close_matches(reference.name or "", names, n=1)
         hint = (
             f"did you mean `{close[0]}`?"
@@ -389,7 +419,7 @@ class LocalStore:
 
     def _packages(self, rows: Iterable[Row]) -> list[Package]:
         """The packages of rows, with the names that lead to them and what they take."""
-        index = self._index()
+        index = self.index()
         names: dict[str, list[str]] = {}
         for name, label, digest in index.references():
             names.setdefault(digest, []).append(f"{name}@{label}")
@@ -408,7 +438,7 @@ class LocalStore:
         ]
 
     def _descriptor(self, digest: str) -> oci.Descriptor:
-        (row,) = self._index().with_digest(digest)
+        (row,) = self.index().with_digest(digest)
         return oci.Descriptor(oci.IMAGE_MANIFEST, digest, row.size)
 
     def _named(self, package: Package) -> oci.Descriptor:

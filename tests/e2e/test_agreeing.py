@@ -1,0 +1,168 @@
+"""Packages get what somebody agreed to, once for each digest, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.guests.build import c_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MANIFEST = """[package]
+name = "{name}"
+version = "{version}"
+
+[command.cat]
+component = "files.wasm"
+args = ["read"]
+
+[needs]
+dir = [{{ host = ".", guest = "/here", why = "to show your files" }}]
+"""
+MORE = 'env = [{ name = "HOME", why = "to find your settings" }]\n'
+SCRIPT = Path(__file__).parents[2] / "wherry.data/scripts/wherry"
+
+
+class Typed(NamedTuple):
+    """What came of a command line."""
+
+    code: int
+    text: str
+
+
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Typed]:
+    """Types in a folder with a file and packages in a store of its own; with ``answer`` on a terminal."""
+    monkeypatch.setenv("WHERRY_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    Path("hello.txt").write_text("hello\n")
+
+    def type_(*words: str, answer: str | None = None) -> Typed:
+        command = [sys.executable, str(SCRIPT), *words]
+        if answer is None:
+            done = subprocess.run(
+                command,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            return Typed(done.returncode, done.stdout.decode())
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{answer}\n".encode())
+        with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            seen = b""
+            while piece := _read(ours):
+                seen += piece
+            os.close(ours)
+        return Typed(process.returncode, seen.decode().replace("\r\n", "\n"))
+
+    for name, version, more in [
+        ("acme/cat", "1.0.0", ""),
+        ("acme/cat", "1.1.0", MORE),
+        ("other/cat", "1.0.0", ""),
+    ]:
+        folder = Path(f"{name.replace('/', '-')}-{version}")
+        folder.mkdir()
+        shutil.copy(c_command("files"), folder / "files.wasm")
+        (folder / "wherry.toml").write_text(MANIFEST.format(name=name, version=version) + more)
+        assert type_("pack", str(folder), "-o", f"{folder}.tar").code == 0
+        assert type_("load", f"{folder}.tar").code == 0
+    return type_
+
+
+def _read(terminal: int) -> bytes:
+    """What the other side wrote; nothing when it has gone."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+
+
+def test_without_a_terminal(typed: Callable[..., Typed]) -> None:
+    """It is refused, and the command that is printed works when pasted."""
+    refused = typed("run", "acme/cat@1.0.0", "/here/hello.txt")
+    assert refused.code == 126
+    assert "read files in `.`, which it calls /here: to show your files\n" in refused.text
+    command = refused.text.rpartition("hint: ")[2].split()
+    assert typed(*command[1:], "/here/hello.txt") == Typed(0, "hello\n")
+    # Having typed it once is no agreement.
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt").code == 126
+
+
+def test_asked_once(typed: Callable[..., Typed]) -> None:
+    """What was agreed to holds without a terminal too, and for this package alone."""
+    question = (
+        "acme/cat@1.0.0 asks to\n"
+        "  read files in `.`, which it calls /here: to show your files\n"
+        "Allow it? [y/N] "
+    )
+    said = typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
+    assert said.code == 0
+    assert question in said.text
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt") == Typed(0, "hello\n")
+    assert typed("run", "other/cat", "/here/hello.txt").code == 126
+    assert typed("run", "acme/cat", "/here/hello.txt").code == 126
+
+
+@pytest.mark.parametrize("answer", ["n", "", "no", "yess"])
+def test_no_is_no(typed: Callable[..., Typed], answer: str) -> None:
+    """Nothing runs, and the next run asks again."""
+    said = typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer=answer)
+    assert said.code == 126
+    assert "\nhello\n" not in said.text
+    assert "Allow it?" in typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="n").text
+
+
+def test_the_next_version_asks_for_more(typed: Callable[..., Typed]) -> None:
+    """What is new is told apart, and until someone agrees there is nothing of it."""
+    typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
+    refused = typed("run", "acme/cat", "/here/hello.txt", answer="n")
+    assert refused.code == 126
+    assert (
+        "acme/cat@1.1.0 asks for what 1.0.0 was allowed:\n"
+        "  read files in `.`, which it calls /here: to show your files\n"
+        "now also:\n"
+        "  read the variable HOME: to find your settings\n"
+    ) in refused.text
+    assert typed("run", "acme/cat", "/here/hello.txt", answer="y").code == 0
+    assert typed("run", "acme/cat", "/here/hello.txt").text == "hello\n"
+
+
+def test_taken_back(typed: Callable[..., Typed]) -> None:
+    """The next run asks again."""
+    typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
+    listed = typed("permissions", "list")
+    assert listed.text.startswith("acme/cat@1.0.0 (sha256:")
+    assert listed.text.endswith("agreed now\n  --dir .::/here:ro\n")
+    assert typed("permissions", "revoke", "acme/cat").code == 0
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt").code == 126
+    assert typed("permissions", "revoke", "acme/cat").code == 1
+
+
+def test_a_policy_says_all(typed: Callable[..., Typed]) -> None:
+    """Who hands in a policy is not asked, and the package gets that and no more."""
+    Path("policy.toml").write_text('dir = [".::/here:ro"]\n')
+    allowed = typed("run", "--policy", "policy.toml", "acme/cat@1.0.0", "/here/hello.txt")
+    Path("policy.toml").write_text("")
+    refused = typed("run", "--policy", "policy.toml", "acme/cat@1.0.0", "/here/hello.txt")
+    assert (allowed, refused.code) == (Typed(0, "hello\n"), 1)
+
+
+def test_a_packed_file(typed: Callable[..., Typed]) -> None:
+    """It is asked for the same way, by its digest, whatever the file is called."""
+    assert typed("run", "acme-cat-1.0.0.tar", "/here/hello.txt").code == 126
+    typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
+    shutil.copy("acme-cat-1.0.0.tar", "copy.tar")
+    assert typed("run", "copy.tar", "/here/hello.txt") == Typed(0, "hello\n")
