@@ -14,18 +14,18 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import wherry
-from tests.guests.build import c_command, python_command
+from tests.guests.build import adapted, c_command, python_command
 from tests.hostile.commands import GENERATIONS
 from tests.hostile.footprint import growth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 PLACES = ("terminal", "python")
 
@@ -357,6 +357,19 @@ def test_bytes_written_are_counted_exactly(generation: str, place: str, here: Pa
     grown = run(generation, ["."], ["size r 1001"], ["--max-write", "1000"])
     assert grown.results[0].startswith("Quota") or "quota" in grown.results[0]
     assert (here / "r").stat().st_size == 0
+
+
+@pytest.mark.parametrize("through", [Path, adapted], ids=["0.1", "0.2"])
+def test_a_quota_is_an_error_of_its_own(through: Callable[[Path], Path], here: Path) -> None:
+    """A C library hears that it is the quota, through a stream of 0.2 as well, if it asks."""
+    words = ("fill", "q", "1001", "300")
+    policy, limits = wherry.Policy(dirs=["."]), wherry.Limits(write=1000)
+    done = wherry.run(
+        through(c_command("paths")), *words, capture=True, check=False, policy=policy, limits=limits
+    )
+    assert done.stdout is not None
+    assert done.stdout.splitlines()[-1] == b"fill: Quota exceeded"
+    assert (here / "q").stat().st_size == 1000
 
 
 @pytest.mark.usefixtures("here")
