@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
@@ -282,3 +283,69 @@ def toml(flags: tuple[str, ...]) -> str:
     key, *values = flags
     value = json.dumps(values[0]) if values else "true"
     return f"{key.removeprefix('--')} = {value}\n"
+
+
+WAITERS = {
+    "0.1": lambda: c_command("determined"),
+    "0.2": lambda: adapted(c_command("determined")),
+    "0.3": lambda: python_command("command_03"),
+}
+
+
+class TestStreamsThatNobodyServes:
+    """What the host does is done on the thread of the call; a pipe holds it no longer than the guest may run."""
+
+    @pytest.mark.parametrize("version", ["0.1", "0.2", pytest.param("0.3", marks=pytest.mark.slow)])
+    def test_the_deadline_reaches_a_guest_that_reads(self, version: str) -> None:
+        """A pipe that never has anything, and never ends."""
+        outer, inner = os.pipe()
+        try:
+            with pytest.raises(wherry.TimeLimitError):
+                wherry.run(WAITERS[version](), stdin=outer, capture=True, deterministic=True, timeout=0.5)
+        finally:
+            os.close(outer)
+            os.close(inner)
+
+    def test_the_deadline_reaches_a_guest_that_writes(self) -> None:
+        """A pipe that nobody reads."""
+        outer, inner = os.pipe()
+        try:
+            with pytest.raises(wherry.TimeLimitError):
+                wherry.run(c_command("flood"), "0", stdout=inner, deterministic=True, timeout=0.5)
+        finally:
+            os.close(outer)
+            os.close(inner)
+
+    def test_a_cancelled_task_ends_a_guest_that_reads(self) -> None:
+        """From asyncio, without a time limit."""
+        outer, inner = os.pipe()
+
+        async def main() -> None:
+            guest = wherry.aio.run(c_command("determined"), stdin=outer, capture=True, deterministic=True)
+            task = asyncio.create_task(guest)
+            await asyncio.sleep(0.2)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(task, 20)
+
+        try:
+            asyncio.run(main())
+        finally:
+            os.close(outer)
+            os.close(inner)
+
+    def test_what_a_pipe_has_is_read_however_it_arrives(self) -> None:
+        """The control: the same guest, with bytes in drops and an end."""
+        whole = wherry.run(c_command("determined"), stdin=STDIN, capture=True, deterministic=True)
+        outer, inner = os.pipe()
+
+        def drops() -> None:
+            for start in range(0, len(STDIN), 999):
+                os.write(inner, STDIN[start : start + 999])
+            os.close(inner)
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(drops)
+            dropped = wherry.run(c_command("determined"), stdin=outer, capture=True, deterministic=True)
+        os.close(outer)
+        assert (dropped.stdout, dropped.fuel) == (whole.stdout, whole.fuel)

@@ -3,7 +3,10 @@
 //! A guest's own thread reads and writes, and only when that does not block: until then it waits with all else that the
 //! guest waits for, so that a time limit, a cancellation and Ctrl-C reach it.
 
+use crate::ticker::TICK;
+use crate::watch::may_go_on;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
@@ -71,13 +74,16 @@ impl Readiness {
 
     /// Whether it would not block: there are bytes or room, the end, or an error to be had.
     pub fn is_ready(&self) -> bool {
-        let flags = if self.interest.is_readable() {
+        let mut asked = [PollFd::new(&self.descriptor, self.flags())];
+        poll(&mut asked, Some(&Timespec::default())) != Ok(0)
+    }
+
+    fn flags(&self) -> PollFlags {
+        if self.interest.is_readable() {
             PollFlags::IN
         } else {
             PollFlags::OUT
-        };
-        let mut asked = [PollFd::new(&self.descriptor, flags)];
-        poll(&mut asked, Some(&Timespec::default())) != Ok(0)
+        }
     }
 
     /// Completes when it would not block.
@@ -97,6 +103,21 @@ impl Readiness {
             };
             if cleared.is_err() {
                 return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Waits on this thread until it would not block; false where the guest that the thread drives was stopped meanwhile.
+    pub fn hold(&self) -> bool {
+        let tick = Timespec {
+            tv_sec: 0,
+            tv_nsec: TICK.subsec_nanos().into(),
+        };
+        loop {
+            match poll(&mut [PollFd::new(&self.descriptor, self.flags())], Some(&tick)) {
+                Ok(0) | Err(Errno::INTR) if may_go_on() => {}
+                Ok(0) | Err(Errno::INTR) => return false,
+                _ => return true,
             }
         }
     }

@@ -54,9 +54,12 @@ impl DescriptorInput {
     }
 }
 
-/// Reads that block, for who asks for them.
+/// Reads that hold the thread up until there is something, the end, or no guest any more that could have it.
 impl io::Read for DescriptorInput {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.readiness.hold() {
+            return Err(io::Error::other("the guest was stopped"));
+        }
         self.read_into(buffer)
     }
 }

@@ -162,6 +162,9 @@ impl Input {
             #[cfg(not(unix))]
             Input::Inherit => Box::new(io::stdin()),
             Input::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
+            #[cfg(unix)]
+            Input::File(file) => Box::new(crate::stdin::DescriptorInput::file(file)),
+            #[cfg(not(unix))]
             Input::File(file) => Box::new(file),
         }
     }
@@ -292,9 +295,8 @@ impl Writer {
             Output::File(file) => Target::File(Arc::new(file)),
         };
         Some(Self {
-            // What a deterministic guest may write in one go is the same wherever it goes.
             #[cfg(unix)]
-            readiness: (thread != Thread::Own && witness.is_none()).then(Arc::default),
+            readiness: (thread != Thread::Own).then(Arc::default),
             target,
             room,
             witness,
@@ -308,10 +310,17 @@ impl Writer {
         found.get_or_init(|| self.target.readiness()).as_ref()
     }
 
+    /// The same for guests that see whether there is room. What a deterministic one may write in one go is the same wherever
+    /// it goes.
+    #[cfg(unix)]
+    fn seen_readiness(&self) -> Option<&Readiness> {
+        self.readiness().filter(|_| self.witness.is_none())
+    }
+
     /// The most that one write may hand over now; 0 where it would hold the thread up.
     #[cfg(unix)]
     fn permit(&self) -> usize {
-        match self.readiness() {
+        match self.seen_readiness() {
             Some(readiness) if readiness.is_ready() => READY_BYTES,
             Some(_) => 0,
             None => CHUNK,
@@ -326,7 +335,7 @@ impl Writer {
     /// Completes when something can be written; says how much.
     fn poll_permit(&self, context: &mut Context<'_>) -> Poll<usize> {
         #[cfg(unix)]
-        if let Some(readiness) = self.readiness() {
+        if let Some(readiness) = self.seen_readiness() {
             return readiness.poll_ready(context).map(|()| READY_BYTES);
         }
         let _ = context;
@@ -339,7 +348,7 @@ impl Writer {
             .room
             .as_ref()
             .map_or(bytes.len(), |room| room.take(bytes.len()));
-        let written = self.write_all(&bytes[..room]);
+        let written = self.write_held(&bytes[..room]);
         match &self.witness {
             Some((witness, stream)) => {
                 written.map_err(|error| Ok(witness.fail(*stream, &error)))?;
@@ -351,6 +360,20 @@ impl Writer {
             Some(limit) if room < bytes.len() => Err(Ok(limit.strike())),
             _ => Ok(()),
         }
+    }
+
+    /// Writes all of it; where that holds up the thread of a deterministic guest, until the guest is stopped.
+    fn write_held(&self, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(unix)]
+        if let (Some(readiness), Some(_)) = (self.readiness(), &self.witness) {
+            return bytes.chunks(READY_BYTES).try_for_each(|piece| {
+                if !readiness.hold() {
+                    return Err(io::Error::other("the guest was stopped"));
+                }
+                self.write_all(piece)
+            });
+        }
+        self.write_all(bytes)
     }
 
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {

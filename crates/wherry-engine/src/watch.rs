@@ -12,6 +12,7 @@ use crate::registry::Registry;
 use crate::stdio::Room;
 use crate::ticker::TICK;
 use crate::witness::Witness;
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -118,8 +119,13 @@ pub fn drive<T>(watch: &Watch, call: impl Future<Output = T>) -> Result<T> {
     let waker = Waker::from(Arc::clone(&wake));
     let mut context = Context::from_waker(&waker);
     let mut call = pin!(call);
+    let held = watch.witness.as_ref().map(|_| Held::new(watch));
     loop {
-        if let Poll::Ready(done) = call.as_mut().poll(&mut context) {
+        let polled = call.as_mut().poll(&mut context);
+        if let Some(stopped) = held.as_ref().and_then(Held::stopped) {
+            return Err(stopped);
+        }
+        if let Poll::Ready(done) = polled {
             watch.check_output()?;
             return Ok(done);
         }
@@ -136,6 +142,48 @@ pub fn drive<T>(watch: &Watch, call: impl Future<Output = T>) -> Result<T> {
             wake.woken.store(false, Ordering::Release);
         }
     }
+}
+
+thread_local! {
+    /// Whose guests this thread drives that may hold it up, the innermost last; and what stopped one while it did.
+    static HOLDING: RefCell<Vec<(Watch, Option<Error>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A deterministic guest is driven: what the host does for it is done on this thread, in the order of the calls.
+struct Held;
+
+impl Held {
+    fn new(watch: &Watch) -> Self {
+        HOLDING.with_borrow_mut(|holding| holding.push((watch.clone(), None)));
+        Self
+    }
+
+    /// What stopped the guest while the host held the thread up for it.
+    #[expect(clippy::unused_self, reason = "it is there while the guest is driven")]
+    fn stopped(&self) -> Option<Error> {
+        HOLDING.with_borrow_mut(|holding| holding.last_mut().and_then(|(_, stopped)| stopped.take()))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HOLDING.with_borrow_mut(Vec::pop);
+    }
+}
+
+/// Whether the guest that this thread drives may go on, for host code that waits on the thread; [`drive`] tells what stopped it.
+pub(crate) fn may_go_on() -> bool {
+    // The question may run a program of the embedder's, which may drive another guest.
+    let watch = HOLDING.with_borrow(|holding| holding.last().map(|(watch, _)| watch.clone()));
+    let Some(Err(error)) = watch.map(|watch| watch.check()) else {
+        return true;
+    };
+    HOLDING.with_borrow_mut(|holding| {
+        if let Some((_, stopped)) = holding.last_mut() {
+            *stopped = Some(error);
+        }
+    });
+    false
 }
 
 /// Wakes the thread that drives a call.
