@@ -17,7 +17,7 @@ import pytest
 import wherry
 from tests.e2e.commands import STDIN, cli
 from tests.e2e.test_programs import packaged
-from tests.guests.build import adapted, c_command, c_component, python_command
+from tests.guests.build import adapted, c_command, c_component, python_command, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,6 +141,30 @@ def test_python_and_the_command_line_agree(name: str) -> None:
     done = [wherry.run(guest, "wait", stdin=STDIN, env=env, deterministic=True, capture=True) for _ in "12"]
     assert [one.stdout for one in done] == [typed, typed]
     assert done[0].fuel == done[1].fuel is not None
+
+
+def test_instances_and_sandboxes_repeat() -> None:
+    """The switch is where a guest is made, as for ``run``; without it nothing repeats."""
+    component = wherry.load(text("lucky"))
+    drawn = []
+    for _ in "12":
+        with component.instantiate(deterministic=True) as instance:
+            drawn.append((instance.lucky(), instance.lucky(), instance.fuel))
+    assert drawn[0] == drawn[1]
+    with wherry.Sandbox(component, deterministic=True) as sandbox:
+        assert sandbox.policy == wherry.Policy(deterministic=True)
+        assert [sandbox.lucky(), sandbox.lucky()] == [drawn[0][0]] * 2
+    with component.instantiate(policy=wherry.Policy(random=1), deterministic=True) as instance:
+        assert instance.lucky() != drawn[0][0]
+
+    async def draw() -> int:
+        loaded = await wherry.aio.load(text("lucky"))
+        async with loaded.instantiate(deterministic=True) as instance:
+            return int(await instance.lucky())
+
+    assert asyncio.run(draw()) == drawn[0][0]
+    with wherry.Sandbox(component) as sandbox:
+        assert sandbox.lucky() != sandbox.lucky()
 
 
 def test_how_input_arrives_makes_no_difference() -> None:
@@ -293,7 +317,7 @@ WAITERS = {
 
 
 class TestStreamsThatNobodyServes:
-    """What the host does is done on the thread of the call; a pipe holds it no longer than the guest may run."""
+    """What the host does is done on the thread of the call; a pipe holds it while the guest may run."""
 
     @pytest.mark.parametrize("version", ["0.1", "0.2", pytest.param("0.3", marks=pytest.mark.slow)])
     def test_the_deadline_reaches_a_guest_that_reads(self, version: str) -> None:

@@ -126,9 +126,11 @@ class Component:
         policy: Policy | None = None,
         limits: Limits | None = None,
         imports: Mapping[str, object] | None = None,
+        deterministic: bool = False,
     ) -> Instance:
         """One fresh sandbox, made when it is entered with ``async with``."""
-        return Instance(self.component, {"policy": policy, "limits": limits, "imports": imports})
+        options = {"policy": policy, "limits": limits, "imports": imports, "deterministic": deterministic}
+        return Instance(self.component, options)
 
 
 class Instance:

@@ -67,13 +67,15 @@ class Component:
         policy: Policy | None = None,
         limits: Limits | None = None,
         imports: Mapping[str, object] | None = None,
+        deterministic: bool = False,
     ) -> Instance:
         """One fresh sandbox.
 
         ``imports`` gives what the component imports: a callable for a function, and for an interface such as
         ``ns:pkg/iface`` a mapping or object with its functions, in snake case, and with a class for each
         resource. Coroutine functions are waited for. Without ``policy`` nothing is granted; standard output
-        and error are those of this process, standard input is empty.
+        and error are those of this process, standard input is empty. With ``deterministic`` the same calls
+        give the same results and use the same fuel, on any machine, as far as host functions do.
 
         Raises :class:`~wherry.errors.LinkError` when an import is missing (all are listed), and what the
         guest's start ends in.
@@ -81,7 +83,7 @@ class Component:
         if self._imports:
             leaving.prepare()
         native = self._native.instantiate(
-            policy if policy is not None else nothing_granted(),
+            granted(policy, deterministic=deterministic),
             limits if limits is not None else default_limits(),
             None,
             host_functions(self.name, self._imports, imports or {}),
@@ -152,6 +154,12 @@ def default_limits() -> Limits:
 def nothing_granted() -> Policy:
     """The policy where none is given."""
     return _native.Policy()
+
+
+def granted(policy: Policy | None, *, deterministic: bool) -> Policy:
+    """The policy that is given, or nothing; with ``deterministic`` it is that as well."""
+    policy = policy if policy is not None else nothing_granted()
+    return policy.replace(deterministic=True) if deterministic else policy
 
 
 def _restore(data: bytes, name: str) -> Component:

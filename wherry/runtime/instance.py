@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wherry import _native
 from wherry.errors import NoSuchExportError
@@ -13,27 +13,49 @@ if TYPE_CHECKING:
 
     from wherry.runtime.component import Component
 
-__all__ = ["Instance", "Interface", "ResourceClass", "find_interface", "left_behind"]
+__all__ = ["Functions", "Instance", "Interface", "ResourceClass", "find_interface", "left_behind"]
 
 
-class _Functions:
+class _Owner(Protocol):
+    """What the functions of a scope are found in."""
+
+    def _find(self, interface: str | None, name: str) -> object:
+        """What an attribute names; raises ``NoSuchExportError`` where there is nothing."""
+
+    def _names(self, interface: str | None) -> list[str]:
+        """The attributes of a scope."""
+
+
+class Functions:
     """The functions of one scope, found by attribute and kept once found."""
 
-    _instance: Instance
+    # A guest's own functions are attributes beside these, so all of ours begin with an underscore.
+    _owner: _Owner
     _interface: str | None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        found = self._instance._find(self._interface, name)  # noqa: SLF001 - two halves of one class
+        found = self._owner._find(self._interface, name)  # noqa: SLF001 - two halves of one class
         self.__dict__[name] = found
         return found
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._instance._names(self._interface)]  # noqa: SLF001 - as above
+        return [*super().__dir__(), *self._owner._names(self._interface)]  # noqa: SLF001 - as above
 
 
-class Instance(_Functions):
+class Interface(Functions):
+    """The functions of one exported interface, and its resources as classes."""
+
+    def __init__(self, owner: _Owner, name: str) -> None:
+        self._owner = owner
+        self._interface = name
+
+    def __repr__(self) -> str:
+        return f"<interface {self._interface} of {self._owner!r}>"
+
+
+class Instance(Functions):
     """One fresh sandbox of a component.
 
     Functions of the world are attributes, ``instance.add(2, 3)``; those of an interface are reached by its
@@ -51,7 +73,7 @@ class Instance(_Functions):
         self._exports = component._exports  # noqa: SLF001 - one package
 
     @property
-    def _instance(self) -> Instance:  # type: ignore[override]  # an attribute would be a circle: freed late
+    def _owner(self) -> Instance:  # type: ignore[override]  # an attribute would be a circle: freed late
         return self
 
     def __getitem__(self, interface: str) -> Interface:
@@ -140,17 +162,6 @@ class Instance(_Functions):
             if owner == resource and name in (member, snake_case(member)):
                 return self._native.function(index)
         return None
-
-
-class Interface(_Functions):
-    """The functions of one exported interface, and its resources as classes."""
-
-    def __init__(self, instance: Instance, name: str) -> None:
-        self._instance = instance
-        self._interface = name
-
-    def __repr__(self) -> str:
-        return f"<interface {self._interface} of {self._instance!r}>"
 
 
 class ResourceClass:

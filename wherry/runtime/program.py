@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wherry import _native
 from wherry.errors import CallError, GuestError, GuestExit, LimitError, UsageError
-from wherry.runtime.component import Component, default_limits, load
+from wherry.runtime.component import Component, default_limits, granted, load
 from wherry.runtime.imports import host_functions
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ def _granted(
         raise UsageError(
             "`policy` and `env`, `dirs` or `workdir` exclude each other", hint="put them into the policy"
         )
-    return policy.replace(deterministic=True) if deterministic else policy
+    return granted(policy, deterministic=deterministic)
 
 
 def _limited(limits: Limits | None, timeout: float | str | None) -> Limits:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wherry import _native
 from wherry.errors import ClosedError, NoSuchExportError, UsageError
-from wherry.runtime.component import Component, default_limits, load, nothing_granted
+from wherry.runtime.component import Component, default_limits, granted, load
 from wherry.runtime.imports import host_functions
-from wherry.runtime.instance import Instance, find_interface
+from wherry.runtime.instance import Functions, Instance, Interface, find_interface
 from wherry.runtime.program import Command, read_input
 from wherry.wit.names import snake_case
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Imports = Mapping[str, object] | Callable[[], Mapping[str, object]]
 
-__all__ = ["Call", "Interface", "Sandbox", "closed", "most_calls"]
+__all__ = ["Call", "Sandbox", "closed", "most_calls"]
 
 
 def most_calls() -> int:
@@ -82,24 +82,6 @@ class Call:
             self._native.cancel()
 
 
-class _Functions:
-    """The functions of one scope, each of which runs in a sandbox of its own."""
-
-    _sandbox: Sandbox
-    _interface: str | None
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        found = _Function(self._sandbox, self._sandbox._find(self._interface, name), name)  # noqa: SLF001 - two halves of one class
-        self.__dict__[name] = found
-        return found
-
-    def __dir__(self) -> list[str]:
-        exports = self._sandbox.component._exports  # noqa: SLF001 - one package
-        return [*super().__dir__(), *(snake_case(wit) for scope, wit in exports if scope == self._interface)]
-
-
 class _Function:
     """One function of a sandbox."""
 
@@ -117,18 +99,7 @@ class _Function:
         return f"<function {self._name} of {self._sandbox!r}>"
 
 
-class Interface(_Functions):
-    """The functions of one exported interface, each of which runs in a sandbox of its own."""
-
-    def __init__(self, sandbox: Sandbox, name: str) -> None:
-        self._sandbox = sandbox
-        self._interface = name
-
-    def __repr__(self) -> str:
-        return f"<interface {self._interface} of {self._sandbox!r}>"
-
-
-class Sandbox(_Functions):
+class Sandbox(Functions):
     """Code that is not trusted, loaded once; each call runs in a fresh instance.
 
     ``program`` is a path, bytes or a loaded component. Functions of its world are attributes,
@@ -141,6 +112,7 @@ class Sandbox(_Functions):
 
     Any number of threads may call at the same time. At most ``concurrency`` calls run, by default four more
     than there are processors; the others wait for their turn, and their time does not begin before it comes.
+    ``deterministic`` is as for :meth:`wherry.Component.instantiate`.
 
     A context manager: leaving it ends the calls that still run.
     """
@@ -153,11 +125,12 @@ class Sandbox(_Functions):
         limits: Limits | None = None,
         imports: Imports | None = None,
         concurrency: int | None = None,
+        deterministic: bool = False,
         output: Literal["discard", "inherit"] = "discard",
     ) -> None:
         self._interface = None
         self.component = program if isinstance(program, Component) else load(program)
-        self.policy = policy if policy is not None else nothing_granted()
+        self.policy = granted(policy, deterministic=deterministic)
         self.limits = limits if limits is not None else default_limits()
         self.concurrency = most_calls() if concurrency is None else concurrency
         self._imports = imports
@@ -171,7 +144,7 @@ class Sandbox(_Functions):
         self._closed = False
 
     @property
-    def _sandbox(self) -> Sandbox:  # type: ignore[override]  # an attribute would be a circle: freed late
+    def _owner(self) -> Sandbox:  # type: ignore[override]  # an attribute would be a circle: freed late
         return self
 
     def __getitem__(self, interface: str) -> Interface:
@@ -189,7 +162,7 @@ class Sandbox(_Functions):
         """What :meth:`call` does before anything runs: find the function."""
         scope, separator, function = name.rpartition("#")
         interface = find_interface(self.component, scope) if separator else None
-        return Call(self, self._find(interface, function), arguments, named)
+        return Call(self, self._place(interface, function), arguments, named)
 
     def run(self, *args: str, stdin: Input = None, check: bool = False) -> Completed:
         """Run it as a command with these arguments, and capture what it writes.
@@ -269,17 +242,25 @@ class Sandbox(_Functions):
     def _host_functions(self, imports: Mapping[str, object] | None) -> list[Callable[..., object]]:
         return host_functions(self.component.name, self.component._imports, imports or {})  # noqa: SLF001 - one package
 
-    def _find(self, interface: str | None, name: str) -> int:
+    def _find(self, interface: str | None, name: str) -> _Function:
+        """The function that an attribute names."""
+        return _Function(self, self._place(interface, name), name)
+
+    def _names(self, interface: str | None) -> list[str]:
+        """The attributes of a scope."""
+        exports = self.component._exports  # noqa: SLF001 - one package
+        return [snake_case(wit) for scope, wit in exports if scope == interface and wit[0] != "["]
+
+    def _place(self, interface: str | None, name: str) -> int:
         """The place of a function in the list of exports."""
         exports = self.component._exports  # noqa: SLF001 - one package
         for place, (scope, wit) in enumerate(exports):
             if scope == interface and name in (wit, snake_case(wit)):
                 return place
-        names = [f"`{snake_case(wit)}`" for scope, wit in exports if scope == interface and wit[0] != "["]
+        names = ", ".join(f"`{known}`" for known in self._names(interface))
         where = self.component.name if interface is None else interface
         raise NoSuchExportError(
-            f"`{where}` exports no function `{name}`",
-            hint=f"it exports {', '.join(names)}" if names else None,
+            f"`{where}` exports no function `{name}`", hint=f"it exports {names}" if names else None
         )
 
 
