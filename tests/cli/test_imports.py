@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _PLAIN = "(func (param i32 i32 i32 i32) (result i32))"
 _DRAFT = "wasi:http/types@0.3.0-rc-2025-09-16"
+_OLDER = "wasi:cli/environment@0.2.3`, `wasi:io/error@0.2.0"
+_NEWER = "and no flag adds it: build the program for WASI 0.2.12 or 0.3.0"
 _IMPORTS = "in Python, `component.instantiate(imports=...)` can"
 _MODULES = (
     "core modules get WASI and nothing else, and no flag changes that; "
@@ -34,6 +36,21 @@ _MODULES = (
                 f"no flag provides `wasi:nn/graph@0.2.0-rc`; {_IMPORTS}",
             ],
             id="component",
+        ),
+        pytest.param(
+            """(component
+              (import "wasi:cli/environment@0.2.3" (instance
+                (export "get-environment" (func (result (list (tuple string string)))))
+                (export "get-more" (func (result string)))))
+              (import "wasi:io/error@0.2.0" (instance (export "worse" (type (sub resource)))))
+              (import "acme:tools/log" (instance (export "log" (func)))))""",
+            "`get-more` from `wasi:cli/environment@0.2.3`, `worse` from `wasi:io/error@0.2.0`, "
+            "`acme:tools/log`",
+            [
+                f"`{_OLDER}` are here without that, {_NEWER}",
+                "in Python, functions of your own can be imported: `component.instantiate(imports=...)`",
+            ],
+            id="not-in-the-interface",
         ),
         pytest.param(
             f"""(module

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -184,3 +185,52 @@ class TestFile:
         with pytest.raises(wherry.GrantError, match="the database of another program"):
             said(guest, "put", "k", "v", policy=wherry.Policy(kv=str(tmp_path / "theirs.db")))
         assert (tmp_path / "theirs.db").read_bytes() == before
+
+
+ENDINGS = {
+    "its end": ("1h", ["put", "a", "b"], 0),
+    "a trap": ("1h", ["put", "a", "b", "crash"], 134),
+    "its time": ("400ms", ["put", "a", "b", "flood", "100000000", "10"], 124),
+}
+
+
+class TestWhatIsLeft:
+    """Of a run nothing stays but the file, whatever ended it."""
+
+    @pytest.mark.parametrize(("timeout", "words", "code"), ENDINGS.values(), ids=ENDINGS.keys())
+    def test_in_a_terminal(
+        self, guest: wherry.Component, tmp_path: Path, timeout: str, words: list[str], code: int
+    ) -> None:
+        """SQLite's own files beside it are gone, and what was written is there."""
+        kv = tmp_path / "kv"
+        command = running(kv)
+        command.insert(command.index("run") + 1, f"--timeout={timeout}")
+        done = subprocess.run([*command, *words], check=False, capture_output=True)
+        assert done.returncode == code, done.stderr
+        assert list(tmp_path.iterdir()) == [kv]
+        assert said(guest, "has a", policy=wherry.Policy(kv=kv)) == ["True"]
+
+    def test_in_python(self, guest: wherry.Component, tmp_path: Path) -> None:
+        """The same, where the guest goes while the process stays."""
+        kv = tmp_path / "kv"
+        policy = wherry.Policy(kv=kv)
+        said(guest, "put a b", policy=policy)
+        assert list(tmp_path.iterdir()) == [kv]
+        with pytest.raises(wherry.TimeLimitError):
+            said(guest, "flood 100000000 10", policy=policy, limits=wherry.Limits(timeout="300ms"))
+        deadline = time.monotonic() + 10
+        while list(tmp_path.iterdir()) != [kv]:
+            assert time.monotonic() < deadline
+        assert said(guest, "has a", policy=policy) == ["True"]
+
+    def test_a_process_that_was_killed_loses_nothing(self, guest: wherry.Component, tmp_path: Path) -> None:
+        """What it left beside the file is taken in by the next, which leaves nothing."""
+        kv = tmp_path / "kv"
+        command = [*running(kv), "put", "a", "b", "flood", "100000000", "10"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
+            assert killed.stdout is not None
+            killed.stdout.readline()
+            killed.kill()
+        assert len(list(tmp_path.iterdir())) > 1
+        assert said(guest, "has a", policy=wherry.Policy(kv=kv)) == ["True"]
+        assert list(tmp_path.iterdir()) == [kv]

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker as ComponentLinker, ResourceType};
 use wasmtime::{ExternType, Linker, Module, UnknownImportError};
 
 use crate::exports::Surface;
 use crate::guest::Guest;
 use crate::hints::shown;
-use crate::interfaces::{Standing, standing};
+use crate::interfaces::{Standing, definition, standing};
+use crate::program::Program;
 use crate::{Error, Kind, Result};
 
 /// The most imports that are named.
@@ -18,6 +21,16 @@ const MOST: usize = 20;
 /// # Errors
 /// [`Kind::Link`] with the list.
 pub fn refuse(program: &str, surface: &Surface) -> Result<()> {
+    let missing = foreign(surface);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = missing.iter().map(|name| format!("`{}`", shown(name))).collect();
+    Err(refusal(program, &list).with_hint(advice(&missing)))
+}
+
+/// The interfaces that an embedding program would have to provide.
+fn foreign(surface: &Surface) -> BTreeSet<&str> {
     let functions = surface
         .imports
         .iter()
@@ -26,12 +39,68 @@ pub fn refuse(program: &str, surface: &Surface) -> Result<()> {
         .resources
         .iter()
         .map(|(interface, name)| interface.as_deref().unwrap_or(name));
-    let missing: BTreeSet<&str> = functions.chain(resources).collect();
-    if missing.is_empty() {
-        return Ok(());
+    functions.chain(resources).collect()
+}
+
+/// Why a component could not be linked: all that it imports from interfaces that are here and do not have it, and all
+/// interfaces that are not.
+#[must_use]
+pub fn absent(
+    program: &Program,
+    linker: &ComponentLinker<Guest>,
+    component: &Component,
+    surface: &Surface,
+    error: &wasmtime::Error,
+) -> Error {
+    let mut linker = linker.clone();
+    // A name that is taken cannot be given to another function: what can be given one is not there.
+    linker.allow_shadowing(false);
+    let (mut missing, mut older) = (Vec::new(), Vec::new());
+    for (name, item) in component.component_type().imports(&program.engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
+            continue;
+        };
+        if standing(name) != Standing::Provided {
+            continue;
+        }
+        let items: Vec<_> = instance.exports(&program.engine).collect();
+        let lacking = items
+            .iter()
+            .filter(|(inner, item)| lacks(&mut linker, &definition(name), inner, &item.ty));
+        let before = missing.len();
+        missing.extend(lacking.map(|(inner, _)| named(name, inner)));
+        if missing.len() > before {
+            older.push(format!("`{}`", shown(name)));
+        }
     }
-    let list: Vec<String> = missing.iter().map(|name| format!("`{}`", shown(name))).collect();
-    Err(refusal(program, &list).with_hint(advice(&missing)))
+    if missing.is_empty() {
+        return unlinked(&program.name, error);
+    }
+    let mut hints = vec![format!(
+        "{} {} here without that, and no flag adds it: build the program for WASI 0.2.12 or 0.3.0",
+        listed(&older),
+        if older.len() == 1 { "is" } else { "are" }
+    )];
+    let others = foreign(surface);
+    missing.extend(others.iter().map(|name| format!("`{}`", shown(name))));
+    if !others.is_empty() {
+        hints.push(advice(&others));
+    }
+    refusal(&program.name, &missing).with_hint(hints.join("\n"))
+}
+
+/// Whether an interface that is here lacks a function or resource of this name.
+fn lacks(linker: &mut ComponentLinker<Guest>, interface: &str, name: &str, item: &ComponentItem) -> bool {
+    let Ok(mut place) = linker.instance(interface) else {
+        return false;
+    };
+    match item {
+        ComponentItem::ComponentFunc(_) => place.func_wrap(name, |_, (): ()| Ok(())).is_ok(),
+        ComponentItem::Resource(_) => place
+            .resource(name, ResourceType::host::<()>(), |_, _| Ok(()))
+            .is_ok(),
+        _ => false,
+    }
 }
 
 /// What can be done about imports of a component; no flag provides any.

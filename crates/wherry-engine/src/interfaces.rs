@@ -79,6 +79,19 @@ pub enum Standing {
     Own,
 }
 
+/// The versions that are provided, by the beginning of those that programs may ask for.
+const VERSIONS: &[(&str, &str)] = &[("0.2.", "0.2.12"), ("0.3.", "0.3.0")];
+
+/// What an interface that is provided is called where it is defined: the same, in the version that is here.
+#[must_use]
+pub fn definition(name: &str) -> String {
+    let found = name.split_once('@').and_then(|(interface, version)| {
+        let (_, here) = VERSIONS.iter().find(|(start, _)| version.starts_with(start))?;
+        (!stores::INTERFACES.contains(&name)).then(|| format!("{interface}@{here}"))
+    });
+    found.unwrap_or_else(|| name.to_owned())
+}
+
 /// What an imported interface, such as `wasi:cli/stdin@0.2.0`, is to Wherry.
 #[must_use]
 pub fn standing(name: &str) -> Standing {
@@ -123,10 +136,10 @@ mod tests {
         linker.allow_shadowing(false);
         // A name that is taken cannot be given to a function.
         let mut taken = |name: &str| linker.root().func_wrap(name, |_, (): ()| Ok(())).is_err();
-        for (table, version) in [(PREVIEW2, "0.2.12"), (PREVIEW3, "0.3.0")] {
+        for (table, version) in [(PREVIEW2, "0.2.0"), (PREVIEW3, "0.3.0")] {
             for (package, interfaces) in table {
                 for interface in *interfaces {
-                    let name = format!("wasi:{package}/{interface}@{version}");
+                    let name = definition(&format!("wasi:{package}/{interface}@{version}"));
                     assert_eq!(standing(&name), Standing::Provided, "{name}");
                     // Types alone need no definition.
                     let types = name == "wasi:cli/types@0.3.0";
@@ -135,6 +148,7 @@ mod tests {
             }
         }
         for name in stores::INTERFACES {
+            assert_eq!(definition(name), *name);
             assert!(taken(name), "{name}");
         }
         for name in [

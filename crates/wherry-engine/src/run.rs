@@ -335,6 +335,7 @@ fn beside(
     how: &How<'_>,
 ) -> (Result<Outcome<Wave, 1>>, Spent) {
     let (cancel, peak) = (guest.watch.cancel.clone(), guest.meter.watched());
+    let closer = guest.stores.closer();
     let sampled = guest
         .sampler
         .is_some()
@@ -363,7 +364,7 @@ fn beside(
         let error = Error::new(Kind::Internal, format!("no thread for the guest: {error}"));
         return (Err(error), Spent::default());
     }
-    wait(&receiver, watch, recording, sampled.as_ref(), how).unwrap_or_else(|error| {
+    let ended = wait(&receiver, watch, recording, sampled.as_ref(), how).unwrap_or_else(|error| {
         cancel.cancel();
         // A guest that burns fuel hears of it soon, and says how much it was; another one is not waited for.
         let answer = limits.fuel.and_then(|_| receiver.recv_timeout(GRACE).ok());
@@ -372,7 +373,10 @@ fn beside(
             memory: Some(peak.load(Ordering::Relaxed) as u64),
         };
         (Err(error), answer.map_or(looked, |(_, spent)| spent))
-    })
+    });
+    // The process ends without the guest's thread.
+    closer.close();
+    ended
 }
 
 /// What a guest has used up.

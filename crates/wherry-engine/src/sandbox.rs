@@ -52,7 +52,7 @@ impl Linked {
                 Pre::Component(
                     linker
                         .instantiate_pre(component)
-                        .map_err(|error| imports::unlinked(&program.name, &error))?,
+                        .map_err(|error| imports::absent(&program, &linker, component, &surface, &error))?,
                 )
             }
             Code::Module(module) => {

@@ -10,7 +10,7 @@ mod keyvalue;
 use wasmtime::component::Linker;
 
 use self::configuration::Configuration;
-use self::keyvalue::Keyvalue;
+use self::keyvalue::{Closer, Keyvalue};
 use crate::Result;
 use crate::guest::Guest;
 use crate::limits::Limits;
@@ -40,6 +40,11 @@ impl Stores {
             configuration: Configuration::new(policy),
             keyvalue: Keyvalue::new(&policy.kv, limits)?,
         })
+    }
+
+    /// What closes the file that it keeps things in.
+    pub(crate) fn closer(&self) -> Closer {
+        self.keyvalue.closer()
     }
 }
 

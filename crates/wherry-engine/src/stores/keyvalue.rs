@@ -3,7 +3,8 @@
 //! A call on a file may wait for the disk or for another process, so it is made on a thread that may block, and a guest
 //! that waits for it can be ended.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource, ResourceType};
@@ -27,7 +28,7 @@ const MOST_NAME: usize = 1 << 10;
 /// The stores of one guest.
 pub(super) struct Keyvalue {
     /// `None` until the guest first opens a store in memory.
-    database: Option<Arc<Mutex<Database>>>,
+    database: Option<Shared>,
     /// In a file, so that a call may block.
     durable: bool,
     /// The most bytes of one answer.
@@ -36,6 +37,36 @@ pub(super) struct Keyvalue {
     handles: u64,
     /// What a store in memory was charged for.
     charged: usize,
+}
+
+/// A database that calls take turns on; `None` once it is closed.
+type Shared = Arc<Mutex<Option<Database>>>;
+
+/// What closes the file of a guest that may be left behind: the last who closes it clears away what lies beside it.
+pub(crate) struct Closer(Option<Shared>);
+
+/// How long a call on it is waited for, and how often that is looked at.
+const CLOSING: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(1);
+
+impl Closer {
+    /// Closes it, unless a call on it takes too long. Calls that come later fail.
+    pub(crate) fn close(&self) {
+        let Some(database) = &self.0 else { return };
+        let begin = Instant::now();
+        while begin.elapsed() < CLOSING {
+            let taken = match database.try_lock() {
+                Ok(mut open) => open.take(),
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+                Err(TryLockError::WouldBlock) => {
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
+            };
+            drop(taken);
+            return;
+        }
+    }
 }
 
 /// One store, open in a guest.
@@ -93,7 +124,7 @@ impl Keyvalue {
         let most = usize::try_from(limits.memory).unwrap_or(usize::MAX);
         let database = match kv {
             KeyValue::Memory => None,
-            KeyValue::Sqlite(path) => Some(Arc::new(Mutex::new(Database::in_file(path, most)?))),
+            KeyValue::Sqlite(path) => Some(Arc::new(Mutex::new(Some(Database::in_file(path, most)?)))),
         };
         Ok(Self {
             durable: database.is_some(),
@@ -104,12 +135,17 @@ impl Keyvalue {
         })
     }
 
+    /// What closes the file, if there is one.
+    pub(super) fn closer(&self) -> Closer {
+        Closer(self.database.clone().filter(|_| self.durable))
+    }
+
     /// The database, made when it is first wanted.
-    fn database(&mut self) -> std::result::Result<Arc<Mutex<Database>>, Failure> {
+    fn database(&mut self) -> std::result::Result<Shared, Failure> {
         if let Some(database) = &self.database {
             return Ok(Arc::clone(database));
         }
-        let database = Arc::new(Mutex::new(Database::in_memory(self.most)?));
+        let database = Arc::new(Mutex::new(Some(Database::in_memory(self.most)?)));
         Ok(Arc::clone(self.database.insert(database)))
     }
 }
@@ -253,17 +289,26 @@ async fn perform<T: Send + 'static>(
         Err(failure) => return Ok((Err(failure.into()),)),
     };
     if !guest.stores.keyvalue.durable {
-        let mut database = database.lock().unwrap_or_else(PoisonError::into_inner);
-        return Ok((in_memory(guest, &mut database, |database| work(database, &name)).map_err(Into::into),));
+        let done = open_in(&database, |database| {
+            in_memory(guest, database, |database| work(database, &name))
+        });
+        return Ok((done.map_err(Into::into),));
     }
     if let Err(refused) = spend(guest, &doing) {
         return Ok((Err(refused),));
     }
-    let done = wasmtime_wasi::runtime::spawn_blocking(move || {
-        let mut database = database.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut database, &name)
-    });
+    let done =
+        wasmtime_wasi::runtime::spawn_blocking(move || open_in(&database, |database| work(database, &name)));
     Ok((done.await.map_err(Into::into),))
+}
+
+/// Works on a database, unless it is closed.
+fn open_in<T>(
+    database: &Shared,
+    work: impl FnOnce(&mut Database) -> std::result::Result<T, Failure>,
+) -> std::result::Result<T, Failure> {
+    let mut database = database.lock().unwrap_or_else(PoisonError::into_inner);
+    work(database.as_mut().ok_or(Failure::Broken)?)
 }
 
 /// Makes a call on a store in memory, which is the guest's memory: it counts against the same limit.
