@@ -165,6 +165,17 @@ def test_a_folder_that_cannot_be_opened_in_time_is_as_a_file_in_it(tmp_path: Pat
         assert work.ask("come back") == 0
 
 
+def test_a_guest_without_files_names_any_path_and_waits_for_none() -> None:
+    """What is looked up so that a hint can be given holds its caller up for a moment, and once."""
+    with worker() as work:
+        guest = str(c_command("paths"))
+        assert work.ask("run", guest, "", "read tmp/x") == {"ended": 1, "left": 0}
+        work.holder.hold(["statx", "newfstatat"])
+        assert work.ask("run", guest, "", "read tmp/x -- read tmp/y") == {"ended": 1, "left": 1}
+        assert len(work.holder.release()) == 1
+        assert work.ask("come back") == 0
+
+
 def test_python_ends_with_a_thread_that_is_held(tmp_path: Path) -> None:
     """The program need not wait for the kernel."""
     (tmp_path / "f").touch()
@@ -177,7 +188,8 @@ def test_python_ends_with_a_thread_that_is_held(tmp_path: Path) -> None:
 
 def _run(guest: str, folder: str, operation: str, timeout: str = "60s") -> dict[str, Any]:
     """Run one operation of the guest with a time limit."""
-    policy, limits = wherry.Policy(dirs=[f"{folder}::."]), wherry.Limits(timeout=timeout)
+    policy = wherry.Policy(dirs=[f"{folder}::."] if folder else [])
+    limits = wherry.Limits(timeout=timeout)
     ended: object
     try:
         ended = wherry.run(

@@ -127,8 +127,9 @@ impl Guest {
         let room = stdio.attach(&mut builder, limits, thread, &monitor);
         let mut wasi = builder.build_p1();
         let own = preopens.made_up();
-        let files = Files::new(preopens, &mut wasi, limits, waits)
+        let mut files = Files::new(preopens, &mut wasi, limits, waits)
             .map_err(|error| Error::new(Kind::Grant, format!("a folder cannot be looked at: {error}")))?;
+        files.patient = thread != Thread::Shared;
         // A folder that nobody granted costs the guest none of its handles.
         wasi.ctx().table.set_max_capacity(limits.handles as usize + own);
         let mut http = WasiHttpCtx::new();

@@ -22,6 +22,7 @@ use beneath::Identity;
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
@@ -136,6 +137,10 @@ pub struct Files {
     nests: bool,
     /// Reading and writing may hold the thread up.
     pub(super) waits: bool,
+    /// The thread may be left behind, or its process simply end: what is looked at for a hint may take its time.
+    pub(crate) patient: bool,
+    /// A file system did not answer in time that was asked for a hint: none is asked any more.
+    unanswered: AtomicBool,
     /// Bytes written.
     pub(super) quota: Arc<Quota>,
     /// Handles that may be open.
@@ -164,6 +169,8 @@ impl Files {
             singles: preopens.singles,
             names: Vec::new(),
             waits,
+            patient: false,
+            unanswered: AtomicBool::new(false),
             quota: Arc::new(Quota::new(limits.write)),
             handles: u64::from(limits.handles),
             numbers: super::preview1::Numbers::default(),

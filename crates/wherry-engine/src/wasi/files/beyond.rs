@@ -5,13 +5,20 @@
 
 use super::beneath::{self, Opening};
 use super::{Files, Granted, Intent, Place, SPECIAL};
+use crate::apart;
 use crate::monitor::{Access, Grant, Monitor, Subject};
+use crate::watch::Watch;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use wasmtime_wasi::filesystem::Dir;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
 const NOT_GRANTED: &str = "it was not granted";
+
+/// How long a file system may think about a path that a guest was refused.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Something on the host that a guest named without a grant.
 struct Wanted {
@@ -52,7 +59,7 @@ impl Files {
             "" | "." => clean,
             _ => format!("{guest}/{clean}"),
         };
-        let Some(wanted) = wanted(&whole, intent) else {
+        let Some(wanted) = self.looked(move || wanted(&whole, intent)).flatten() else {
             self.went_wrong(monitor, handle, path, intent, ErrorCode::NoEntry);
             return Err(ErrorCode::NoEntry);
         };
@@ -82,6 +89,23 @@ impl Files {
         }
         monitor.refused(access, NOT_GRANTED, Some(lift));
         Err(ErrorCode::NoEntry)
+    }
+
+    /// What is found on the host for a hint; nothing where a file system takes its time over it. A guest may name any path.
+    fn looked<T: Send + 'static>(&self, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        if self.patient {
+            return Some(look());
+        }
+        if self.unanswered.load(Ordering::Relaxed) {
+            return None;
+        }
+        let watch = Watch {
+            deadline: Some((Instant::now() + MOMENT, MOMENT)),
+            ..Watch::default()
+        };
+        let found = apart::run(&watch, 0, look, || (), drop).ok();
+        self.unanswered.store(found.is_none(), Ordering::Relaxed);
+        found
     }
 
     /// The grant of a folder that is let through while a policy is learned.
@@ -135,7 +159,8 @@ impl Files {
             return false;
         };
         let covered = |granted: &Granted| !granted.bare && whole.starts_with(&granted.guest);
-        if self.granted.iter().any(covered) || !whole.is_file() {
+        let there = whole.clone();
+        if self.granted.iter().any(covered) || !self.looked(move || there.is_file()).unwrap_or_default() {
             return false;
         }
         let lift = Grant {
