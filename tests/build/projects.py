@@ -1,4 +1,4 @@
-"""Projects for tests: what ``wherry new`` makes, with tools and caches that stay between runs of the tests."""
+"""Projects for tests: what ``wherry new`` makes, with tools that stay between runs of the tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SLOW", "TEMPLATED", "make"]
 
-SLOW: frozenset[tuple[Language, Kind]] = frozenset()
+SLOW: frozenset[tuple[Language, Kind]] = frozenset({("python", "command"), ("python", "library")})
 """What takes over ten seconds to build with warm caches: tested whole by ``make test-slow``."""
 
 TEMPLATED: list[tuple[Language, Kind]] = [

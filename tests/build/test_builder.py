@@ -1,4 +1,4 @@
-"""A project becomes components: only what has changed, whole or not at all, with errors as the compiler has them."""
+"""A project becomes components: only what has changed, whole or not at all."""
 
 from __future__ import annotations
 
@@ -39,16 +39,20 @@ def edit(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("change", "fresh"),
     [
-        pytest.param(lambda folder: None, False, id="nothing"),
+        pytest.param(lambda _: None, False, id="nothing"),
         pytest.param(lambda folder: os.utime(folder / "src" / "main.c"), False, id="times"),
         pytest.param(lambda folder: edit(folder / "src" / "main.c", "Hello", "Howdy"), True, id="source"),
         pytest.param(lambda folder: (folder / "src" / "other.h").write_text("\n"), True, id="new-file"),
-        pytest.param(lambda folder: edit(folder / "wherry.toml", "[build]", '[build]\noptimise = "size"'), True, id="manifest"),
+        pytest.param(
+            lambda folder: edit(folder / "wherry.toml", "[build]", '[build]\noptimise = "size"'),
+            True,
+            id="manifest",
+        ),
         pytest.param(lambda folder: (folder / "build" / "greeter.wasm").write_bytes(b""), True, id="output"),
         pytest.param(lambda folder: (folder / "build" / "greeter.wasm").unlink(), True, id="no-output"),
         pytest.param(lambda folder: (folder / ".git").mkdir(), False, id="version-control"),
     ],
-)  # fmt: skip
+)
 def test_only_what_has_changed_is_built(change: object, fresh: bool, greeter: Path) -> None:  # noqa: FBT001
     """Contents count: of sources, of ``wherry.toml`` and of what was built; times do not."""
     assert callable(change)
@@ -60,7 +64,7 @@ def test_only_what_has_changed_is_built(change: object, fresh: bool, greeter: Pa
 
 
 def test_a_change_within_the_same_tick_is_seen(greeter: Path) -> None:
-    """A file with the same size and times but another text is built: young files are read, not believed."""
+    """A file with the same size and times but another text is built."""
     source = greeter / "src" / "main.c"
     build(greeter)
     before = source.stat()
@@ -136,7 +140,7 @@ def test_two_builds_at_once_are_one(greeter: Path) -> None:
 
 
 def test_watching_builds_after_each_change(greeter: Path) -> None:
-    """The first build, then one for each change, and errors between them; a second look at the same says nothing."""
+    """The first build, then one for each change, and errors between them."""
     watched = builder.watch(greeter)
     first = next(watched)
     assert isinstance(first, list)
@@ -152,7 +156,7 @@ def test_watching_builds_after_each_change(greeter: Path) -> None:
 
 
 def test_names_of_what_is_built(tmp_path: Path) -> None:
-    """Commands are named as they are, the library like the package; of two with one name it says which it is."""
+    """Commands are named as they are, the library like the package, or as the library."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "x.c").write_text("")
     (tmp_path / "wit").mkdir()
@@ -190,7 +194,7 @@ def test_a_project_is_found_from_below(greeter: Path) -> None:
 def test_tools_are_pinned_as_in_the_tests() -> None:
     """One version of each tool: that of ``requirements/programs.txt``, with the same digests."""
     text = (Path(__file__).parents[2] / "requirements" / "programs.txt").read_text()
-    for tool in (tools.ZIGLANG,):
+    for tool in (tools.COMPONENTIZE_PY, tools.ZIGLANG):
         pins = (tools.PINS / f"{tool.name}.txt").read_text().split()
         assert f"{tool.name}=={tool.version}" == pins[0]
         assert set(pins) <= set(text.split())
@@ -201,14 +205,14 @@ def test_a_tool_that_cannot_be_fetched_says_why(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("WHERRY_TOOLS_DIR", str(tmp_path / "tools"))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
     monkeypatch.setenv("PIP_RETRIES", "0")
-    monkeypatch.setattr(tools, "_in_environment", lambda tool: None)
+    monkeypatch.setattr(tools, "_in_environment", lambda _: None)
     with pytest.raises(wherry.ToolError, match=r"fetching ziglang 0\.17\.1 from PyPI failed"):
-        tools.provide(tools.ZIGLANG, lambda what, seconds: None)
+        tools.provide(tools.ZIGLANG, lambda *_: None)
     assert [path.name for path in (tmp_path / "tools").iterdir()] == ["ziglang.lock"]
 
 
 def test_an_error_of_cargo_comes_without_its_messages_for_programs(tmp_path: Path) -> None:
-    """What rustc says to people is shown, what cargo says to programs is not; a second binary has to be named."""
+    """What rustc says to people is shown, what cargo says to programs is not."""
     folder = make(tmp_path, "rust", "command")
     edit(folder / "src" / "main.rs", "nth(1)", "nht(1)")
     with pytest.raises(wherry.BuildError) as raised:
@@ -232,7 +236,11 @@ def test_a_crate_elsewhere_is_an_input(tmp_path: Path) -> None:
     (other / "src").mkdir(parents=True)
     (other / "Cargo.toml").write_text('[package]\nname = "words"\nversion = "0.1.0"\nedition = "2024"\n')
     (other / "src" / "lib.rs").write_text('pub const WORD: &str = "Hi";\n')
-    edit(folder / "Cargo.toml", 'edition = "2024"\n', 'edition = "2024"\n\n[dependencies]\nwords.path = "../words"\n')
+    edit(
+        folder / "Cargo.toml",
+        'edition = "2024"\n',
+        'edition = "2024"\n\n[dependencies]\nwords.path = "../words"\n',
+    )
     edit(folder / "src" / "main.rs", '"Hello, {name}!"', '"{}, {name}!", words::WORD')
     assert [one.fresh for one in build(folder)] == [True]
     assert [one.fresh for one in build(folder)] == [False]

@@ -19,6 +19,7 @@ SOURCES = Path(__file__).parent / "reach"
 COMMANDS: dict[Language, tuple[str, str]] = {
     "c": ("command.c", "src/main.c"),
     "cpp": ("command.cpp", "src/main.cpp"),
+    "python": ("command.py", "src/greeter.py"),
     "rust": ("command.rs", "src/main.rs"),
 }
 """For each language the source that does all of it, and where that stands in a project."""
@@ -34,7 +35,7 @@ def test_every_language_is_looked_at() -> None:
     [pytest.param(one, marks=[pytest.mark.slow] if (one, "command") in SLOW else []) for one in COMMANDS],
 )
 def test_commands_reach_files_variables_input_and_exit_codes(language: Language, tmp_path: Path) -> None:
-    """Files are read and written where granted, variables and input arrive, the exit code is carried whole."""
+    """Files are read and written where granted, variables and input arrive, exit codes are whole."""
     source, place = COMMANDS[language]
     folder = make(tmp_path, language, "command")
     (folder / place).write_text((SOURCES / source).read_text())

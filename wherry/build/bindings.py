@@ -1,4 +1,4 @@
-"""What is generated from interfaces, written where the user's editor finds it; unchanged files stay as they are."""
+"""What is generated from interfaces, written where the user's editor finds it."""
 
 from __future__ import annotations
 

@@ -89,7 +89,9 @@ def build(
         raise HostIOError(f"`{error.filename}`: {(error.strerror or str(error)).lower()}") from error
 
 
-def watch(folder: str | os.PathLike[str], *, progress: Progress = _silent, colour: bool = False) -> Iterator[object]:
+def watch(
+    folder: str | os.PathLike[str], *, progress: Progress = _silent, colour: bool = False
+) -> Iterator[object]:
     """Builds after each change, for ever: what ``build`` gives, or the error that it raised."""
     last: object = None
     while True:
@@ -98,7 +100,10 @@ def watch(folder: str | os.PathLike[str], *, progress: Progress = _silent, colou
             news = any(one.fresh for one in found) if isinstance(found, list) else True
         except (BuildError, OSError, ValueError) as error:
             # What is still wrong in the same way was said before.
-            found, news = error, str(error) != str(last) or getattr(error, "output", "") != getattr(last, "output", "")
+            found, news = (
+                error,
+                str(error) != str(last) or getattr(error, "output", "") != getattr(last, "output", ""),
+            )
         if news or (last is None) or isinstance(last, Exception) != isinstance(found, Exception):
             yield found
         last = found
@@ -123,7 +128,10 @@ def _target(project: Project, target: Target, progress: Progress, force: bool, c
                 write_state(work / "state.json", before)
             seconds = time.perf_counter() - began
             return Built(output, target.places, output.stat().st_size, seconds, fresh=False, said="")
-        product, data = _make(project, target, tools, work, progress, colour)
+        folder = project.folder.absolute()
+        bindings = folder / OUTPUT / BINDINGS / target.name
+        job = Job(target, folder, work.absolute(), bindings, progress, colour)
+        product, data = _make(job, tools)
         write_atomically(output, data)
         further = sorted({str(path) for path in product.inputs})
         state = State(inputs.digest(further, facts), file_digest(output), further, inputs.seen)
@@ -132,24 +140,16 @@ def _target(project: Project, target: Target, progress: Progress, force: bool, c
     return Built(output, target.places, len(data), seconds, fresh=True, said=product.said)
 
 
-def _make(
-    project: Project,
-    target: Target,
-    tools: Toolchain,
-    work: Path,
-    progress: Progress,
-    colour: bool,  # noqa: FBT001 - named where it is public
-) -> tuple[Product, bytes]:
+def _make(job: Job, tools: Toolchain) -> tuple[Product, bytes]:
     """Runs the tools: what they made, and the component of it."""
+    target = job.target
     for requirement in tools.requirements():
         if requirement.found is None:
             raise ToolError(
                 f"`{requirement.name}` is missing, which {LANGUAGES[target.language].title} is built with",
                 hint=requirement.hint,
             )
-    folder = project.folder.absolute()
-    bindings = folder / OUTPUT / BINDINGS / target.name
-    product = tools.build(Job(target, folder, work.absolute(), bindings, progress, colour))
+    product = tools.build(job)
     data = product.data
     if data.startswith(_MODULE):
         try:

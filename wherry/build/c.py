@@ -99,7 +99,7 @@ def _include_folders(folder: Path) -> list[Path]:
 
 
 def _included(files: list[Path], folders: list[Path], project: Path) -> Iterator[Path]:
-    """Headers outside the project that files include by name; zig tells of one source only, so they are read."""
+    """Headers outside the project that files include; zig tells of one source only, so they are read."""
     waiting, seen = list(files), set(files)
     while waiting:
         file = waiting.pop()

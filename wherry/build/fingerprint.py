@@ -1,7 +1,7 @@
 """Whether anything has changed since a target was built, by the contents of all that went into it.
 
 The state of each target lies beside its work: the digest of its inputs and of what came out. Inputs are all
-files of the project but what is built, fetched or kept by version control, further files that the tools named,
+files of the project but what is built, fetched or kept by version control, further files that tools named,
 and the versions of the tools. A file is read again only if size, times or inode say that it may be another.
 """
 
@@ -45,12 +45,17 @@ class State(msgspec.Struct):
 
 
 class Inputs:
-    """The files that go into a target, digested; ``digest`` is that of all of them with their names."""
+    """The files that go into a target, digested; ``digest`` is that of all of them with their names.
+
+    A file that was looked at is not looked at again: what changes while a target is built is a change since.
+    """
 
     def __init__(self, folder: Path, ignored: Iterable[str], before: State) -> None:
         self._folder = folder
         self._ignored = _IGNORED | {*ignored}
         self._before = before.seen
+        self._names: list[str] | None = None
+        self._known: dict[str, str] = {}
         self.seen: dict[str, _Seen] = {}
 
     def digest(self, further: Iterable[str], facts: Iterable[str]) -> str:
@@ -58,10 +63,14 @@ class Inputs:
         state = hashlib.sha256()
         for fact in facts:
             state.update(f"fact {len(fact)} {fact}\n".encode())
-        named = ((name, self._folder / name) for name in self._below())
+        if self._names is None:
+            self._names = list(self._below())
+        named = ((name, self._folder / name) for name in self._names)
         outside = ((name, Path(name)) for name in sorted(further))
         for name, path in (*named, *outside):
-            state.update(f"file {len(name)} {name} {self._file(name, path)}\n".encode("utf-8", "surrogateescape"))
+            state.update(
+                f"file {len(name)} {name} {self._file(name, path)}\n".encode("utf-8", "surrogateescape")
+            )
         return state.hexdigest()
 
     def _below(self) -> Iterator[str]:
@@ -81,6 +90,11 @@ class Inputs:
 
     def _file(self, name: str, path: Path) -> str:
         """The digest of a file, or a word where it is gone."""
+        if name not in self._known:
+            self._known[name] = self._read(name, path)
+        return self._known[name]
+
+    def _read(self, name: str, path: Path) -> str:
         try:
             found = path.stat()
             key = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)

@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from wherry.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from wherry.artifact.manifest import Language as Name
     from wherry.build.project import Target
     from wherry.build.tools import Progress
 
-__all__ = ["LANGUAGES", "Job", "Language", "Product", "Requirement", "Toolchain", "find_language", "toolchain"]
+__all__ = [
+    "LANGUAGES",
+    "Job",
+    "Language",
+    "Product",
+    "Requirement",
+    "Toolchain",
+    "find_language",
+    "toolchain",
+]
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,10 @@ class Language:
 
 
 LANGUAGES: dict[Name, Language] = {
-    "rust": Language("Rust", "wherry.build.rust", ("Cargo.toml",), (".rs",), sources=(".",), ignored=("target",)),
+    "rust": Language(
+        "Rust", "wherry.build.rust", ("Cargo.toml",), (".rs",), sources=(".",), ignored=("target",)
+    ),
+    "python": Language("Python", "wherry.build.python", ("pyproject.toml",), (".py",), sources=("src", ".")),
     "c": Language("C", "wherry.build.c", (), (".c",)),
     "cpp": Language("C++", "wherry.build.cpp", (), (".cpp", ".cc", ".cxx")),
 }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wherry.artifact.layout import LayoutArchive
@@ -23,6 +22,7 @@ from wherry.errors import HostIOError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from wherry.artifact.manifest import Command, Manifest
     from wherry.build.tools import Progress
@@ -48,7 +48,12 @@ class Launch:
 
 
 def launch_project(
-    folder: str | os.PathLike[str], command: str | None, progress: Progress, *, calls: bool, colour: bool = False
+    folder: str | os.PathLike[str],
+    command: str | None,
+    progress: Progress,
+    *,
+    calls: bool,
+    colour: bool = False,
 ) -> Launch:
     """Builds the project in a folder: its command, or its library if a function is called.
 
@@ -137,9 +142,7 @@ def _launch(
     return Launch(component, subject, manifest, tuple(flags), command.args)
 
 
-def _choose(
-    manifest: Manifest, name: str | None, where: str, *, calls: bool
-) -> tuple[str, Command | None]:
+def _choose(manifest: Manifest, name: str | None, where: str, *, calls: bool) -> tuple[str, Command | None]:
     """The place that is meant, and its command if it is one."""
     commands = manifest.command
     if name is not None:

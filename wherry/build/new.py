@@ -114,7 +114,9 @@ def _files(full: str, short: str, language: Language, kind: Kind) -> dict[str, s
     }
     if kind == "library":
         package = full.replace("/", ":%")
-        files[f"wit/{short}.wit"] = _WIT.format(package=f"%{package}", world=f"%{short}").replace("%", _percent(full))
+        files[f"wit/{short}.wit"] = _WIT.format(package=f"%{package}", world=f"%{short}").replace(
+            "%", _percent(full)
+        )
         files[f"tests/{short}.console"] = _LIBRARY_TEST
     else:
         files[f"tests/{short}.console"] = _COMMAND_TEST.format(short=short)
@@ -131,9 +133,52 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 
 _KEYWORDS = frozenset(
-    "use type func u8 u16 u32 u64 s8 s16 s32 s64 f32 f64 char resource own borrow record flags variant enum "
-    "union bool string option result future stream list as from static interface tuple import export world "
-    "package include with async error-context map constructor".split()
+    {
+        "as",
+        "async",
+        "bool",
+        "borrow",
+        "char",
+        "constructor",
+        "enum",
+        "error-context",
+        "export",
+        "f32",
+        "f64",
+        "flags",
+        "from",
+        "func",
+        "future",
+        "import",
+        "include",
+        "interface",
+        "list",
+        "map",
+        "option",
+        "own",
+        "package",
+        "record",
+        "resource",
+        "result",
+        "s16",
+        "s32",
+        "s64",
+        "s8",
+        "static",
+        "stream",
+        "string",
+        "tuple",
+        "type",
+        "u16",
+        "u32",
+        "u64",
+        "u8",
+        "union",
+        "use",
+        "variant",
+        "with",
+        "world",
+    }
 )
 """Words of WIT, which names that are the same have a ``%`` before."""
 

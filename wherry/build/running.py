@@ -47,7 +47,9 @@ def run_tool(
             stderr=subprocess.STDOUT,
         )
     except OSError as error:
-        raise ToolError(f"`{command[0]}` cannot be started: {(error.strerror or str(error)).lower()}") from error
+        raise ToolError(
+            f"`{command[0]}` cannot be started: {(error.strerror or str(error)).lower()}"
+        ) from error
     try:
         while True:
             try:

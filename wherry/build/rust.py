@@ -1,7 +1,7 @@
 """Rust, compiled by the user's cargo for WASI 0.1; libraries with bindings of ``wit-bindgen-rust``.
 
-The standard library for ``wasm32-wasip1`` is that of the user's toolchain (``rustup target add``). Where there
-is none, ``rust_debian`` makes one of Debian's packages.
+The standard library for ``wasm32-wasip1`` is that of the user's toolchain (``rustup target add``). Where
+there is none, ``rust_debian`` makes one of Debian's packages.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def build(job: Job) -> Product:
     """Runs ``cargo build``, which compiles what has changed."""
     target = job.target
     crate = target.source if target.source.is_dir() else target.source.parent
-    manifest = next((one / "Cargo.toml" for one in (crate, *crate.parents) if (one / "Cargo.toml").is_file()), None)
+    manifest = next(
+        (one / "Cargo.toml" for one in (crate, *crate.parents) if (one / "Cargo.toml").is_file()), None
+    )
     if manifest is None:
         raise NotFoundError(f"`{crate}` has no `Cargo.toml`", hint="`cargo init` makes one")
     if target.wit is not None:
@@ -89,7 +91,9 @@ def build(job: Job) -> Product:
     environment = {"CARGO_TERM_COLOR": "always" if job.colour else "never"}
     environment |= _profile(manifest, target) | _library(job) | _paths(command, job.folder)
     try:
-        said = run_tool(command, job.folder, job.progress, what=f"compiling {target.name}", environment=environment)
+        said = run_tool(
+            command, job.folder, job.progress, what=f"compiling {target.name}", environment=environment
+        )
     except BuildError as error:
         error.output = _talk(error.output.splitlines(keepends=True))
         raise
@@ -134,7 +138,7 @@ def _library(job: Job) -> dict[str, str]:
 
 
 def _has_library(folder: Path | None = None) -> bool:
-    """Whether the user's toolchain, which may be another in each folder, has the standard library for WASI."""
+    """Whether the user's toolchain, which folders may choose, has the standard library for WASI."""
     import subprocess
 
     asked = ["rustc", "--print", "target-libdir", "--target", _TRIPLE]
@@ -148,7 +152,9 @@ def _made(messages: list[_Message], target: Target, manifest: str) -> Path:
     found = {
         message.target.name: Path(name)
         for message in messages
-        if message.target is not None and wanted in message.target.crate_types and message.manifest_path == manifest
+        if message.target is not None
+        and wanted in message.target.crate_types
+        and message.manifest_path == manifest
         for name in message.filenames
         if name.endswith(".wasm")
     }
@@ -157,7 +163,9 @@ def _made(messages: list[_Message], target: Target, manifest: str) -> Path:
     if target.name in found:
         return found[target.name]
     if not found and wanted == "cdylib":
-        raise BuildError("the crate is no library of C's kind", hint='`crate-type = ["cdylib"]` in `[lib]` makes it one')
+        raise BuildError(
+            "the crate is no library of C's kind", hint='`crate-type = ["cdylib"]` in `[lib]` makes it one'
+        )
     names = ", ".join(f"`{name}`" for name in sorted(found)) or "none"
     raise BuildError(f"the crate has no binary `{target.name}`", hint=f"its binaries are: {names}")
 

@@ -1,8 +1,9 @@
 """Rust's standard library for WASI where the user's toolchain has none: made of Debian's packages, once.
 
-Debian has a compiler with its sources and the C library of WASI, and no standard library for it. So the packages are
-unpacked into the tool folder, not installed, and the standard library is compiled there with the user's cargo: a
-minute or two, then it is as if the target had been added. The versions are recorded beside it.
+Debian has a compiler with its sources and the C library of WASI, and no standard library for it. So the
+packages are unpacked into the tool folder, not installed, and the standard library is compiled there with
+the user's cargo: a minute or two, then it is as if the target had been added. The versions are recorded
+beside it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ replace-with = "packaged"
 directory = "{vendor}"
 """
 _FLAGS = "-C embed-bitcode=yes --remap-path-prefix={root}=/rust"
-"""What optimising a guest with its libraries as one needs, which cargo leaves out; and no path of this machine."""
+"""What optimising a guest with its libraries as one needs, and no path of this machine."""
 
 
 def folder() -> Path:

@@ -9,12 +9,10 @@ it is about. The package is granted what its ``[needs]`` ask for.
 from __future__ import annotations
 
 import doctest
-import os
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wherry.build.builder import build
@@ -22,7 +20,9 @@ from wherry.build.project import read_project
 from wherry.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
+    from pathlib import Path
 
     from wherry.build.project import Project
     from wherry.build.tools import Progress
@@ -55,9 +55,7 @@ class Outcome:
     printed: str
 
 
-def run_tests(
-    folder: str | os.PathLike[str], *, progress: Progress = lambda what, seconds: None
-) -> Iterator[Outcome]:
+def run_tests(folder: str | os.PathLike[str], *, progress: Progress = lambda *_: None) -> Iterator[Outcome]:
     """Builds the project in a folder, and runs its tests one after the other.
 
     Raises:
@@ -69,7 +67,8 @@ def run_tests(
     files = sorted((project.folder / "tests").rglob(f"*{SUFFIX}"))
     if not files:
         raise BuildError(
-            f"`{project.folder}` has no tests", hint=f"a test is a session in `tests/NAME{SUFFIX}`: `$ command`"
+            f"`{project.folder}` has no tests",
+            hint=f"a test is a session in `tests/NAME{SUFFIX}`: `$ command`",
         )
     steps = [step for file in files for step in read_steps(file)]
     return (_taken(project, step) for step in steps)

@@ -20,7 +20,20 @@ from wherry.errors import ToolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["PINS", "ZIGLANG", "Progress", "Tool", "alone", "cache_folder", "described", "installed", "provide", "run", "tools_folder"]
+__all__ = [
+    "COMPONENTIZE_PY",
+    "PINS",
+    "ZIGLANG",
+    "Progress",
+    "Tool",
+    "alone",
+    "cache_folder",
+    "described",
+    "installed",
+    "provide",
+    "run",
+    "tools_folder",
+]
 
 Progress: TypeAlias = "Callable[[str, float | None], object]"
 """Told what is being done and for how many seconds; ``None`` when it is over."""
@@ -46,6 +59,7 @@ class Tool:
         return tools_folder() / f"{self.name}-{self.version}"
 
 
+COMPONENTIZE_PY = Tool("componentize-py", "0.25.1", "PyPI")
 ZIGLANG = Tool("ziglang", "0.17.1", "PyPI")
 
 

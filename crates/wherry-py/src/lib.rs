@@ -48,7 +48,9 @@ mod _native {
     #[pymodule_export]
     use crate::loading::compile_worker;
     #[pymodule_export]
-    use crate::making::{componentize, generate_bindings, wasi_interfaces, world_name};
+    use crate::making::{
+        componentize, generate_bindings, wasi_interfaces, without_other_exports, world_name,
+    };
     #[pymodule_export]
     use crate::policy::Policy;
     #[pymodule_export]

@@ -8,6 +8,7 @@ use pyo3::pybacked::PyBackedBytes;
 use wherry_engine::error::{Error, Kind};
 use wherry_tools::bindings::{self, Language};
 use wherry_tools::componentize as component;
+use wherry_tools::exports;
 use wherry_tools::source::Source;
 use wherry_tools::wasi;
 
@@ -61,6 +62,20 @@ pub fn componentize(
         component::componentize(&data, source.as_ref())
     };
     py.detach(make).map_err(|error| raise(py, refused(&error)))
+}
+
+/// The component in `data` without the exports that its world in `wit` does not name.
+#[pyfunction]
+#[pyo3(signature = (data, wit, world = None))]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn without_other_exports(
+    py: Python<'_>,
+    data: PyBackedBytes,
+    wit: PathBuf,
+    world: Option<String>,
+) -> PyResult<Vec<u8>> {
+    py.detach(|| exports::only_those_of(&data, &Source::read(&wit, world.as_deref())?))
+        .map_err(|error| raise(py, refused(&error)))
 }
 
 /// The interfaces of WASI 0.2, each package as a file of WIT by its name.

@@ -15,6 +15,7 @@ pub mod bindings;
 mod component;
 pub mod componentize;
 pub mod error;
+pub mod exports;
 pub mod inspect;
 pub mod layout;
 pub mod model;

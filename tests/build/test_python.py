@@ -1,0 +1,75 @@
+"""Python guests: dependencies, what is captured when they are built, and what is said of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import wherry
+from tests.build.projects import make
+from wherry.build.builder import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_USES = """import sys
+from datetime import datetime
+
+STARTED = [len(sys.modules) > 0]
+STARTED.append(print("captured", file=sys.stderr))
+
+
+def main() -> None:
+    import json
+    from humanize import intcomma
+
+    print(intcomma(1234567), json.dumps(STARTED), datetime.strptime("2026", "%Y").year)
+"""
+
+
+@pytest.mark.slow
+def test_dependencies_and_late_imports_are_there(tmp_path: Path) -> None:
+    """A wheel of pure Python goes in, with what functions import; start-up happened before."""
+    folder = make(tmp_path, "python", "command")
+    project = folder / "pyproject.toml"
+    project.write_text(
+        project.read_text().replace("dependencies = []", 'dependencies = ["humanize==4.12.3"]')
+    )
+    (folder / "src" / "greeter.py").write_text(_USES)
+    (built,) = build(folder)
+    assert "has another digest each time it is built" in built.said
+    done = wherry.run(built.path, capture=True, timeout=120)
+    assert (done.stdout, done.stderr) == (b"1,234,567 [true, null] 2026\n", b"")
+
+
+@pytest.mark.slow
+def test_a_program_without_main_runs_as_one(tmp_path: Path) -> None:
+    """A script does its work when it is run, not when it is built; its exit code is carried whole."""
+    folder = make(tmp_path, "python", "command")
+    script = "import sys\n\nprint(__name__, len(sys.argv))\nraise SystemExit(9)\n"
+    (folder / "src" / "greeter.py").write_text(script)
+    (built,) = build(folder)
+    assert "__main__" not in built.said
+    done = wherry.run(built.path, "a", capture=True, timeout=120)
+    assert (done.returncode, done.stdout) == (9, b"__main__ 2\n")
+
+
+def test_native_code_is_named(tmp_path: Path) -> None:
+    """A dependency that has no wheel of pure Python is refused by its name."""
+    folder = make(tmp_path, "python", "command")
+    project = folder / "pyproject.toml"
+    project.write_text(project.read_text().replace("dependencies = []", 'dependencies = ["uvloop==0.21.0"]'))
+    with pytest.raises(wherry.BuildError, match=r"`uvloop==0\.21\.0` has no wheel of pure Python"):
+        build(folder)
+
+
+@pytest.mark.slow
+def test_an_error_in_a_module_is_shown_with_its_line(tmp_path: Path) -> None:
+    """A traceback at build time names the file as the user does."""
+    folder = make(tmp_path, "python", "library")
+    (folder / "src" / "greeter.py").write_text("import wit_world\n\nWORD = 1 / 0\n")
+    with pytest.raises(wherry.BuildError) as raised:
+        build(folder)
+    assert 'File "src/greeter.py", line 3' in raised.value.output
+    assert "ZeroDivisionError" in raised.value.output

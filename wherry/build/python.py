@@ -1,0 +1,167 @@
+"""Python, made a component with its interpreter by componentize-py; modules are imported when it is built.
+
+What a guest imports while it runs is not there any more, so that what functions import is imported at build
+time too: ``python_guest.py``, which goes into the guest, sees to that. Dependencies are those of
+``pyproject.toml``, in pure Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wherry import _native
+from wherry.build import tools
+from wherry.build.bindings import write_changed
+from wherry.build.languages import Job, Product, Requirement
+from wherry.build.running import run_tool
+from wherry.errors import BuildError, ToolError
+
+if TYPE_CHECKING:
+    from wherry.build.project import Target
+
+__all__ = ["build", "identity", "requirements"]
+
+_GUEST = Path(__file__).with_name("python_guest.py")
+_VERSION = "3.14"
+"""The version of Python in the guest, which dependencies are chosen for."""
+_COMMAND = "package wherry:guest;\n\nworld guest {\n  include wasi:cli/command@0.2.12;\n}\n"
+_NOTE = (
+    "note: `{name}` has another digest each time it is built, as CPython's state has random numbers in it\n"
+)
+
+
+def requirements() -> list[Requirement]:
+    """Componentize-py, which is fetched."""
+    return [Requirement("componentize-py", tools.described(tools.COMPONENTIZE_PY), "")]
+
+
+def identity(target: Target) -> str:
+    """The version of componentize-py, and what goes into each guest."""
+    del target
+    stat = _GUEST.stat()
+    return f"componentize-py {tools.COMPONENTIZE_PY.version} {stat.st_size}"
+
+
+def build(job: Job) -> Product:
+    """Runs componentize-py on a module that imports the user's."""
+    target = job.target
+    module, path = _module(target)
+    wit, world = target.wit, target.world
+    if wit is None:
+        wit, world = _command_world(job.work / "wit"), "guest"
+    guest = job.work / "guest"
+    write_changed(guest / "wherry_guest.py", _GUEST.read_bytes())
+    settings = f"MODULE = {module!r}\nKIND = {target.kind!r}\n"
+    write_changed(guest / "wherry_settings.py", settings.encode())
+    folders = [guest, path, *_dependencies(job)]
+    tool = _script(tools.provide(tools.COMPONENTIZE_PY, job.progress))
+    about = ["--quiet", "-d", str(wit), *(["-w", world] if world is not None else [])]
+    if target.kind == "library":
+        run_tool(
+            [*tool, *about, "bindings", str(job.bindings)],
+            job.folder,
+            job.progress,
+            what="generating bindings",
+        )
+    made = job.work / "guest.wasm"
+    entry = "wherry_guest"
+    command = [*tool, *about, "componentize", entry, "-o", str(made)]
+    command += [word for folder in folders for word in ("-p", str(folder))]
+    # Without it the environment of whoever builds would come in.
+    (job.work / "none" / "lib" / "site-packages").mkdir(parents=True, exist_ok=True)
+    environment = {"VIRTUAL_ENV": str(job.work / "none"), "PYTHONPATH": ""}
+    what = f"compiling {target.name}"
+    try:
+        said = run_tool(command, job.folder, job.progress, what=what, environment=environment)
+    except BuildError as error:
+        error.output = _as_the_user_has_it(error.output, job.folder, path)
+        raise
+    data = _native.without_other_exports(made.read_bytes(), wit, world)
+    return Product(data, said + _NOTE.format(name=target.name))
+
+
+def _script(folder: Path) -> list[str]:
+    """How componentize-py is started: its package has no ``__main__``."""
+    start = (
+        "import sys; from componentize_py import script; sys.argv[0] = 'componentize-py'; sys.exit(script())"
+    )
+    return [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r}); {start}"]
+
+
+def _module(target: Target) -> tuple[str, Path]:
+    """The name of the user's module, and the folder that it is in."""
+    if target.source.is_file():
+        return target.source.stem, target.source.parent
+    found = [path.stem for path in sorted(target.source.glob("*.py"))]
+    found += [path.parent.name for path in sorted(target.source.glob("*/__init__.py"))]
+    wanted = target.name.partition(".")[0].replace("-", "_")
+    name = next((one for one in (wanted, "main", "app", *found[: len(found) == 1]) if one in found), None)
+    if name is None:
+        what = f"`{target.source}` has no module `{wanted}`"
+        raise BuildError(what, hint="`source` in `wherry.toml` names the file")
+    return name, target.source
+
+
+def _command_world(folder: Path) -> Path:
+    """The interfaces of a command: those of WASI."""
+    for name, text in _native.wasi_interfaces().items():
+        write_changed(folder / "deps" / name, text.encode())
+    write_changed(folder / "world.wit", _COMMAND.encode())
+    return folder
+
+
+def _dependencies(job: Job) -> list[Path]:
+    """The folder of what ``pyproject.toml`` asks for, fetched when that changes."""
+    import tomllib
+
+    project = job.folder / "pyproject.toml"
+    if not project.is_file():
+        return []
+    try:
+        wanted = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("dependencies", [])
+    except tomllib.TOMLDecodeError as error:
+        raise BuildError(f"`{project}`: {error}") from error
+    if not wanted:
+        return []
+    digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
+    folder = job.work / f"packages-{digest}"
+    if not folder.is_dir():
+        _fetch(wanted, folder, job)
+    return [folder]
+
+
+def _fetch(wanted: list[str], folder: Path, job: Job) -> None:
+    """Fetches dependencies that are pure Python, with what they depend on."""
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+    ]
+    command += ["--target", str(partial), "--only-binary", ":all:", "--python-version", _VERSION]
+    command += ["--implementation", "py", "--abi", "none", "--platform", "any"]
+    try:
+        run_tool([*command, *wanted], job.folder, job.progress, what="fetching dependencies")
+    except BuildError as error:
+        lines = [line for line in error.output.splitlines() if "No matching distribution" in line]
+        if not lines:
+            raise ToolError(f"fetching dependencies failed:\n{error.output.strip()}") from error
+        name = lines[0].rpartition(" for ")[2]
+        raise BuildError(
+            f"`{name}` has no wheel of pure Python, and native code does not run in WebAssembly",
+            hint="`dependencies` in `pyproject.toml` says which packages are used",
+        ) from error
+    partial.rename(folder)
+
+
+def _as_the_user_has_it(said: str, folder: Path, source: Path) -> str:
+    """Tracebacks of the build with the user's names of files: the guest sees the folders by number."""
+    return said.replace('File "/1/', f'File "{source.relative_to(folder)}{os.sep}')

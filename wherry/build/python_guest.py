@@ -1,0 +1,112 @@
+"""The module that componentize-py starts from; it runs in the guest, and at build time first.
+
+It imports the user's module, and whatever functions of it import later, as nothing can be imported then.
+For a command it is ``wasi:cli/run``: it calls ``main`` of the module, or runs the module as a program if it
+has none.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import wherry_settings  # type: ignore[import-not-found]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ALWAYS = ("_strptime", "encodings.idna", "encodings.latin_1", "encodings.utf_16", "encodings.cp1252")
+_NOT_THE_USERS = ("wit_world", "componentize_py", "wherry_")
+
+
+def _read(file: str) -> ast.Module:
+    with open(file, encoding="utf-8") as source:  # noqa: PTH123 - less to load into each guest
+        return ast.parse(source.read(), file)
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """The names that a source imports anywhere, in functions too; some are no modules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(relative, package) if node.level else relative
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _import_each(names: Iterator[str]) -> None:
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except BaseException:  # noqa: BLE001, S112 - it may be for another system, or no module at all
+            continue
+
+
+def _import_later() -> None:
+    """Imports what modules of the user and of dependencies may import later."""
+    seen: set[str] = set()
+    while waiting := [name for name in sys.modules if name not in seen]:
+        for name in waiting:
+            seen.add(name)
+            module = sys.modules[name]
+            file = getattr(module, "__file__", None) or ""
+            if name.startswith(_NOT_THE_USERS) or file.startswith("/python/") or not file.endswith(".py"):
+                continue
+            spec = module.__spec__
+            _import_each(_imported(_read(file), spec.parent or "" if spec else ""))
+    _import_each(iter(_ALWAYS))
+
+
+_spec = importlib.util.find_spec(wherry_settings.MODULE)
+assert _spec is not None  # noqa: S101 - it was there a moment ago
+assert _spec.origin is not None  # noqa: S101
+_tree = _read(_spec.origin)
+_program = wherry_settings.KIND == "command" and not any(
+    isinstance(node, ast.FunctionDef) and node.name == "main" for node in _tree.body
+)
+if _program:
+    # A program that has no `main` does its work when it is imported, so that it is not.
+    _import_each(_imported(_tree, ""))
+else:
+    _module = importlib.import_module(wherry_settings.MODULE)
+_import_later()
+
+if wherry_settings.KIND == "command":
+    from wit_world import exports  # type: ignore[import-not-found]
+    from wit_world.imports import exit as _exit  # type: ignore[import-not-found]
+
+    _code = compile(_tree, _spec.origin, "exec") if _program else None
+
+    class Run(exports.Run):  # type: ignore[misc]
+        """The entry of the command."""
+
+        def run(self) -> None:
+            """Run the user's module; its exit code is carried whole."""
+            code: object = None
+            try:
+                if _code is not None:
+                    exec(_code, {"__name__": "__main__", "__file__": _code.co_filename})  # noqa: S102
+                else:
+                    code = _module.main()
+            except SystemExit as ending:
+                code = ending.code
+            except BaseException:  # noqa: BLE001 - as the interpreter does
+                traceback.print_exc()
+                code = 1
+            if isinstance(code, str):
+                sys.stderr.write(f"{code}\n")
+                code = 1
+            sys.stdout.flush()
+            sys.stderr.flush()
+            if isinstance(code, int) and code:
+                _exit.exit_with_code(code & 0xFF)
+
+else:
+    # The classes that implement the world, under the names that componentize-py looks for.
+    globals().update({name: value for name, value in vars(_module).items() if not name.startswith("_")})
