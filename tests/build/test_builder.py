@@ -247,3 +247,13 @@ def test_a_crate_elsewhere_is_an_input(tmp_path: Path) -> None:
     edit(other / "src" / "lib.rs", "Hi", "Ho")
     (built,) = build(folder)
     assert wherry.run(built.path, capture=True).stdout == b"Ho, World!\n"
+
+
+def test_errors_of_go_name_the_user_s_files(tmp_path: Path) -> None:
+    """What is generated lies over the project, so that messages name the files that are in it."""
+    folder = make(tmp_path, "go", "library")
+    edit(folder / "export_wit_world" / "greeter.go", "name + ", "nmae + ")
+    with pytest.raises(wherry.BuildError) as raised:
+        build(folder)
+    assert "export_wit_world/greeter.go:7:21: undefined: nmae" in raised.value.output
+    assert sorted(path.name for path in folder.iterdir() if path.suffix == ".go") == []

@@ -19,6 +19,7 @@ SOURCES = Path(__file__).parent / "reach"
 COMMANDS: dict[Language, tuple[str, str]] = {
     "c": ("command.c", "src/main.c"),
     "cpp": ("command.cpp", "src/main.cpp"),
+    "go": ("command.go", "main.go"),
     "python": ("command.py", "src/greeter.py"),
     "rust": ("command.rs", "src/main.rs"),
 }

@@ -151,7 +151,7 @@ def _make(job: Job, tools: Toolchain) -> tuple[Product, bytes]:
             )
     product = tools.build(job)
     data = product.data
-    if data.startswith(_MODULE):
+    if product.adapt and data.startswith(_MODULE):
         try:
             data = _native.componentize(data, target.wit if product.embed else None, target.world)
         except InvalidModuleError as error:

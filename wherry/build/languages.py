@@ -53,13 +53,15 @@ class Job:
 class Product:
     """What came out: core module or component, what the tools said, and files outside the project it is of.
 
-    ``wit`` is true if the types of the interfaces have to be put into the core module.
+    ``embed`` says that the types of the interfaces have to be put into the core module, and ``adapt`` that it
+    is made a component.
     """
 
     data: bytes
     said: str = ""
     inputs: Sequence[Path] = ()
     embed: bool = False
+    adapt: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ LANGUAGES: dict[Name, Language] = {
     "rust": Language(
         "Rust", "wherry.build.rust", ("Cargo.toml",), (".rs",), sources=(".",), ignored=("target",)
     ),
+    "go": Language("Go", "wherry.build.go", ("go.mod",), (".go",), sources=(".",)),
     "python": Language("Python", "wherry.build.python", ("pyproject.toml",), (".py",), sources=("src", ".")),
     "c": Language("C", "wherry.build.c", (), (".c",)),
     "cpp": Language("C++", "wherry.build.cpp", (), (".cpp", ".cc", ".cxx")),

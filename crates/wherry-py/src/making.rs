@@ -47,6 +47,12 @@ pub fn generate_bindings(
     py.detach(generate).map_err(|error: Error| raise(py, error))
 }
 
+/// The module of Go that generated Go imports, each file by its name.
+#[pyfunction]
+pub fn go_module() -> BTreeMap<&'static str, &'static str> {
+    bindings::GO_MODULE.iter().copied().collect()
+}
+
 /// The component of the core module in `data`; with `wit` the types of its world are put into it first.
 #[pyfunction]
 #[pyo3(signature = (data, wit = None, world = None))]

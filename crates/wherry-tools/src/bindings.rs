@@ -76,3 +76,9 @@ pub fn generate(mut source: Source, language: Language) -> Result<Vec<(String, V
         .map(|(name, bytes)| (name.to_owned(), bytes.to_vec()))
         .collect())
 }
+
+/// The module of Go, each file with its name, that generated Go imports as [`GO_MODULE_PATH`].
+pub const GO_MODULE: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/go_module.rs"));
+
+/// The name of [`GO_MODULE`].
+pub const GO_MODULE_PATH: &str = "go.bytecodealliance.org/pkg";

@@ -1,0 +1,68 @@
+//! Puts the module that generated Go stands on into this crate: `wit-bindgen-go` has its source, the proxy of Go not.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+const CRATE: &str = "wit-bindgen-go";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../../Cargo.lock");
+    let module = source().join("src").join("pkg");
+    let mut found = Vec::new();
+    collect(&module, &mut found);
+    found.sort();
+    let files: String = found
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(&module).expect("a file of the module");
+            format!(
+                "    ({:?}, include_str!({:?})),\n",
+                name.display().to_string(),
+                path.display().to_string()
+            )
+        })
+        .collect();
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("go_module.rs");
+    fs::write(out, format!("&[\n{files}]\n")).expect("a file is written");
+}
+
+/// Where cargo has the source of the crate.
+fn source() -> PathBuf {
+    let cargo = env::var_os("CARGO").expect("cargo sets it");
+    let manifest =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("Cargo.toml");
+    let done = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--offline", "--manifest-path"])
+        .arg(manifest)
+        .output()
+        .expect("cargo runs");
+    let text = String::from_utf8_lossy(&done.stdout);
+    let metadata: serde_json::Value = serde_json::from_str(&text).expect("cargo writes JSON");
+    let packages = metadata["packages"].as_array().expect("a list of packages");
+    let package = packages
+        .iter()
+        .find(|package| package["name"] == CRATE)
+        .expect("a dependency");
+    Path::new(package["manifest_path"].as_str().expect("a path"))
+        .parent()
+        .expect("a folder")
+        .to_owned()
+}
+
+/// The sources below a folder, with the licence.
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of the crate") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|found| found == "go" || found == "s" || found == "mod")
+            || path.ends_with("LICENSE")
+        {
+            found.push(path);
+        }
+    }
+}

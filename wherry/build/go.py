@@ -1,0 +1,105 @@
+"""Go, compiled by the user's own compiler for WASI 0.1; libraries with bindings of ``wit-bindgen-go``.
+
+What is generated is laid over the user's module by ``-overlay``, so that it is in no folder of theirs and
+messages name their files. A command stays a core module: the adapter to WASI 0.2 and the runtime of Go do
+not agree about the stack in every program.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry import _native
+from wherry.build.bindings import write_bindings, write_changed
+from wherry.build.languages import Job, Product, Requirement
+from wherry.build.running import run_tool
+from wherry.errors import BuildError, NotFoundError
+
+if TYPE_CHECKING:
+    from wherry.build.project import Target
+
+__all__ = ["build", "identity", "requirements"]
+
+_GENERATED = "wit_component"
+"""The name of the module that is generated."""
+_MODULE = re.compile(r"^module[ \t]+\"?([^\s\"]+)", re.MULTILINE)
+_RUNTIME = "go.bytecodealliance.org/pkg"
+_ENVIRONMENT = {"GOOS": "wasip1", "GOARCH": "wasm", "CGO_ENABLED": "0"}
+
+
+def requirements() -> list[Requirement]:
+    """The compiler of Go."""
+    return [Requirement("go", shutil.which("go"), "https://go.dev/dl has it, 1.25 or later")]
+
+
+def identity(target: Target) -> str:
+    """Which compiler it is, without asking it."""
+    del target
+    program = shutil.which("go")
+    if program is None:
+        return ""
+    version = Path(program).resolve().parents[1] / "VERSION"
+    return version.read_text() if version.is_file() else f"{program} {Path(program).stat().st_mtime_ns}"
+
+
+def build(job: Job) -> Product:
+    """Runs ``go build``, which compiles what has changed."""
+    target = job.target
+    package = target.source if target.source.is_dir() else target.source.parent
+    root = next((one for one in (package, *package.parents) if (one / "go.mod").is_file()), None)
+    if root is None:
+        raise NotFoundError(f"`{package}` has no `go.mod`", hint=f"`go mod init {target.name}` makes one")
+    made = job.work / "guest.wasm"
+    command = ["go", "build", "-C", str(package), "-trimpath", "-buildvcs=false", "-o", str(made)]
+    # Symbols stay out, names of functions are in another section.
+    linked = "-w" if target.optimise == "speed" else "-s -w"
+    if target.kind == "library":
+        command += ["-buildmode=c-shared", *_overlay(job, root)]
+        linked += " -checklinkname=0"
+    said = run_tool(
+        [*command, f"-ldflags={linked}", "."],
+        job.folder,
+        job.progress,
+        what=f"compiling {target.name}",
+        environment=_ENVIRONMENT,
+    )
+    return Product(made.read_bytes(), said, embed=target.kind == "library", adapt=target.kind == "library")
+
+
+def _overlay(job: Job, root: Path) -> list[str]:
+    """The flags that lay what is generated over the user's module."""
+    found = _MODULE.search((root / "go.mod").read_text(encoding="utf-8"))
+    if found is None:
+        raise BuildError(f"`{root / 'go.mod'}` does not say which module it is")
+    assert job.target.wit is not None  # noqa: S101 - this is a library
+    files = _native.generate_bindings(job.target.wit, "go", job.target.world)
+    del files["go.mod"]
+    own = f'"{found[1]}/'.encode()
+    files = {name: text.replace(f'"{_GENERATED}/'.encode(), own) for name, text in files.items()}
+    written = write_bindings(job, files)
+    replaced = {str(root / path.relative_to(job.bindings)): str(path) for path in written}
+    overlay = job.work / "overlay.json"
+    write_changed(overlay, msgspec.json.encode({"Replace": replaced}))
+    return ["-overlay", str(overlay), "-modfile", str(_module_file(job, root))]
+
+
+def _module_file(job: Job, root: Path) -> Path:
+    """The user's ``go.mod`` with the module that generated code imports, which no proxy has."""
+    runtime = job.work / "pkg"
+    for name, text in _native.go_module().items():
+        write_changed(runtime / name, text.encode())
+    file = job.work / "go.mod"
+    text = (root / "go.mod").read_text(encoding="utf-8")
+    # Seen from the module, wherever that is: the name of the folder gets into what is compiled.
+    near = Path(os.path.relpath(runtime, root)).as_posix()
+    text += f"\nrequire {_RUNTIME} v0.0.0\n\nreplace {_RUNTIME} => ./{near}\n"
+    write_changed(file, text.encode())
+    if (root / "go.sum").is_file():
+        write_changed(job.work / "go.sum", (root / "go.sum").read_bytes())
+    return file
