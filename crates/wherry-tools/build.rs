@@ -1,5 +1,6 @@
 //! Puts the module that generated Go stands on into this crate: `wit-bindgen-go` has its source, the proxy of Go not.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -13,17 +14,20 @@ fn main() {
     let mut found = Vec::new();
     collect(&module, &mut found);
     found.sort();
-    let files: String = found
-        .iter()
-        .map(|path| {
-            let name = path.strip_prefix(&module).expect("a file of the module");
-            format!(
-                "    ({:?}, include_str!({:?})),\n",
-                name.display().to_string(),
-                path.display().to_string()
-            )
-        })
-        .collect();
+    let mut files = String::new();
+    for path in &found {
+        let name = path
+            .strip_prefix(&module)
+            .expect("a file of the module")
+            .display();
+        writeln!(
+            files,
+            "    ({:?}, include_str!({:?})),",
+            name.to_string(),
+            path.display().to_string()
+        )
+        .expect("a text is written");
+    }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("go_module.rs");
     fs::write(out, format!("&[\n{files}]\n")).expect("a file is written");
 }
