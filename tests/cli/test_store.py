@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +15,8 @@ from tests.guests.build import binary, text
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Terminal
+
+SCRIPT = Path(__file__).parents[2] / "wherry.data/scripts/wherry"
 
 
 @pytest.fixture
@@ -44,6 +50,26 @@ def test_what_a_package_is(wherry: Terminal, packed: str) -> None:
         assert "names     acme/hello@1.0.0, acme/hello@stable\n" in shown.stdout
         assert "  command hello\n" in shown.stdout
     assert json.loads(wherry("show", packed, "--format", "json").stdout)["form"] == "wherry"
+
+
+def test_the_second_run_takes_the_short_way(wherry: Terminal, packed: str) -> None:
+    """What a name led to is noted, and no module of the store is loaded; a newer package is meant at once."""
+    assert packed
+    command = [sys.executable, "-X", "importtime", str(SCRIPT), "run", "acme/hello"]
+    environment = {**os.environ, "WHERRY_STORE": str(wherry.folder / "store")}
+
+    def run() -> tuple[str, bool]:
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        return done.stdout, "wherry.store.local" in done.stderr
+
+    assert run() == ("hello\n", True)
+    assert run() == ("hello\n", False)
+    wherry("pack", "hello.wasm", "--name", "acme/hello", "--version", "1.1.0")
+    assert wherry("load", "hello.oci.tar").code == 0
+    assert run() == ("hello\n", True)
+    assert wherry("remove", "acme/hello").code == 0
+    with pytest.raises(subprocess.CalledProcessError):
+        run()
 
 
 def test_taking_out(wherry: Terminal, packed: str) -> None:

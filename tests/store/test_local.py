@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,11 +15,11 @@ from wherry.artifact.blobs import MemoryBlobs
 from wherry.artifact.layout import LayoutArchive, LayoutFolder
 from wherry.artifact.pack import pack
 from wherry.errors import ArtifactError, HostIOError, NotFoundError, StoreError, UsageError
-from wherry.store.local import LocalStore, store_folder
+from wherry.store.local import LocalStore
+from wherry.store.location import store_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @dataclass
@@ -289,8 +290,9 @@ def test_where_the_store_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.delenv("WHERRY_STORE", raising=False)
-    assert store_folder() == tmp_path / ".local/share/wherry/store"
+    assert Path(store_folder()) == tmp_path / ".local/share/wherry/store"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert store_folder() == tmp_path / "data/wherry/store"
+    assert Path(store_folder()) == tmp_path / "data/wherry/store"
     monkeypatch.setenv("WHERRY_STORE", str(tmp_path / "mine"))
-    assert store_folder() == tmp_path / "mine"
+    assert Path(store_folder()) == tmp_path / "mine"
+    assert LocalStore().path == tmp_path / "mine"

@@ -8,7 +8,7 @@ top of this file are paid for by every run: there are none but what the interpre
 import os
 import sys
 
-__all__ = ["main", "run"]
+__all__ = ["launch", "main", "run"]
 
 _FILES = (".wasm", ".wat", ".cwasm")
 """How names of files end that the engine reads by itself."""
@@ -28,6 +28,17 @@ def main() -> int:
     from wherry.cli import main as commands
 
     return commands.main(words if guest is None else ["run", *guest])
+
+
+def launch(package: str) -> int:
+    """Run a command of a package with the arguments of this process: what a launcher does."""
+    try:
+        from wherry import _native
+    except ImportError as error:
+        return _no_core(error)
+    _native.end_on_closed_pipe()
+    _leave(run([package, *sys.argv[1:]]))
+    return 0
 
 
 def run(words: list[str]) -> int:
@@ -56,13 +67,17 @@ def run(words: list[str]) -> int:
 def _resolved(words: list[str], at: int) -> list[str]:
     """The words with a file in place of a project or package, if it is one."""
     target, _, command = words[at].partition("#")
-    if target.startswith((".", "/")):
-        package = target.endswith(".tar") or os.path.isdir(target)  # noqa: PTH112 - loaded already
-    else:
-        # A name such as `acme/thumbs`, unless a file without an ending is meant.
-        named = "/" in target or "@" in target or target.startswith("sha256:")
-        package = bool(command) or target.endswith(".tar") or named
-    if not package:
+    # A name such as `acme/thumbs`, unless a file without an ending is meant.
+    named = not target.startswith((".", "/")) and ("/" in target or target.startswith(("@", "sha256:")))
+    if named and at == 0:
+        from wherry import _native
+        from wherry.store.location import store_folder
+
+        noted = _native.run_noted(store_folder(), words[0])
+        if noted is not None:
+            return [*noted, *words[1:]]
+    folder = target.startswith((".", "/")) and os.path.isdir(target)  # noqa: PTH112 - loaded already
+    if not (named or command or folder or target.endswith(".tar")):
         return words
     from wherry.cli import target as resolve
 

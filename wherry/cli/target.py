@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 from wherry import _native
 from wherry.build.launch import launch_file, launch_package, launch_project
 from wherry.cli import agreeing, output
-from wherry.errors import BuildError, NotFoundError, UsageError
+from wherry.errors import BuildError, HostIOError, NotFoundError, UsageError
 from wherry.store.local import LocalStore
 from wherry.store.references import is_path, read_reference
 
@@ -31,7 +33,10 @@ def resolved(words: list[str], at: int) -> list[str]:
         else:
             found = _of_name(store, words[at], calls=calls)
         granted = agreeing.granted(store, found, before)
-    return [*found.flags, *granted, *before, str(found.component.absolute()), *found.args, *words[at + 1 :]]
+        stands = [*found.flags, *granted, *before, str(found.component.absolute()), *found.args]
+        if at == 0 and not is_path(words[at]):
+            _note(store, words[at], stands)
+    return [*stands, *words[at + 1 :]]
 
 
 def _of_path(words: list[str], at: int, *, calls: bool) -> Launch:
@@ -55,6 +60,12 @@ def _of_name(store: LocalStore, name: str, *, calls: bool) -> Launch:
         if not os.path.lexists(name):
             raise
         raise type(error)(error.message, hint=f"`./{name}` is the file of that name") from error
+
+
+def _note(store: LocalStore, name: str, words: list[str]) -> None:
+    """Saves the next run of a name the way here; see ``start``."""
+    with contextlib.suppress(HostIOError):  # the store may be one that can only be read
+        store.index().note(name, json.dumps(words))
 
 
 def _nothing(what: str, seconds: float | None) -> None:

@@ -6,5 +6,3 @@ lead to which digests; the bytes lie beside it as an OCI layout, which other too
 
 What a package is made of is the business of :mod:`wherry.artifact`; whoever runs one looks it up here first.
 """
-
-from __future__ import annotations

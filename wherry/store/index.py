@@ -46,8 +46,17 @@ CREATE TABLE agreement (
     subject TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, flags TEXT NOT NULL,
     agreed REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE launcher (
+    file TEXT PRIMARY KEY, command TEXT NOT NULL, reference TEXT NOT NULL,
+    package TEXT NOT NULL REFERENCES package
+) STRICT, WITHOUT ROWID;
+CREATE TABLE launch (name TEXT PRIMARY KEY, words TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
-"""A ``reference`` is a version that the package gives itself (``released``) or a label that a user gave."""
+"""A ``reference`` is a version that the package gives itself (``released``) or a label that a user gave.
+
+A ``launcher`` keeps its package. A ``launch`` says what a name ran, for the short way through the core; each
+change of anything else empties it.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +168,8 @@ class Index:
                 led += [digest for (digest,) in database.execute(query, (name, label)).fetchall()]
             query = (
                 "DELETE FROM package WHERE digest = ?"
-                " AND NOT EXISTS (SELECT 1 FROM reference WHERE package = digest) RETURNING digest"
+                " AND NOT EXISTS (SELECT 1 FROM reference WHERE package = digest)"
+                " AND NOT EXISTS (SELECT 1 FROM launcher WHERE package = digest) RETURNING digest"
             )
             return [gone for digest in led for (gone,) in database.execute(query, (digest,)).fetchall()]
 
@@ -173,7 +183,8 @@ class Index:
         with self._writing() as database:
             query = (
                 "DELETE FROM package WHERE name IS NOT NULL"
-                " AND NOT EXISTS (SELECT 1 FROM reference WHERE package = digest) RETURNING digest"
+                " AND NOT EXISTS (SELECT 1 FROM reference WHERE package = digest)"
+                " AND NOT EXISTS (SELECT 1 FROM launcher WHERE package = digest) RETURNING digest"
             )
             return [digest for (digest,) in database.execute(query).fetchall()]
 
@@ -199,6 +210,27 @@ class Index:
         """Forgets it."""
         with self._writing() as database:
             database.execute("DELETE FROM agreement WHERE subject = ?", (subject,))
+
+    def install(self, file: str, command: str, reference: str, digest: str) -> None:
+        """Notes a launcher, in place of what was at its file."""
+        with self._writing() as database:
+            values = (file, command, reference, digest)
+            database.execute("INSERT OR REPLACE INTO launcher VALUES (?, ?, ?, ?)", values)
+
+    def installed(self) -> list[tuple[str, str, str, str]]:
+        """The launchers: file, command, reference and package."""
+        with self._reading() as database:
+            return database.execute("SELECT * FROM launcher ORDER BY file").fetchall()
+
+    def uninstall(self, file: str) -> None:
+        """Forgets a launcher."""
+        with self._writing() as database:
+            database.execute("DELETE FROM launcher WHERE file = ?", (file,))
+
+    def note(self, name: str, words: str) -> None:
+        """Notes what a name runs, until something changes."""
+        with self._writing(forgetting=False) as database:
+            database.execute("INSERT OR REPLACE INTO launch VALUES (?, ?)", (name, words))
 
     def problem(self) -> str | None:
         """What SQLite finds wrong with the database."""
@@ -229,12 +261,14 @@ class Index:
             yield self._database
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it happens, or nothing."""
+    def _writing(self, *, forgetting: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it happens, or nothing. What names run may be something else afterwards."""
         with self._told():
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
+                if forgetting:
+                    self._database.execute("DELETE FROM launch")
                 self._database.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):

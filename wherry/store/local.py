@@ -27,6 +27,7 @@ from wherry.artifact.refusals import host_error
 from wherry.artifact.unpack import unpack_files
 from wherry.errors import ArtifactError, HostIOError, NotFoundError, UsageError
 from wherry.store.index import Index, Row
+from wherry.store.location import store_folder
 from wherry.store.references import Reference, read_reference
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from wherry.artifact.blobs import Source
     from wherry.artifact.read import Artifact
 
-__all__ = ["Freed", "LocalStore", "Package", "Problem", "store_folder"]
+__all__ = ["Freed", "LocalStore", "Package", "Problem"]
 
 _SHOWN_DIGITS = 12
 
@@ -84,15 +85,6 @@ class Problem:
     message: str
 
 
-def store_folder() -> Path:
-    """Where the store is: ``WHERRY_STORE``, or ``wherry/store`` in the user's folder for data."""
-    chosen = os.environ.get("WHERRY_STORE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
-    return Path(base) / "wherry/store"
-
-
 class LocalStore:
     """The packages in one folder, which is made when the first one comes. Close it after use.
 
@@ -100,7 +92,7 @@ class LocalStore:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path if path is not None else store_folder()
+        self.path = path if path is not None else Path(store_folder())
         self._layout = LayoutFolder(self.path)
         self._opened: Index | None = None
 
@@ -237,6 +229,11 @@ class LocalStore:
         index = self.index()
         if reference.name is None or reference.digest is not None:
             gone = [self._row(reference).digest]
+            installed = [command for _, command, _, digest in index.installed() if digest == gone[0]]
+            if installed:
+                raise UsageError(
+                    f"`{reference}` is installed as `{installed[0]}`", hint="`wherry uninstall` comes first"
+                )
             index.drop(gone[0])
         else:
             fitting = self._fitting(reference, reference.name)

@@ -30,6 +30,7 @@ mod imports;
 pub mod instance;
 pub mod interfaces;
 mod invoke;
+pub mod launch;
 mod learn;
 pub mod limits;
 pub mod linear_memory;

@@ -62,7 +62,7 @@ mod _native {
     #[pymodule_export]
     use crate::settings::{
         Flag, Setting, about, debug_wanted, end_on_closed_pipe, explain_settings, flags, parse_duration,
-        parse_size, run_file_index, run_has_flag, setting, settings_files,
+        parse_size, run_file_index, run_has_flag, run_noted, setting, settings_files,
     };
     #[pymodule_export]
     use crate::stdio::Streams;

@@ -4,12 +4,13 @@
 //! `wherry run` itself.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use wherry_engine::environment::{self, Environment};
 use wherry_engine::flags::{self as table, FLAGS};
 use wherry_engine::settings::{self, Origin};
-use wherry_engine::{arguments, limits, machine};
+use wherry_engine::{arguments, launch, limits, machine};
 
 use crate::errors::raise;
 
@@ -114,6 +115,13 @@ pub fn run_has_flag(words: Vec<OsString>, name: &str) -> bool {
 pub fn run_file_index(words: Vec<OsString>) -> Option<usize> {
     let found = arguments::divide(&words).ok()?;
     (!found.rest.is_empty()).then(|| words.len() - found.rest.len())
+}
+
+/// The words that the name of a package stands for, where the store at `store` has a note of it.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "what Python hands over is owned")]
+pub fn run_noted(store: PathBuf, name: &str) -> Option<Vec<String>> {
+    launch::noted(&store, name)
 }
 
 /// Whether a variable or a file asks for traces of errors, even where other settings are wrong.
