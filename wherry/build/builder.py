@@ -134,6 +134,7 @@ def _target(project: Project, target: Target, progress: Progress, force: bool, c
         product, data = _make(job, tools)
         write_atomically(output, data)
         further = sorted({str(path) for path in product.inputs})
+        inputs.take_in(LANGUAGES[target.language].written)
         state = State(inputs.digest(further, facts), file_digest(output), further, inputs.seen)
         write_state(work / "state.json", state)
     seconds = time.perf_counter() - began

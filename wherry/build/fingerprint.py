@@ -73,6 +73,14 @@ class Inputs:
             )
         return state.hexdigest()
 
+    def take_in(self, written: Iterable[str]) -> None:
+        """Looks at files of these names again, which the build may have written."""
+        names = {*written}
+        for name in [name for name in self._known if name.rpartition("/")[2] in names]:
+            del self._known[name]
+        known = {*(self._names or ())}
+        self._names = [name for name in self._below() if name in known or name.rpartition("/")[2] in names]
+
     def _below(self) -> Iterator[str]:
         """The names of all files of the project, in one order."""
         waiting = [""]

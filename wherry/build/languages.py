@@ -97,7 +97,10 @@ class Toolchain(Protocol):
 
 @dataclass(frozen=True)
 class Language:
-    """A row of the table: names for people, what marks a project of it, and where its sources are."""
+    """A row of the table: names for people, what marks a project of it, and where its sources are.
+
+    ``ignored`` are folders that are no source, ``written`` files of the project that its tools write.
+    """
 
     title: str
     module: str
@@ -105,6 +108,7 @@ class Language:
     suffixes: tuple[str, ...]
     sources: tuple[str, ...] = ("src",)
     ignored: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
     limits: Mapping[str, str] = field(default_factory=dict)
 
     def default_source(self, folder: Path) -> str:
@@ -114,7 +118,13 @@ class Language:
 
 LANGUAGES: dict[Name, Language] = {
     "rust": Language(
-        "Rust", "wherry.build.rust", ("Cargo.toml",), (".rs",), sources=(".",), ignored=("target",)
+        "Rust",
+        "wherry.build.rust",
+        ("Cargo.toml",),
+        (".rs",),
+        sources=(".",),
+        ignored=("target",),
+        written=("Cargo.lock",),
     ),
     "go": Language("Go", "wherry.build.go", ("go.mod",), (".go",), sources=(".",)),
     "python": Language("Python", "wherry.build.python", ("pyproject.toml",), (".py",), sources=("src", ".")),

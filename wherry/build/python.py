@@ -1,7 +1,7 @@
 """Python, made a component with its interpreter by componentize-py; modules are imported when it is built.
 
 What a guest imports while it runs is not there any more, so that what functions import is imported at build
-time too: ``python_guest.py``, which goes into the guest, sees to that. Dependencies are those of
+time too: ``guest/wherry_guest.py``, which goes into the guest, sees to that. Dependencies are those of
 ``pyproject.toml``, in pure Python.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "identity", "requirements"]
 
-_GUEST = Path(__file__).with_name("python_guest.py")
+_GUEST = Path(__file__).with_name("guest") / "wherry_guest.py"
 _VERSION = "3.14"
 """The version of Python in the guest, which dependencies are chosen for."""
 _COMMAND = "package wherry:guest;\n\nworld guest {\n  include wasi:cli/command@0.2.12;\n}\n"
