@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import queue
 import socket
 import socketserver
 import struct
@@ -69,6 +70,39 @@ class Echo(_Server):
         self.connections = 0
         self.received = 0
         super().__init__((address, port), _EchoHandler)
+
+
+class _SinkHandler(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, Sink)
+        received = 0
+        with contextlib.suppress(OSError):
+            while data := self.request.recv(65536):
+                received += len(data)
+        self.server.received.put(received)
+
+
+class Sink(_Server):
+    """Hears all and says nothing; gives the bytes of each connection when that has ended."""
+
+    def __init__(self) -> None:
+        self.received: queue.Queue[int] = queue.Queue()
+        super().__init__(("127.0.0.1", 0), _SinkHandler)
+
+
+class _SourceHandler(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, Source)
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"x" * self.server.count)
+
+
+class Source(_Server):
+    """Says so many bytes to everybody, and hears nothing."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(("127.0.0.1", 0), _SourceHandler)
 
 
 class _DatagramHandler(socketserver.BaseRequestHandler):

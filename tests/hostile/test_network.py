@@ -23,7 +23,7 @@ import trustme
 
 import wherry
 from tests.guests.build import python_command
-from tests.hostile.servers import Datagrams, Echo, Multiplexed, Names, Web, serving
+from tests.hostile.servers import Datagrams, Echo, Multiplexed, Names, Sink, Source, Web, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -383,6 +383,43 @@ class TestLimits:
         if code:
             assert "--max-transfer" in tried.hints
             assert echo.received <= limit
+
+    @pytest.mark.parametrize(("limit", "code"), [(5001, 0), (5000, 0), (4999, 1)])
+    def test_bytes_that_are_only_sent(self, attempt: Attempt, limit: int, code: int) -> None:
+        """The server hears all of it, or no more than the limit."""
+        with serving(Sink()) as sink:
+            flags = ["--allow-net", "localhost:*", "--max-transfer", str(limit)]
+            tried = attempt(f"send 127.0.0.1 {sink.port} 5000", flags=flags)
+            heard = sink.received.get(timeout=60)
+        assert tried.code == code, tried
+        if code:
+            assert "--max-transfer" in tried.hints
+            assert heard <= limit
+        else:
+            assert heard == 5000
+
+    @pytest.mark.parametrize(("limit", "code"), [(5001, 0), (5000, 0), (4999, 1)])
+    def test_bytes_that_are_only_received(self, attempt: Attempt, limit: int, code: int) -> None:
+        """The guest reads all of it, or no more than the limit."""
+        with serving(Source(5000)) as source:
+            flags = ["--allow-net", "localhost:*", "--max-transfer", str(limit)]
+            tried = attempt(f"receive 127.0.0.1 {source.port} 5000", flags=flags)
+        assert tried.code == code, tried
+        if code:
+            assert "--max-transfer" in tried.hints
+            assert int(tried.lines[0].split()[0]) <= limit
+        else:
+            assert tried.lines == ["5000"]
+
+    def test_bodies_that_nobody_sends(self) -> None:
+        """Of requests that are begun and filled the host keeps at most three sixteenths of the memory."""
+        memory = 512 << 20
+        limits = wherry.Limits(memory=memory)
+        done = wherry.run(python_command("network_02"), "bodies 1000 2000000", limits=limits, capture=True)
+        assert done.stdout is not None
+        begun, kept, _ = done.stdout.decode().split()
+        assert int(begun) == 1000
+        assert 0 < int(kept) <= memory * 3 // 16
 
     def test_bytes_of_requests(self, attempt: Attempt, web: Web) -> None:
         """Counted on the wire: an exchange passes with its size for a limit, and not with one byte less."""

@@ -151,7 +151,7 @@ impl Guest {
             host: None,
             sampler: None,
             coredump: None,
-            requests: Requests::new(Arc::clone(&network)),
+            requests: Requests::new(Arc::clone(&network), shares.body),
             network,
             connections: Connections::default(),
             files,

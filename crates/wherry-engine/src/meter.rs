@@ -166,6 +166,9 @@ fn host_failed(what: &str, error: &wasmtime::Error) -> wasmtime::Error {
 pub struct Shares {
     /// Bytes in the fields of one HTTP message; all that a guest may have come to a quarter of its memory.
     pub fields: usize,
+    /// Bytes in one piece of a request's body; of each request up to three wait to be sent, of all that a guest
+    /// may have three sixteenths of its memory.
+    pub body: usize,
     /// Bytes that one call hands over, as the host's own values.
     pub call: usize,
     /// Random bytes that one call asks for.
@@ -185,6 +188,10 @@ const FIELDS_MOST: usize = 128 << 10;
 /// The fewest that a message can be made with.
 const FIELDS_LEAST: usize = 4 << 10;
 
+/// The most bytes in one piece of a body, and the fewest that sending is still quick with.
+const BODY_MOST: usize = 64 << 10;
+const BODY_LEAST: usize = 4 << 10;
+
 /// The most random bytes in one call.
 const RANDOM_MOST: u64 = 64 << 20;
 
@@ -202,6 +209,7 @@ impl Shares {
         let handles = (limits.handles as usize).max(1);
         Self {
             fields: (memory / 4 / handles).clamp(FIELDS_LEAST, FIELDS_MOST),
+            body: (memory / 16 / handles).clamp(BODY_LEAST, BODY_MOST),
             call: memory.max(CALL_LEAST),
             random: limits.memory.clamp(1, RANDOM_MOST),
             components: (memory / COMPONENT_HANDLE).max(handles),

@@ -57,11 +57,14 @@ fn broken_off(error: &Error) -> ErrorCode {
 /// Sends the requests of one guest.
 pub(crate) struct Requests {
     network: Arc<Network>,
+    /// Bytes of a body that are taken over at once.
+    piece: usize,
 }
 
 impl Requests {
-    pub(crate) fn new(network: Arc<Network>) -> Self {
-        Self { network }
+    /// Those of a guest of which the host keeps no more than a few times `piece` bytes for each body.
+    pub(crate) fn new(network: Arc<Network>, piece: usize) -> Self {
+        Self { network, piece }
     }
 }
 
@@ -83,6 +86,14 @@ impl WasiHttpHooks for Requests {
             let answer = Box::pin(call.answered()).await;
             answer.inspect_err(|error| unanswered(&network, target, error))
         })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        self.piece
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        self.piece
     }
 }
 

@@ -1,9 +1,11 @@
 """A WASI 0.2 command that tries the network: each argument is one try, and each prints one line.
 
 ``tcp ADDRESS PORT TEXT`` says TEXT and prints the echo; ``flood ADDRESS PORT COUNT`` sends COUNT bytes and
-counts the echo; ``hold ADDRESS PORT COUNT`` keeps COUNT connections; ``udp ADDRESS PORT TEXT`` is ``tcp`` by
-datagram; ``lookup NAME``; ``name NAME PORT TEXT`` looks up and says; ``listen ADDRESS PORT`` serves one
-connection; ``serve ADDRESS PORT`` answers one datagram; ``http METHOD URL [BYTES [HEADER=VALUE]]``;
+counts the echo; ``send ADDRESS PORT COUNT`` only sends, ``receive ADDRESS PORT COUNT`` only reads;
+``bodies COUNT SIZE`` begins COUNT requests and writes to each as much as is taken; ``hold ADDRESS PORT
+COUNT`` keeps COUNT connections; ``udp ADDRESS PORT TEXT`` is ``tcp`` by datagram; ``lookup NAME``;
+``name NAME PORT TEXT`` looks up and says; ``listen ADDRESS PORT`` serves one connection;
+``serve ADDRESS PORT`` answers one datagram; ``http METHOD URL [BYTES [HEADER=VALUE]]``;
 ``slow URL MILLISECONDS`` asks with timeouts of its own. A failure is printed by its name in the interface.
 """
 
@@ -112,6 +114,35 @@ def flood(address, port, count):
         finally:
             print(sent, end=" ")
         return "done"
+
+
+def send(address, port, count):
+    socket, source, output = connect(address, port)
+    with socket, source, output:
+        write(output, b"x" * int(count))
+        output.blocking_flush()
+        return "sent"
+
+
+def receive(address, port, count):
+    socket, source, output = connect(address, port)
+    with socket, source, output:
+        return len(read(source, int(count)))
+
+
+def bodies(count, size):
+    held, kept = [], 0
+    try:
+        for _ in range(int(count)):
+            request = http.OutgoingRequest(http.Fields())
+            with request.body() as body, body.write() as output:
+                held.append(request)
+                while room := output.check_write():
+                    output.write(b"x" * min(room, int(size)))
+                    kept += min(room, int(size))
+    finally:
+        print(len(held), kept, end=" ")
+    return "kept"
 
 
 def hold(address, port, count):
@@ -262,7 +293,10 @@ def reason(value):
 
 TRIES = {
     "http": request,
-    **{act.__name__: act for act in (tcp, flood, hold, udp, serve, lookup, name, listen, slow, sleep)},
+    **{
+        act.__name__: act
+        for act in (tcp, flood, send, receive, bodies, hold, udp, serve, lookup, name, listen, slow, sleep)
+    },
 }
 
 

@@ -83,6 +83,27 @@ async def flood(address, port, count):
     return f"{len(found)} done"
 
 
+async def send(address, port, count):
+    with await connected(address, port) as socket:
+        writer, reader = wit_world.byte_stream()
+        sent = socket.send(reader)
+        with writer:
+            await writer.write_all(b"x" * int(count))
+        await checked(sent)
+        return "sent"
+
+
+async def receive(address, port, count):
+    with await connected(address, port) as socket:
+        source, received = socket.receive()
+        with source:
+            found = await read(source, int(count))
+        if len(found) < int(count):
+            await say(str(len(found)), end=" ")
+            await checked(received)
+        return str(len(found))
+
+
 async def hold(address, port, count):
     held = []
     try:
@@ -199,7 +220,9 @@ def reason(value):
 
 TRIES = {
     "http": request,
-    **{act.__name__: act for act in (tcp, flood, hold, udp, serve, lookup, name, listen, slow)},
+    **{
+        act.__name__: act for act in (tcp, flood, send, receive, hold, udp, serve, lookup, name, listen, slow)
+    },
 }
 
 
