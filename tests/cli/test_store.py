@@ -104,3 +104,15 @@ def test_what_cannot_be(wherry: Terminal, packed: str, words: list[str], message
     assert typed.code in {1, 2}
     assert message in typed.stderr
     assert hint in typed.stderr
+
+
+def test_what_is_different(wherry: Terminal, packed: str) -> None:
+    """Between packages in the store and in files."""
+    assert packed
+    (wherry.folder / "add.wasm").write_bytes(binary(text("add")).read_bytes())
+    assert wherry("pack", "add.wasm", "--name", "acme/add", "-o", "add.tar").code == 0
+    assert wherry("diff", "acme/hello", "hello.oci.tar").stdout == "No difference\n"
+    different = wherry("diff", "acme/hello", "add.tar")
+    assert different.code == 0
+    assert "Exports:\n" in different.stdout
+    assert different.stdout.endswith("The interfaces need a major version\n")

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "pack": Entry("wherry.cli.pack", "pack", _PACKAGES),
     "list": Entry("wherry.cli.list", "list_", _PACKAGES),
     "show": Entry("wherry.cli.show", "show", _PACKAGES),
+    "diff": Entry("wherry.cli.diff", "diff", _PACKAGES),
     "tag": Entry("wherry.cli.tag", "tag", _PACKAGES),
     "remove": Entry("wherry.cli.remove", "remove", _PACKAGES),
     "prune": Entry("wherry.cli.prune", "prune", _PACKAGES),
