@@ -4,6 +4,12 @@
 //! A program is loaded by [`program::load`]; what a guest may do and use is said by the policy and the
 //! limits. Every failure is an [`error::Error`].
 
+#[cfg(not(unix))]
+compile_error!(
+    "files of guests stand on `openat` and what belongs to it (crates/wherry-engine/src/wasi/files): a system without it \
+     needs `beneath`, `acts`, `listing`, `nested`, `single` and `put` written for it; all else has its `cfg` and fallback"
+);
+
 pub mod ambient;
 pub mod apart;
 pub mod arguments;

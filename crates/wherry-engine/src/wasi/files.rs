@@ -9,12 +9,14 @@ mod acts;
 mod beneath;
 mod beyond;
 mod canonical;
+mod errands;
 mod grants;
 mod listing;
 mod nested;
 mod operations;
 mod prompt;
 mod quota;
+mod single;
 
 use crate::limits::Limits;
 use crate::monitor::{Access, Grant, Monitor};
@@ -30,11 +32,12 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 pub use beneath::Opening;
-pub use grants::{Preopens, Single};
+pub use grants::Preopens;
 pub use listing::Entry;
 pub use operations::{Answer, Request};
 pub use prompt::Prompt;
 pub use quota::{Metered, OverQuota, Quota};
+pub use single::Single;
 
 /// What a guest does with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,7 +364,7 @@ impl Files {
                 let Ok(Descriptor::Dir(dir)) = table.get(&Resource::new_borrow(handle)) else {
                     return error;
                 };
-                if beneath::leads_out(&dir.dir, path) {
+                if self.leads_out(Arc::clone(&dir.dir), handle, path) {
                     let lift = self.outside(handle, path);
                     monitor.refused(self.access(handle, path, intent), LEADS_OUT, lift);
                     return ErrorCode::NotPermitted;
@@ -409,6 +412,13 @@ impl Files {
             Descriptor::Dir(dir) => dir.perms = FsPerms::ReadWrite,
         }
         Ok(())
+    }
+
+    /// Whether a path that was refused leads out of the folder that it starts in, now that it can take its time.
+    fn leads_out(&self, folder: Arc<File>, handle: u32, path: &str) -> bool {
+        let grant = self.named(handle).map(|named| named.grant);
+        let found = grant.map(|grant| self.resolve(folder, grant, path, true));
+        matches!(found, Some(Err(ErrorCode::CrossDevice)))
     }
 
     /// Notes that a device, a pipe or a socket was not opened.

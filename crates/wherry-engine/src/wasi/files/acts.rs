@@ -50,20 +50,12 @@ pub(super) fn act(folder: &HostFile, name: &str, request: Request) -> io::Result
 
 /// Does it with a file that was granted by itself.
 pub(super) fn act_on(single: &Single, request: &Request) -> io::Result<Answer> {
-    use std::os::fd::AsRawFd as _;
     Ok(match request {
         Request::Stat(_) => Answer::Stat(stat(&rustix::fs::fstat(&single.file)?)),
         Request::Hash(_) => Answer::Hash(hash(&rustix::fs::fstat(&single.file)?)),
         Request::Both(_) => both(&rustix::fs::fstat(&single.file)?),
         Request::Times(_, access, modification) => {
-            let name = format!("/proc/self/fd/{}", single.file.as_raw_fd());
-            let times = times(*access, *modification);
-            finished(rustix::fs::utimensat(
-                rustix::fs::CWD,
-                name,
-                &times,
-                AtFlags::empty(),
-            )?)
+            finished(single.set_times(&times(*access, *modification))?)
         }
         Request::ReadLink => return Err(Errno::INVAL.into()),
         _ => return Err(Errno::BUSY.into()),

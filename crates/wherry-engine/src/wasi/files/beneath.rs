@@ -15,9 +15,9 @@ pub type Identity = (u64, u64);
 
 /// A folder is opened to go on from there, which needs no right to read it.
 #[cfg(target_os = "linux")]
-const PASSING: OFlags = OFlags::PATH;
+pub const PASSING: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
-const PASSING: OFlags = OFlags::RDONLY;
+pub const PASSING: OFlags = OFlags::RDONLY;
 
 /// How often a path is walked again because something was renamed meanwhile.
 #[cfg(target_os = "linux")]
@@ -52,7 +52,8 @@ impl Opening {
         self.create || self.truncate || self.write
     }
 
-    fn flags(self) -> OFlags {
+    /// The flags of the system.
+    pub fn flags(self) -> OFlags {
         let access = match (self.read || !self.write, self.changes()) {
             (true, true) => OFlags::RDWR,
             (false, true) => OFlags::WRONLY,
@@ -90,17 +91,6 @@ pub fn open(folder: &File, path: &str, opening: Opening) -> io::Result<Opened> {
     }
 }
 
-/// Opens the file that a descriptor of ours stands for once more.
-///
-/// # Errors
-/// What the kernel says.
-pub fn open_again(file: &File, opening: Opening) -> io::Result<Opened> {
-    use std::os::fd::AsRawFd;
-    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let flags = opening.flags() - OFlags::NOFOLLOW - OFlags::CREATE - OFlags::EXCL;
-    sort(File::from(rustix::fs::open(name, flags, Mode::empty())?))
-}
-
 /// Which file `file` is.
 ///
 /// # Errors
@@ -125,21 +115,6 @@ pub fn type_of(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// Whether a path that was refused leads out of `folder`, now that it can take its time.
-pub fn leads_out(folder: &File, path: &str) -> bool {
-    if path.starts_with('/') {
-        return true;
-    }
-    let parent = path
-        .trim_end_matches('/')
-        .rsplit_once('/')
-        .map_or(".", |(parent, _)| parent);
-    [path, parent].into_iter().any(|path| {
-        let flags = PASSING | OFlags::CLOEXEC;
-        matches!(walk(folder, path, flags, false), Err(Errno::XDEV))
-    })
-}
-
 /// Opens the folder `name` in `folder`, to go on from there.
 ///
 /// # Errors
@@ -162,7 +137,11 @@ pub fn look(folder: &File, name: &str) -> io::Result<Stat> {
     Ok(rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-fn sort(file: File) -> io::Result<Opened> {
+/// What a file that was opened is; what is neither file nor folder is closed again.
+///
+/// # Errors
+/// What the kernel says.
+pub fn sort(file: File) -> io::Result<Opened> {
     let stat = rustix::fs::fstat(&file)?;
     let identity = identity_of(&stat);
     Ok(match type_of(&stat) {

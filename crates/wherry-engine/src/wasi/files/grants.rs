@@ -3,8 +3,8 @@
 //! A guest whose C library finds no folder for a path answers itself that nothing is there, and nobody hears of it. The root
 //! is a folder that was removed as soon as it was made: nothing can be found or made in it, and every try is seen.
 
-use super::beneath::{self, Identity};
-use super::{Granted, Place};
+use super::beneath;
+use super::{Granted, Place, Single};
 use crate::error::{Error, Kind, Result};
 use crate::monitor::Grant;
 use crate::policy::{Clock, DirGrant, Policy};
@@ -16,18 +16,6 @@ use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtx, WasiFilesyst
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
-
-/// A file that was granted by itself.
-pub struct Single {
-    /// Only to know it by, and to open it again.
-    pub file: File,
-    /// Which file it is.
-    pub identity: Identity,
-    /// It may not be written.
-    pub read_only: bool,
-    /// As it is typed, with the right to write.
-    pub writable: Grant,
-}
 
 /// What the guest will start from, in the order that it sees.
 pub struct Preopens {
@@ -165,7 +153,10 @@ fn planned<'a>(dirs: impl Iterator<Item = &'a DirGrant>) -> Result<(Vec<Plan>, V
     let mut plans: Vec<Plan> = folders.into_iter().map(Plan::of).collect();
     let mut singles = Vec::new();
     for dir in files {
-        let single = Arc::new(single(dir).map_err(|error| ungranted(&dir.host, &error))?);
+        let single = Arc::new(
+            Single::of(&dir.host, dir.read_only, writable(dir))
+                .map_err(|error| ungranted(&dir.host, &error))?,
+        );
         singles.push(Arc::clone(&single));
         show(&mut plans, &dir.guest, single);
     }
@@ -246,22 +237,6 @@ fn writable(dir: &DirGrant) -> Grant {
         flag: "dir",
         value: grant.to_string(),
     }
-}
-
-fn single(dir: &DirGrant) -> std::io::Result<Single> {
-    use rustix::fs::{Mode, OFlags};
-    // What the name leads to now is what was granted, whatever it leads to later.
-    let file = File::from(rustix::fs::open(
-        &dir.host,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?);
-    Ok(Single {
-        identity: beneath::identity(&file)?,
-        file,
-        read_only: dir.read_only,
-        writable: writable(dir),
-    })
 }
 
 /// Puts a file where the guest sees it: in a folder that shows it and nothing else, or that it was granted.
