@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, Self, TypeAlias, final
+from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack, final, type_check_only
 
 from wherry.errors import WherryError
 
@@ -166,58 +166,35 @@ class Function:
 
 # limits.rs
 
+@type_check_only
+class _Limits(TypedDict, total=False):
+    memory: int | str
+    timeout: float | str | None
+    fuel: int | str | None
+    output: int | str | None
+    stack: int | str
+    handles: int | str
+    connections: int | str
+    write: int | str | None
+    transfer: int | str | None
+    connect_timeout: float | str
+    first_byte_timeout: float | str
+    between_bytes_timeout: float | str
+    instances: int | str
+    tables: int | str
+    functions: int | str
+    body: int | str
+    nesting: int | str
+    size: int | str
+    compile_timeout: float | str | None
+    compile_memory: int | str | None
+
 @final
 class Limits:
     # What is not named comes from a variable such as `WHERRY_MEMORY`, from a settings file or from the
     # table of flags. Texts are as on the command line: `256MiB`, `1m30s`, `10M`.
-    def __new__(
-        cls,
-        *,
-        memory: int | str = ...,
-        timeout: float | str | None = ...,
-        fuel: int | str | None = ...,
-        output: int | str | None = ...,
-        stack: int | str = ...,
-        handles: int | str = ...,
-        connections: int | str = ...,
-        write: int | str | None = ...,
-        transfer: int | str | None = ...,
-        connect_timeout: float | str = ...,
-        first_byte_timeout: float | str = ...,
-        between_bytes_timeout: float | str = ...,
-        instances: int | str = ...,
-        tables: int | str = ...,
-        functions: int | str = ...,
-        body: int | str = ...,
-        nesting: int | str = ...,
-        size: int | str = ...,
-        compile_timeout: float | str | None = ...,
-        compile_memory: int | str | None = ...,
-    ) -> Self: ...
-    def replace(
-        self,
-        *,
-        memory: int | str = ...,
-        timeout: float | str | None = ...,
-        fuel: int | str | None = ...,
-        output: int | str | None = ...,
-        stack: int | str = ...,
-        handles: int | str = ...,
-        connections: int | str = ...,
-        write: int | str | None = ...,
-        transfer: int | str | None = ...,
-        connect_timeout: float | str = ...,
-        first_byte_timeout: float | str = ...,
-        between_bytes_timeout: float | str = ...,
-        instances: int | str = ...,
-        tables: int | str = ...,
-        functions: int | str = ...,
-        body: int | str = ...,
-        nesting: int | str = ...,
-        size: int | str = ...,
-        compile_timeout: float | str | None = ...,
-        compile_memory: int | str | None = ...,
-    ) -> Self: ...
+    def __new__(cls, **limits: Unpack[_Limits]) -> Self: ...
+    def replace(self, **limits: Unpack[_Limits]) -> Self: ...
     __replace__ = replace
     @staticmethod
     def from_toml(path: _Path) -> Limits: ...
@@ -271,46 +248,28 @@ def compile_worker() -> None: ...
 
 # policy.rs
 
+@type_check_only
+class _Grants(TypedDict, total=False):
+    dirs: Mapping[_Path, _Path] | Iterable[_Dir] | None
+    env: Mapping[str, str] | Iterable[str] | None
+    env_file: _Path | None
+    workdir: str | None
+    net: Iterable[str] | None
+    http: Iterable[str] | None
+    listen: Iterable[str] | None
+    dns: bool | None
+    resolver: str | None
+    config: Mapping[str, str] | Iterable[str] | None
+    secrets: Mapping[str, str] | Iterable[str | tuple[str, str]] | None
+    kv: _Path | None
+    clock: str | None
+    random: int | str | None
+    deterministic: bool | None
+
 @final
 class Policy:
-    def __new__(
-        cls,
-        *,
-        dirs: Mapping[_Path, _Path] | Iterable[_Dir] | None = None,
-        env: Mapping[str, str] | Iterable[str] | None = None,
-        env_file: _Path | None = None,
-        workdir: str | None = None,
-        net: Iterable[str] | None = None,
-        http: Iterable[str] | None = None,
-        listen: Iterable[str] | None = None,
-        dns: bool | None = False,
-        resolver: str | None = None,
-        config: Mapping[str, str] | Iterable[str] | None = None,
-        secrets: Mapping[str, str] | Iterable[str | tuple[str, str]] | None = None,
-        kv: _Path | None = None,
-        clock: str | None = None,
-        random: int | str | None = None,
-        deterministic: bool | None = False,
-    ) -> Self: ...
-    def replace(
-        self,
-        *,
-        dirs: Mapping[_Path, _Path] | Iterable[_Dir] | None = ...,
-        env: Mapping[str, str] | Iterable[str] | None = ...,
-        env_file: _Path | None = ...,
-        workdir: str | None = ...,
-        net: Iterable[str] | None = ...,
-        http: Iterable[str] | None = ...,
-        listen: Iterable[str] | None = ...,
-        dns: bool | None = ...,
-        resolver: str | None = ...,
-        config: Mapping[str, str] | Iterable[str] | None = ...,
-        secrets: Mapping[str, str] | Iterable[str | tuple[str, str]] | None = ...,
-        kv: _Path | None = ...,
-        clock: str | None = ...,
-        random: int | str | None = ...,
-        deterministic: bool | None = ...,
-    ) -> Self: ...
+    def __new__(cls, **grants: Unpack[_Grants]) -> Self: ...
+    def replace(self, **grants: Unpack[_Grants]) -> Self: ...
     __replace__ = replace
     @staticmethod
     def from_toml(path: _Path) -> Policy: ...

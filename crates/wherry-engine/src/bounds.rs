@@ -5,6 +5,7 @@
 //! [`Bounds`]; on the way it notes in a [`Shape`] what the loader has to know before it can choose an engine.
 //! Start reading at [`check`].
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentDefinedType, ComponentType, ComponentTypeDeclaration,
     CompositeInnerType, FunctionBody, InstanceTypeDeclaration, MemoryType, Parser, Payload, RecGroup,
@@ -22,7 +23,7 @@ mod declarations;
 pub use declarations::shallow;
 
 /// The largest binary that is looked at, compiled or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// Functions with a body, in all modules of a component together.
     pub functions: u64,

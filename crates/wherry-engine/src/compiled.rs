@@ -65,56 +65,12 @@ pub struct Header {
     /// The name of the source.
     pub name: String,
     /// What was measured of the source.
-    pub measured: Measured,
+    pub measured: Bounds,
     /// Whether its tables may grow over what the pool has room for.
     #[serde(default)]
     pub outgrows: bool,
     /// SHA-256 over the image, in hexadecimal.
     pub image: String,
-}
-
-/// [`Bounds`] as they are written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the fields are those of Bounds")]
-pub struct Measured {
-    pub functions: u64,
-    pub body: u64,
-    pub nesting: u64,
-    pub size: u64,
-}
-
-impl From<Bounds> for Measured {
-    fn from(bounds: Bounds) -> Self {
-        let Bounds {
-            functions,
-            body,
-            nesting,
-            size,
-        } = bounds;
-        Self {
-            functions,
-            body,
-            nesting,
-            size,
-        }
-    }
-}
-
-impl From<Measured> for Bounds {
-    fn from(measured: Measured) -> Self {
-        let Measured {
-            functions,
-            body,
-            nesting,
-            size,
-        } = measured;
-        Self {
-            functions,
-            body,
-            nesting,
-            size,
-        }
-    }
 }
 
 /// What a [`Header`] is made from.
@@ -150,7 +106,7 @@ impl Header {
             fingerprint: made.key.fingerprint()?.to_owned(),
             source: made.source.to_owned(),
             name: made.name.to_owned(),
-            measured: made.measured.into(),
+            measured: made.measured,
             outgrows: made.outgrows,
             image: hex(&Sha256::digest(image)),
         })

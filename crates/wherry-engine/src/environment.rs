@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::{Error, Kind, Result};
 
 /// Variables and current folder of a process.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +25,7 @@ impl Environment {
     /// The environment of this process.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) or [`Kind::Io`](crate::Kind::Io) when the current folder
-    /// was removed or may not be read.
+    /// [`Kind::NotFound`] or [`Kind::Io`] when the current folder was removed or may not be read.
     pub fn of_process() -> Result<Self> {
         let folder = std::env::current_dir().map_err(|error| Error::io("the current folder", &error))?;
         Ok(Self::new(std::env::vars_os().collect(), folder))
@@ -39,6 +38,20 @@ impl Environment {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value)
+    }
+
+    /// The value of a variable as text.
+    ///
+    /// # Errors
+    /// [`Kind::Grant`] where it is not set, or not UTF-8. The message has the name of the variable, and never its value.
+    pub fn text(&self, name: &str) -> Result<&str> {
+        let refused = |message: String| Error::new(Kind::Grant, message);
+        let value = self
+            .get(name)
+            .ok_or_else(|| refused(format!("the variable `{name}` is not set here")))?;
+        value
+            .to_str()
+            .ok_or_else(|| refused(format!("the value of `{name}` here is not UTF-8")))
     }
 
     /// The current folder.

@@ -339,8 +339,7 @@ impl Loading<'_, '_> {
         let Some((file, header)) = cache.lookup(digest, key.fingerprint()?, self.options.warn) else {
             return Ok(None);
         };
-        bounds::within(&header.measured.into(), &self.options.bounds)
-            .map_err(|error| self.explained(error))?;
+        bounds::within(&header.measured, &self.options.bounds).map_err(|error| self.explained(error))?;
         let opened = opened(key, header.outgrows, |engine| {
             // SAFETY: the cache vouches that we wrote this file, and files in it are replaced, never changed.
             unsafe { compiled::map(engine, again(&file)?, &header.form) }
@@ -452,7 +451,7 @@ impl Loading<'_, '_> {
         let key = header
             .key_for(*mode, *stack, *coredump, self.options.pooled)
             .map_err(|error| self.explained(error))?;
-        bounds::within(&header.measured.into(), bounds).map_err(|error| self.explained(error))?;
+        bounds::within(&header.measured, bounds).map_err(|error| self.explained(error))?;
         Ok(key)
     }
 }

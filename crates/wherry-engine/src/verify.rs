@@ -260,7 +260,7 @@ fn values(
     }
     for Named { name, sha256 } in &given.environment {
         if policy.env.iter().all(|(known, _)| known != name) {
-            let value = environment.get(name).and_then(|value| value.to_str());
+            let value = environment.text(name).ok();
             let value = value.filter(|value| digest(value) == *sha256);
             let value = value.ok_or_else(|| missing("variable", name, "env"))?;
             policy.add_env(name, value.to_owned())?;

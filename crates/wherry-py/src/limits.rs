@@ -7,7 +7,7 @@ use crate::configuration::{ambient, hash_of, named};
 use crate::errors::raise;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
 use std::path::PathBuf;
 use std::time::Duration;
 use wherry_engine::environment::Environment;
@@ -221,6 +221,7 @@ impl Limits {
         let inner = &slf.get().inner;
         let exactly = |time: Duration| format!("{}ns", time.as_nanos());
         limits.set_item("timeout", inner.timeout.map(exactly))?;
+        limits.set_item("compile_timeout", inner.compile_timeout.map(exactly))?;
         limits.set_item("connect_timeout", exactly(inner.connect_timeout))?;
         limits.set_item("first_byte_timeout", exactly(inner.first_byte_timeout))?;
         limits.set_item("between_bytes_timeout", exactly(inner.between_bytes_timeout))?;
@@ -241,6 +242,9 @@ impl Limits {
             let flag = flag(&name)?;
             let text = if value.is_none() {
                 "none".to_owned()
+            } else if let Ok(number) = value.cast::<PyFloat>() {
+                // Python writes small numbers with an exponent.
+                number.value().to_string()
             } else {
                 value.str()?.to_str()?.to_owned()
             };

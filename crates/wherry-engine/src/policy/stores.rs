@@ -115,10 +115,13 @@ impl Policy {
     /// Adds a secret, or replaces the one of the same name.
     ///
     /// # Errors
-    /// [`Kind::Usage`] when the name is empty or that of a configuration value.
+    /// [`Kind::Usage`] when the name is empty, cannot be typed, or is that of a configuration value.
     pub fn add_secret(&mut self, name: &str, value: Secret) -> Result<()> {
-        if name.is_empty() {
-            return Err(Error::new(Kind::Usage, "an empty name").with_hint("the form is `NAME[@FILE]`"));
+        if name.is_empty() || name.contains(['=', '@']) {
+            return Err(
+                Error::new(Kind::Usage, "not a name: it is empty, or has `=` or `@` in it")
+                    .with_hint("the form is `NAME[@FILE]`"),
+            );
         }
         if self.config.iter().any(|(other, _)| other == name) {
             return Err(both(name));
@@ -162,16 +165,16 @@ fn both(name: &str) -> Error {
     .with_hint("grant it as one of the two, or give one another name")
 }
 
-/// The value of a variable here.
+/// The value of a variable here. What was typed for its name may be the value itself, so no message has it.
 fn variable(name: &str, environment: &Environment) -> Result<String> {
-    let hint = "set the variable, or name a file: `NAME@FILE`";
-    let value = environment
-        .get(name)
-        .ok_or_else(|| Error::new(Kind::Grant, "there is no variable of that name here").with_hint(hint))?;
-    value
-        .to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| Error::new(Kind::Grant, format!("the value of `{name}` is not UTF-8")).with_hint(hint))
+    let value = environment.text(name).map(str::to_owned);
+    value.map_err(|error| {
+        Error::new(
+            error.kind(),
+            "there is no variable of that name here, or its value is not UTF-8",
+        )
+        .with_hint("set the variable, or name a file: `NAME@FILE`")
+    })
 }
 
 /// The contents of a file.

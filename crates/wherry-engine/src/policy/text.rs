@@ -323,5 +323,7 @@ pub fn command_line(said: &[Grant]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+#[cfg(all(test, unix))]
+mod any;
 #[cfg(test)]
 mod tests;

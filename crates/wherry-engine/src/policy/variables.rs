@@ -86,14 +86,8 @@ fn copied(name: &str, environment: &Environment) -> Result<String> {
         return Err(Error::new(Kind::Usage, "an empty name")
             .with_hint("the form is `NAME=VALUE`, or `NAME` to copy the host's value"));
     }
-    let value = environment.get(name).ok_or_else(|| {
-        Error::new(Kind::Grant, format!("the variable `{name}` is not set here"))
-            .with_hint(format!("set it, or give a value: `{name}=VALUE`"))
-    })?;
-    value.to_str().map(str::to_owned).ok_or_else(|| {
-        Error::new(Kind::Grant, format!("the value of `{name}` here is not UTF-8"))
-            .with_hint(format!("give a value: `{name}=VALUE`"))
-    })
+    let value = environment.text(name).map(str::to_owned);
+    value.map_err(|error| error.with_hint(format!("set it, or give a value: `{name}=VALUE`")))
 }
 
 /// Reads a file of variables whole.
