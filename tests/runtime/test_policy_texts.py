@@ -41,7 +41,7 @@ NETWORK = {"net", "http", "listen", "dns", "resolver", "kv"}
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 names = st.text(st.sampled_from("aB0 '\"$`\\\n=:;#é-_.\u202e"), max_size=6).map(lambda text: f"N{text}")
 variables = names.map(lambda name: name.replace("=", ""))
-clocks = st.builds(lambda start, step: f"{start}ns+{step}ns", st.integers(0, 2**60), st.integers(0, 2**60))
+clocks = st.builds(lambda start, step: f"{start}ns+{step}ns", st.integers(1, 2**60), st.integers(1, 2**60))
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "env": st.dictionaries(variables, texts, max_size=3),
     "net": st.lists(
@@ -52,7 +52,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "dns": st.booleans(),
     "resolver": st.sampled_from(["9.9.9.9", "[::1]:53"]),
     "config": st.dictionaries(variables, texts, max_size=3),
-    "clock": st.sampled_from(["host", "none"]) | clocks,
+    "clock": st.sampled_from(["host", "none", "0+0s"]) | clocks,
     "random": st.sampled_from(["host", "none"]) | st.integers(0, 2**64 - 1),
     "deterministic": st.booleans(),
 }
@@ -79,7 +79,8 @@ def policies(draw: st.DrawFn, folder: Path) -> dict[str, Any]:
     dirs = []
     for index, name in enumerate(hosts):
         (folder / name).mkdir(exist_ok=True)
-        dirs.append((folder / name, f"/{index}{draw(names)}", draw(st.sampled_from(["ro", "rw"]))))
+        guest = f"/{index}{draw(names)}".replace("::", ":") + draw(st.sampled_from(["", ":ro"]))
+        dirs.append((folder / name, guest.replace("::", ":"), draw(st.sampled_from(["ro", "rw"]))))
     fields["dirs"] = dirs
     if draw(st.booleans()) and dirs:
         fields["workdir"] = dirs[0][1]
@@ -131,7 +132,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("policies")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_policy_is_what_its_texts_say(
     data: st.DataObject, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -166,6 +167,15 @@ def test_a_policy_is_what_its_texts_say(
         assert wherry.Policy.from_toml(path) == policy
 
 
+def test_a_guest_s_folder_is_what_texts_can_say(folder: Path) -> None:
+    """Two colons divide the host's path from the guest's; the end of a name is no mode."""
+    for guest in ("/a::b", "/a::"):
+        with pytest.raises(wherry.UsageError, match=f"`dirs`: a guest has no folder `{guest}`"):
+            wherry.Policy(dirs=[(folder, guest)])
+    (shown,) = wherry.Policy(dirs=[(folder, "/a:ro", "rw")]).dirs
+    assert shown == f"{folder}::/a:ro/"
+
+
 def said_of(policy: wherry.Policy, name: str, value: object) -> bool:
     """Whether an argument says something: what a field has without it is not said."""
     if name in ("clock", "random"):
@@ -173,7 +183,7 @@ def said_of(policy: wherry.Policy, name: str, value: object) -> bool:
     return bool(getattr(policy, name)) and value is not None
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fields=st.fixed_dictionaries({}, optional=LIMITS))
 def test_limits_are_what_their_texts_say(fields: dict[str, Any], folder: Path) -> None:
     """Each limit survives a command line, a file, and a copy."""

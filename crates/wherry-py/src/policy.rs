@@ -407,9 +407,16 @@ fn dir_text(dir: &Bound<'_, PyAny>) -> PyResult<String> {
         .iter()
         .map(|found| part(&found))
         .collect::<PyResult<Vec<_>>>()?;
+    if let Some(guest) = parts.get(1).filter(|guest| guest.contains("::")) {
+        let message = format!("`dirs`: a guest has no folder `{guest}`");
+        let hint = "two colons divide the host's path from the guest's: leave them out of the guest's";
+        return Err(raise(dir.py(), Error::new(Kind::Usage, message).with_hint(hint)));
+    }
     match parts.as_slice() {
         [host, guest] => Ok(format!("{host}::{guest}")),
         [host, guest, mode] if mode == "ro" => Ok(format!("{host}::{guest}:ro")),
+        // Not the end of the grant, but of the name.
+        [host, guest, mode] if mode == "rw" && guest.ends_with(":ro") => Ok(format!("{host}::{guest}/")),
         [host, guest, mode] if mode == "rw" => Ok(format!("{host}::{guest}")),
         _ => Err(PyTypeError::new_err(
             "a folder is `HOST[::GUEST][:ro]`, (HOST, GUEST) or (HOST, GUEST, 'ro')",
