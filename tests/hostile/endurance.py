@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import wherry
 from tests.guests.build import c_command, text
+from tests.hostile import bombs
 from tests.hostile.commands import GENERATIONS, command
 from tests.hostile.footprint import Footprint
 
@@ -39,6 +40,11 @@ LEAK = b"""(component
     (export "wasi:cli/run@0.2.6" (instance $exported)))"""
 
 
+def bombs_of_all_kinds() -> list[bytes]:
+    """What a compiler would be busy with for minutes, or take gigabytes for."""
+    return [bomb.make(bomb.much) for kind in (bombs.SLOW, bombs.GREEDY, bombs.DEEP) for bomb in kind.values()]
+
+
 def compile_bomb(number: int) -> bytes:
     """A module that is over a bound, each another one."""
     return f"(module (func) (func) (func (i32.const {number}) drop))".encode()
@@ -62,17 +68,26 @@ def actions() -> list[Callable[[], object]]:
     def compile_one() -> object:
         return wherry.load(compile_bomb(next(numbers)), limits=wherry.Limits(functions=2))
 
+    compiling = itertools.cycle(bombs_of_all_kinds())
+    tight = wherry.Limits(compile_timeout="80ms", compile_memory="100MiB")
+
+    def compile_bombs() -> object:
+        return wherry.load(next(compiling), limits=tight)
+
     def call_back() -> object:
         component = wherry.load(text("callback"))
         with component.instantiate(limits=LIMITS, imports={"host": lambda x: x}) as instance:
             return instance.call_then_trap(1)
 
     runs = [run(guest, limits) for guest in guests for limits in (LIMITS, METERED)]
-    return [*runs, compile_one, call_back]
+    return [*runs, compile_one, compile_bombs, call_back]
 
 
 def main() -> None:
     """Run them."""
+    # The threads that compile stay as long as the process does, so they begin before the first hundred; a cache has
+    # never seen this.
+    wherry.load(b"(module (func (i64.const %d) drop))" % time.time_ns())
     turns = itertools.cycle(actions())
     for number in range(1, int(sys.argv[1]) + 1):
         with contextlib.suppress(wherry.LimitError, wherry.Trap, wherry.TooLargeError):

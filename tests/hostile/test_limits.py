@@ -272,6 +272,28 @@ def test_the_stack_is_exact_within_a_page(generation: str, fuel: int | None) -> 
     assert abs(depths[0] * frame - sizes[0]) <= STACK_PAGE
 
 
+ENDED = {
+    "fuel": ("(loop $on (br $on))", wherry.Limits(fuel=10_000), wherry.FuelLimitError),
+    "stack": ("(drop (call $run))", wherry.Limits(), wherry.StackLimitError),
+    "stack and fuel": ("(drop (call $run))", wherry.Limits(fuel=10**9), wherry.StackLimitError),
+}
+
+
+@pytest.mark.parametrize(("body", "limits", "error"), ENDED.values(), ids=ENDED.keys())
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_fuel_and_stack_leave_nothing(
+    generation: str, body: str, limits: wherry.Limits, error: type[wherry.LimitError]
+) -> None:
+    """Memory, threads, files and sockets are back to what they were."""
+    guest = wherry.load(command(generation, body))
+
+    def struck() -> None:
+        with pytest.raises(error):
+            wherry.run(guest, limits=limits)
+
+    leaves_nothing(growth(struck, 30))
+
+
 # More than a table in the pool has room for, at the start or by growth, in a table that says so or does not.
 ROOMY = {
     "at the start": ("", "(table 200000 funcref)"),

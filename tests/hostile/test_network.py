@@ -550,6 +550,33 @@ class TestNothingIsLeft:
             # The pool for blocking calls may take a thread meanwhile; a leak would be one for each run.
             assert threads_now <= threads_then + 1
 
+    STRIKES = (
+        ("send 127.0.0.1 {} 5000", {"transfer": 1_000}),
+        ("hold 127.0.0.1 {} 5", {"connections": 2}),
+        ("http GET http://127.0.0.1:{}/ 0", {"first_byte_timeout": "100ms"}),
+    )
+
+    @pytest.mark.parametrize("guest", GUESTS)
+    @pytest.mark.parametrize(("words", "limits"), STRIKES, ids=["sent", "connections", "time"])
+    def test_a_limit_that_strikes_closes_sockets(
+        self, guest: str, words: str, limits: dict[str, Any]
+    ) -> None:
+        """The guest hears an error and ends by itself; descriptors and threads are back to before."""
+        component = wherry.load(python_command(guest))
+        policy = wherry.Policy(net=["127.0.0.1:*"], http=["http://127.0.0.1:*/"])
+        counts = []
+        with serving(Sink()) as server:
+            words = words.format(server.port)
+            for _ in range(3):
+                bounds = wherry.Limits(**limits)
+                done = wherry.run(component, words, policy=policy, limits=bounds, check=False)
+                assert done.returncode == 1
+                assert any(denial.subject == "limit" for denial in done.denials)
+                counts.append(settled())
+        (files_then, threads_then), (files_now, threads_now) = counts[0], counts[-1]
+        assert files_now <= files_then
+        assert threads_now <= threads_then + 1
+
 
 def settled() -> tuple[int, int]:
     """Descriptors and threads of this process, once neither has changed for a while."""
