@@ -85,8 +85,7 @@ def actions() -> list[Callable[[], object]]:
 
 def main() -> None:
     """Run them."""
-    # The threads that compile stay as long as the process does, so they begin before the first hundred; a cache has
-    # never seen this.
+    # The threads that compile stay as long as the process does, so they begin before the first hundred.
     wherry.load(b"(module (func (i64.const %d) drop))" % time.time_ns())
     turns = itertools.cycle(actions())
     for number in range(1, int(sys.argv[1]) + 1):
