@@ -355,6 +355,18 @@ def test_a_limit_that_strikes_alike_everywhere_is_recorded(tmp_path: Path) -> No
     assert receipts[0]["end"] == {"cause": "fuel", "code": 152}
 
 
+def test_a_receipt_is_a_file_of_its_own(tmp_path: Path) -> None:
+    """An older file is replaced; a link or a device is left as it is."""
+    (tmp_path / "target").write_text("other")
+    (tmp_path / "link").symlink_to("target")
+    done = cli("run", "--deterministic", "--receipt", tmp_path / "link", c_command("determined"))
+    assert (done.returncode, b"would be no file of its own" in done.stderr) == (125, True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "other"
+    done = cli("run", "--deterministic", "--receipt", tmp_path / "target", c_command("determined"))
+    assert json.loads((tmp_path / "target").read_text())["end"] == {"cause": "exit", "code": 7}
+
+
 def test_a_receipt_is_of_a_deterministic_run(tmp_path: Path) -> None:
     """Without the switch it is a usage error, and so is a receipt in a folder that the guest sees."""
     guest = c_command("determined")

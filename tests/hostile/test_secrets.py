@@ -10,12 +10,25 @@ import pytest
 
 import wherry
 from tests.cli.conftest import Terminal
-from tests.guests.build import c_command, python_command, python_stores
+from tests.guests.build import c_command, python_command, python_stores, text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 VALUE = "c2VjcmV0LXZhbHVl"
+
+
+# Policies in which somebody wrote the value, where no value belongs or what is no TOML.
+MISTAKES = {
+    "empty": "",
+    "p": f'secret = ["TOKEN={VALUE}"]',
+    "open": f'secret = ["TOKEN={VALUE}"',
+    "bare": f"secret = [TOKEN={VALUE}]",
+    "table": f'[secret]\nTOKEN = "{VALUE}"\n',
+    "key": f'secrets = ["TOKEN={VALUE}"]',
+    "twice": f'secret = ["TOKEN={VALUE}"]\nsecret = ["TOKEN={VALUE}"]\n',
+    "env": f'env = ["={VALUE}"]',
+}
 
 
 @pytest.fixture
@@ -72,6 +85,44 @@ class TestSecret:
         assert VALUE not in found
         assert "exit code 0" not in found
 
+    @pytest.mark.parametrize("secret", ["TOKEN", "TOKEN@token"])
+    @pytest.mark.parametrize(
+        "flags",
+        [
+            pytest.param(("--debug",), id="debug"),
+            pytest.param(("--profile", "profile.json"), id="profile"),
+            pytest.param(("--deterministic", "--receipt", "receipt.json"), id="receipt"),
+            pytest.param(("--audit", "audit.jsonl"), id="audit"),
+            pytest.param(("--learn", "learned.toml", "--allow-all"), id="learn"),
+            pytest.param(("--cache-dir", "cache"), id="cache"),
+        ],
+    )
+    def test_nothing_that_is_written_of_a_crash_holds_it(
+        self, terminal: Terminal, flags: tuple[str, ...], secret: str
+    ) -> None:
+        """A guest that traps with the secret in its memory; each file that was asked for is there."""
+        found = everything(terminal, "run", "--secret", secret, *flags, text("knowing"))
+        assert "the guest trapped" in found
+        assert VALUE not in found
+        written = [word for word in flags if word == "cache" or "." in word]
+        assert all((terminal.folder / name).exists() for name in written)
+
+    @pytest.mark.skipif(os.name == "nt", reason="files have no modes there")
+    def test_a_core_dump_says_that_it_holds_it(self, terminal: Terminal) -> None:
+        """It is a picture of the guest's memory: for its owner alone, and named as what it is."""
+        (terminal.folder / "core").write_text("an older one, open to all")
+        (terminal.folder / "core").chmod(0o644)
+        words = ("run", "--secret", "TOKEN", "--coredump", "core", text("knowing"))
+        typed = terminal(*words, TOKEN=VALUE)
+        assert "holds a core dump of the guest, and what it knew of its secrets: TOKEN" in typed.stderr
+        assert VALUE not in str(typed)
+        core = terminal.folder / "core"
+        assert VALUE.encode() in core.read_bytes()
+        assert core.stat().st_mode & 0o777 == 0o600
+        plain = terminal("run", "--coredump", "core", c_command("trap"))
+        assert "holds a core dump of the guest" in plain.stderr
+        assert "secrets" not in plain.stderr
+
     def test_an_audit_names_it(self, terminal: Terminal) -> None:
         """By its name, as read."""
         terminal("run", "--secret", "TOKEN@token", "--audit", "a", python_stores(), "know", "TOKEN")
@@ -84,15 +135,34 @@ class TestSecret:
             pytest.param(("run", "--secret", f"TOKEN={VALUE}"), id="typed-by-mistake"),
             pytest.param(("run", "--secret", VALUE), id="for-its-name"),
             pytest.param(("run", "--policy", "p.toml"), id="in-a-policy"),
+            pytest.param(("policy", "explain", "p.toml"), id="explain-mistake"),
             pytest.param(("policy", "explain", "fine.toml"), id="explain"),
+            pytest.param(("policy", "diff", "empty.toml", "fine.toml"), id="diff"),
+            pytest.param(("policy", "explain", "open.toml"), id="not-closed"),
+            pytest.param(("policy", "explain", "bare.toml"), id="not-quoted"),
+            pytest.param(("policy", "explain", "table.toml"), id="table"),
+            pytest.param(("policy", "explain", "key.toml"), id="wrong-key"),
+            pytest.param(("policy", "explain", "twice.toml"), id="twice"),
+            pytest.param(("policy", "explain", "env.toml"), id="variable"),
+            pytest.param(("run", "--policy", "open.toml"), id="run-not-closed"),
+            pytest.param(("run", "--env", f"={VALUE}"), id="variable-typed"),
+            pytest.param(("run", "--config", f"={VALUE}"), id="configuration-typed"),
+            pytest.param(
+                ("run", "--deterministic", "--receipt", "missing/r.json", "--secret", "TOKEN"),
+                id="no-receipt",
+            ),
+            pytest.param(("inspect",), id="inspect"),
             pytest.param(("config", "explain"), id="config"),
         ],
     )
     def test_errors_do_not_hold_it(self, terminal: Terminal, words: tuple[str, ...]) -> None:
         """Not even where it was typed in the wrong place."""
         (terminal.folder / "fine.toml").write_text('secret = ["TOKEN@token", "TOKEN2@token"]')
-        (terminal.folder / "p.toml").write_text(f'secret = ["TOKEN={VALUE}"]')
-        typed = terminal(*words, *([c_command("hello")] if words[0] == "run" else []), TOKEN=VALUE)
+        for name, written in MISTAKES.items():
+            (terminal.folder / f"{name}.toml").write_text(written)
+        typed = terminal(
+            *words, *([c_command("hello")] if words[0] in ("run", "inspect") else []), TOKEN=VALUE
+        )
         assert VALUE not in str(typed)
 
     def test_python_does_not_show_it(self) -> None:
@@ -104,6 +174,20 @@ class TestSecret:
             wherry.run(python_stores(), "know", "TOKEN", "crash", policy=policy, capture=True)
         shown = [policy, done, done.denials, crashed.value, vars(crashed.value)]
         assert not any(VALUE in f"{one!r}{one}" for one in shown)
+
+    @pytest.mark.parametrize("name", MISTAKES)
+    def test_python_s_errors_do_not_hold_it(self, name: str, tmp_path: Path) -> None:
+        """A policy that cannot be read, or cannot be made."""
+        path = tmp_path / "policy.toml"
+        path.write_text(MISTAKES[name])
+        if name != "empty":
+            with pytest.raises(wherry.UsageError) as read:
+                wherry.Policy.from_toml(path)
+            assert VALUE not in f"{read.value!r}{read.value}"
+        for secrets in ([f"TOKEN={VALUE}"], {"TOK@N": VALUE}, {"": VALUE}, [VALUE]):
+            with pytest.raises(wherry.WherryError) as made:
+                wherry.Policy(secrets=secrets)
+            assert VALUE not in f"{made.value!r}{made.value}"
 
 
 class TestEnvironment:

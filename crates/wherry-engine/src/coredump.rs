@@ -5,8 +5,9 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::guest::Guest;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wasmtime::{Store, WasmCoreDump};
 use wasmtime_wasi::I32Exit;
 
@@ -17,10 +18,12 @@ pub struct Coredump {
     pub path: PathBuf,
     /// What to call the program in it.
     pub name: String,
+    /// The names of the secrets that the guest may know: its memory holds them as well.
+    pub secrets: Vec<String>,
 }
 
 /// A core dump that was written, or why not.
-type Dumped = Option<Result<PathBuf>>;
+type Dumped = Option<Result<Coredump>>;
 
 /// Writes a core dump of the guest, if one was asked for and `error` is a trap.
 pub fn write(error: &wasmtime::Error, store: &mut Store<Guest>) -> Dumped {
@@ -39,9 +42,22 @@ pub fn write(error: &wasmtime::Error, store: &mut Store<Guest>) -> Dumped {
         )
     });
     Some(bytes.and_then(|bytes| {
-        std::fs::write(&wanted.path, bytes).map_err(|error| Error::io(&path, &error))?;
-        Ok(wanted.path.clone())
+        keep(&wanted.path, &bytes).map_err(|error| Error::io(wanted.path.display(), &error))?;
+        Ok(wanted.clone())
     }))
+}
+
+/// Writes it for its owner alone, as systems do with theirs: what a guest knows is nobody else's.
+fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // A file that is there already may be open to others; a device is written to.
+    if path.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        std::fs::remove_file(path)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(bytes)
 }
 
 /// The same error with a word about its core dump.
@@ -49,7 +65,14 @@ pub fn write(error: &wasmtime::Error, store: &mut Store<Guest>) -> Dumped {
 pub fn mention(error: Error, dumped: Dumped) -> Error {
     let said = match dumped {
         None => return error,
-        Some(Ok(path)) => format!("`{}` holds a core dump of the guest", path.display()),
+        Some(Ok(Coredump { path, secrets, .. })) => {
+            let known = if secrets.is_empty() {
+                String::new()
+            } else {
+                format!(", and what it knew of its secrets: {}", secrets.join(", "))
+            };
+            format!("`{}` holds a core dump of the guest{known}", path.display())
+        }
         Some(Err(why)) => format!("no core dump was written: {}", why.message()),
     };
     let hint = error

@@ -78,6 +78,16 @@ pub struct Flag {
 }
 
 impl Flag {
+    /// As much of a value as a message may show: of a secret nothing, of what has a name no more than that.
+    #[must_use]
+    pub fn shown<'a>(&self, text: &'a str) -> &'a str {
+        match self.name {
+            "secret" => "",
+            "env" | "config" => text.find('=').map_or(text, |end| &text[..=end]),
+            _ => text,
+        }
+    }
+
     /// Takes no value.
     #[must_use]
     pub fn is_switch(&self) -> bool {

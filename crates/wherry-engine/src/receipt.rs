@@ -244,11 +244,15 @@ impl Draft {
             ));
         }
         // What stays of an earlier run must not pass for a receipt of this one.
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(path.display(), &error));
+        match path.symlink_metadata() {
+            Ok(found) if !found.is_file() => {
+                return Err(usage(
+                    format!("the receipt `{}` would be no file of its own", path.display()),
+                    "name a file that is not there yet, or that may be replaced",
+                ));
             }
-            _ => {}
+            Ok(_) => std::fs::remove_file(path).map_err(|error| Error::io(path.display(), &error))?,
+            Err(_) => {}
         }
         Ok(Self {
             path: path.to_owned(),

@@ -199,6 +199,7 @@ fn guest(program: &Program, invocation: &Invocation, recording: &Recording) -> R
     guest.coredump = options.coredump.clone().map(|path| Coredump {
         path,
         name: program.name.clone(),
+        secrets: policy.secrets.iter().map(|(name, _)| name.clone()).collect(),
     });
     Ok(guest)
 }

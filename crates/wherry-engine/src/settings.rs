@@ -83,10 +83,10 @@ pub fn parse_run(words: &[OsString], environment: &Environment) -> Result<Invoca
     let (policies, others): (Vec<_>, Vec<_>) = flags.into_iter().partition(|(flag, _)| flag.name == "policy");
     for (flag, text) in policies.into_iter().next_back().into_iter().chain(others) {
         (flag.set)(&mut run, &text, environment).map_err(|error| {
-            let place = match text.as_str() {
-                _ if flag.name == "secret" => "`--secret`".to_owned(),
+            let place = match flag.shown(&text) {
+                "" if !text.is_empty() => format!("`--{}`", flag.name),
                 "" => format!("`--{} ''`", flag.name),
-                text => format!("`--{} {text}`", flag.name),
+                shown => format!("`--{} {shown}`", flag.name),
             };
             at(&place, &error)
         })?;

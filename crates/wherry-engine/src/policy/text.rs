@@ -105,7 +105,7 @@ impl Source {
             };
             for value in values {
                 let text = toml_file::written(flag, value).map_err(|error| at(&place, &error))?;
-                let shown = if flag.name == "secret" { "" } else { &text };
+                let shown = flag.shown(&text);
                 each(flag, &text, &format!("{place}, `{} = {shown}`", flag.name))?;
             }
             Ok(())
