@@ -12,9 +12,9 @@ import pytest
 
 import wherry
 from tests.e2e.test_programs import packaged
-from tests.e2e.test_terminal import DEADLINE, WHERRY
 from tests.guests.build import c_command, python_command, python_stores, text
 from tests.servers import Echo, Page, free_port, serving
+from tests.terminals import DEADLINE, WHERRY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def pasted(folder: Path, flags: str, guest: Path, *words: str) -> str:
     """What the guest prints when every hint was pasted; the command is typed into a shell each time."""
     told: list[str] = []
     for _ in range(4):
-        command = f"{shlex.join(WHERRY)} {flags} {' '.join(told)} {shlex.join([str(guest), *words])}"
+        command = f"{shlex.join(WHERRY)} run {flags} {' '.join(told)} {shlex.join([str(guest), *words])}"
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=folder,
@@ -130,14 +130,14 @@ def test_a_hint_about_the_network_works_when_pasted(
 def test_a_hint_about_listening_works_when_pasted(folder: Path, guest: str) -> None:
     """The address and the port."""
     port = free_port()
-    command = [*WHERRY, str(python_command(guest)), f"listen 127.0.0.1 {port}"]
+    command = [*WHERRY, "run", str(python_command(guest)), f"listen 127.0.0.1 {port}"]
     refused = subprocess.run(
         command, cwd=folder, check=False, capture_output=True, text=True, timeout=DEADLINE
     )
     assert refused.returncode == 1, refused
     hint, _, flag = refused.stderr.partition("; allow it with ")
     assert hint == f"hint: the guest tried to listen at 127.0.0.1:{port}"
-    command[len(WHERRY) : len(WHERRY)] = shlex.split(flag)
+    command[len(WHERRY) + 1 : len(WHERRY) + 1] = shlex.split(flag)
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == f"listening {port}\n"
@@ -199,7 +199,7 @@ class TestWhen:
 
     def test_after_what_the_guest_said(self, folder: Path) -> None:
         """To the letter."""
-        command = [*WHERRY, str(c_command("files")), "read", "data.csv"]
+        command = [*WHERRY, "run", str(c_command("files")), "read", "data.csv"]
         done = subprocess.run(
             command, cwd=folder, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )

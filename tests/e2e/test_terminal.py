@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import shlex
 import signal
 import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.guests.build import c_command, python_command, text
+from tests.terminals import DEADLINE, WHERRY, on_terminal, read_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-WHERRY = [sys.executable, "-m", "wherry", "run"]
-DEADLINE = 60.0
 
 ISATTY = """
 #include <stdio.h>
@@ -45,7 +38,7 @@ int main(void) {
 
 def shell(line: str, *, folder: Path) -> subprocess.CompletedProcess[bytes]:
     """Type a line into ``bash``; ``wherry`` is the one under test, and a failure in a pipe counts."""
-    start = f'set -o pipefail; wherry() {{ {shlex.join(WHERRY[:-1])} "$@"; }}; {line}'
+    start = f'set -o pipefail; wherry() {{ {shlex.join(WHERRY)} "$@"; }}; {line}'
     return subprocess.run(
         ["bash", "-c", start], cwd=folder, check=False, capture_output=True, timeout=DEADLINE
     )
@@ -76,7 +69,7 @@ class TestPipes:
         if guest == "command_02":
             program, sent = python_command(guest), b"some words\n" * 1000
         done = subprocess.run(
-            [*WHERRY, program], input=sent, check=True, capture_output=True, timeout=DEADLINE
+            [*WHERRY, "run", program], input=sent, check=True, capture_output=True, timeout=DEADLINE
         )
         received = everything if guest == "cat.c" else sent.upper()
         assert done.stdout.endswith(received)
@@ -85,7 +78,7 @@ class TestPipes:
     def test_output_comes_at_once(self, two_parts: Path) -> None:
         """What the guest wrote is there while it waits for more; it sees input whose end has not come."""
         with subprocess.Popen(
-            [*WHERRY, two_parts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [*WHERRY, "run", two_parts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -138,39 +131,12 @@ class TestPipes:
         assert (done.returncode, done.stderr) == (1, b"")
 
 
-@contextmanager
-def on_terminal(*words: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A run whose three streams are one terminal, with the descriptor of the other side."""
-    ours, theirs = pty.openpty()
-    # A session of its own, with this terminal as the one that its Ctrl-C comes from.
-    command = ["setsid", "--ctty", *WHERRY, *words]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    try:
-        yield process, ours
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-
-
-def read_until(descriptor: int, wanted: bytes) -> bytes:
-    """What a terminal shows up to and including ``wanted``."""
-    shown = b""
-    deadline = time.monotonic() + DEADLINE
-    while wanted not in shown:
-        assert time.monotonic() < deadline, shown
-        if select.select([descriptor], [], [], 0.1)[0]:
-            shown += os.read(descriptor, 4096)
-    return shown
-
-
 class TestTerminal:
     """On a terminal."""
 
     def test_guest_sees_a_terminal(self, isatty: Path) -> None:
         """``isatty`` of all three streams is true on a terminal."""
-        with on_terminal(isatty) as (process, terminal):
+        with on_terminal("run", isatty) as (process, terminal):
             assert read_until(terminal, b"\n") == b"111\r\n"
             assert process.wait(DEADLINE) == 0
 
@@ -183,7 +149,7 @@ class TestTerminal:
     )
     def test_guest_sees_what_is_redirected(self, isatty: Path, redirection: str, seen: bytes) -> None:
         """Each stream is told apart."""
-        line = f"{shlex.join([*WHERRY, str(isatty)])} {redirection}"
+        line = f"{shlex.join([*WHERRY, 'run', str(isatty)])} {redirection}"
         ours, theirs = pty.openpty()
         process = subprocess.Popen(["bash", "-c", line], stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
@@ -195,7 +161,7 @@ class TestTerminal:
 
     def test_lines_as_they_are_typed(self) -> None:
         """A line arrives when Enter is pressed, and Ctrl-D ends the input."""
-        with on_terminal(c_command("cat")) as (process, terminal):
+        with on_terminal("run", c_command("cat")) as (process, terminal):
             os.write(terminal, b"hello\n")
             # Once by the terminal's echo, once by the guest.
             read_until(terminal, b"hello\r\nhello\r\n")
@@ -212,7 +178,7 @@ class TestTerminal:
     )
     def test_ctrl_c_ends_a_guest(self, guest: str, words: list[str], shows: bytes) -> None:
         """Whatever it does, at once, with 130 and without a message."""
-        with on_terminal(c_command(guest), *words) as (process, terminal):
+        with on_terminal("run", c_command(guest), *words) as (process, terminal):
             if guest == "cat":
                 os.write(terminal, b"ready\n")
                 shows = b"ready\r\nready\r\n"
@@ -228,7 +194,7 @@ class TestTerminal:
         stores = "".join(f"(i32.store offset={at} (local.get 0) (i32.const {at}))" for at in range(200))
         function = f"(func (param i32) {stores})"
         (tmp_path / "slow.wat").write_text(f"(module (memory 1) {function * 5000})")
-        with on_terminal("--no-cache", tmp_path / "slow.wat") as (process, terminal):
+        with on_terminal("run", "--no-cache", tmp_path / "slow.wat") as (process, terminal):
             read_until(terminal, b"compiling")
             os.write(terminal, b"\x03")
             assert process.wait(DEADLINE) == 130
@@ -247,7 +213,7 @@ class TestSignals:
     )
     def test_signal_ends_a_guest(self, number: signal.Signals, code: int) -> None:
         """As it would end a native program."""
-        command = [*WHERRY, str(c_command("spin"))]
+        command = [*WHERRY, "run", str(c_command("spin"))]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stderr is not None
@@ -258,7 +224,7 @@ class TestSignals:
 
     def test_profile_is_written_on_ctrl_c(self, tmp_path: Path) -> None:
         """A person stops a long run, and looks where its time went."""
-        command = [*WHERRY, "--profile", str(tmp_path / "out.json"), str(c_command("spin"))]
+        command = [*WHERRY, "run", "--profile", str(tmp_path / "out.json"), str(c_command("spin"))]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"spinning\n"

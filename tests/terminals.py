@@ -1,0 +1,51 @@
+"""A terminal to type in, for tests of what only a person at one sees."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["DEADLINE", "WHERRY", "on_terminal", "read_until"]
+
+WHERRY = [sys.executable, "-m", "wherry"]
+DEADLINE = 60.0
+"""Seconds after which a test has failed."""
+
+
+@contextmanager
+def on_terminal(
+    *words: str | Path, folder: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """``wherry`` with these words, its three streams one terminal; with the descriptor of the other side."""
+    ours, theirs = pty.openpty()
+    # A session of its own, with this terminal as the one that its Ctrl-C comes from.
+    command = ["setsid", "--ctty", *WHERRY, *words]
+    process = subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def read_until(descriptor: int, wanted: bytes) -> bytes:
+    """What a terminal shows up to and including ``wanted``."""
+    shown = b""
+    deadline = time.monotonic() + DEADLINE
+    while wanted not in shown:
+        assert time.monotonic() < deadline, shown
+        if select.select([descriptor], [], [], 0.1)[0]:
+            shown += os.read(descriptor, 4096)
+    return shown
