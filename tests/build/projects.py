@@ -15,8 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["SLOW", "TEMPLATED", "make"]
 
-SLOW: frozenset[tuple[Language, Kind]] = frozenset({("python", "command"), ("python", "library")})
-"""What takes over ten seconds to build with warm caches: tested whole by ``make test-slow``."""
+SLOW: frozenset[tuple[Language, Kind]] = frozenset(
+    {
+        ("cpp", "library"),
+        ("javascript", "command"),
+        ("python", "command"),
+        ("python", "library"),
+        ("rust", "library"),
+        ("typescript", "command"),
+    }
+)
+"""What takes long, or is much like another: tested by ``make test-slow``."""
 
 TEMPLATED: list[tuple[Language, Kind]] = [
     (language, kind)

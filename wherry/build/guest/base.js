@@ -1,0 +1,86 @@
+// What every guest in JavaScript has beside the language itself. It runs when a guest is built.
+
+/** @type {[string, number][]} Where each line of the bundle comes from; filled in when it is built. */
+const lines = (globalThis.__wherryLines = []);
+
+class Encoder {
+  encoding = "utf-8";
+
+  /** @param {string} text */
+  encode(text = "") {
+    const bytes = [];
+    for (const letter of String(text).toWellFormed()) {
+      const code = letter.codePointAt(0);
+      if (code < 0x80) bytes.push(code);
+      else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 63));
+      else if (code < 0x10000)
+        bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
+      else
+        bytes.push(
+          0xf0 | (code >> 18),
+          0x80 | ((code >> 12) & 63),
+          0x80 | ((code >> 6) & 63),
+          0x80 | (code & 63),
+        );
+    }
+    return new Uint8Array(bytes);
+  }
+}
+
+class Decoder {
+  encoding = "utf-8";
+
+  /** @param {ArrayBuffer | ArrayBufferView} data */
+  decode(data = new Uint8Array()) {
+    const bytes = ArrayBuffer.isView(data)
+      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      : new Uint8Array(data);
+    let text = "";
+    for (let at = 0; at < bytes.length; ) {
+      const first = bytes[at++];
+      const more = first < 0x80 ? 0 : first < 0xc2 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : -1;
+      let code = more > 0 ? first & (0x3f >> more) : first;
+      let left = more;
+      while (left > 0 && (bytes[at] & 0xc0) === 0x80) {
+        code = (code << 6) | (bytes[at++] & 63);
+        left -= 1;
+      }
+      const wrong = left !== 0 || (more === 2 && code < 0x800) || (more === 3 && code < 0x10000) || code > 0x10ffff;
+      text += String.fromCodePoint(wrong || (code >= 0xd800 && code < 0xe000) ? 0xfffd : code);
+    }
+    return text.startsWith("\ufeff") ? text.slice(1) : text;
+  }
+}
+
+globalThis.TextEncoder ??= Encoder;
+globalThis.TextDecoder ??= Decoder;
+const silent = () => {};
+globalThis.console ??= { log: silent, info: silent, debug: silent, warn: silent, error: silent };
+
+/** A stack with the user's files and lines in place of those of the bundle, without what is not the user's. */
+export function located(stack) {
+  const frames = String(stack).split("\n");
+  const mapped = frames.map((frame) => {
+    const found = /[^\s(]*\/guest\.js:(\d+)(:\d+)?/.exec(frame);
+    if (found === null) return frame;
+    const place = lines[found[1] - 1];
+    return place ? frame.replace(found[0], `${place[0]}:${place[1]}`) : null;
+  });
+  return mapped.filter((frame) => frame !== null).join("\n");
+}
+
+/** A function or object of functions whose errors name the user's lines. */
+export function told(value) {
+  if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
+    return (...words) => {
+      try {
+        return value(...words);
+      } catch (error) {
+        if (error instanceof Error) error.stack = located(error.stack);
+        throw error;
+      }
+    };
+  }
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, told(one)]));
+}

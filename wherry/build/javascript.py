@@ -1,0 +1,175 @@
+"""JavaScript and TypeScript, bundled by esbuild and made a component with QuickJS by componentize-qjs.
+
+``guest/`` has what programs expect of their host beside the language: ``console``, ``process`` and the files
+of ``node:fs``. Messages and traps name the user's lines, by the bundler's map of sources.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wherry import _native
+from wherry.build import tools
+from wherry.build.bindings import write_changed
+from wherry.build.languages import Job, Product, Requirement
+from wherry.build.running import run_tool
+from wherry.build.source_map import line_table
+from wherry.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wherry.build.project import Target
+
+__all__ = ["build", "bundle_and_componentize", "identity", "requirements"]
+
+_GUEST = Path(__file__).with_name("guest")
+_COMMAND = "package wherry:guest;\n\nworld guest {{\n{imports}  export wasi:cli/run@0.2.12;\n}}\n"
+_PROGRAM = """import {base};
+import {{ start }} from {command};
+export const run = {{ run: () => start(() => require({user})) }};
+"""
+_FUNCTIONS = """import {{ told }} from {base};
+import * as user from {user};
+"""
+_IMPORTS = (
+    "cli/environment",
+    "cli/exit",
+    "cli/stdin",
+    "cli/stdout",
+    "cli/stderr",
+    "filesystem/types",
+    "filesystem/preopens",
+)
+_NOTE = (
+    "note: `{name}` has another digest each time it is built, as QuickJS has random numbers in its state\n"
+)
+_ENTRIES = ("index", "main", "app")
+_NAMESPACE = re.compile(r"\b([a-z][a-z0-9-]*):[a-z]")
+
+
+def requirements() -> list[Requirement]:
+    """Node, on which componentize-qjs runs, and npm, which fetches it."""
+    hint = "https://nodejs.org has it, 20 or later"
+    found = [Requirement(name, shutil.which(name), hint) for name in ("node", "npm")]
+    return [*found, Requirement("componentize-qjs", tools.described(tools.JAVASCRIPT), "")]
+
+
+def identity(target: Target) -> str:
+    """The pinned versions, and what goes into each guest."""
+    del target
+    pins = (tools.PINS / tools.JAVASCRIPT.name / "package.json").read_text()
+    guest = [f"{path.name} {path.stat().st_size}" for path in sorted(_GUEST.glob("*.*s"))]
+    return " ".join([pins, *guest])
+
+
+def build(job: Job) -> Product:
+    """Bundles the module of the user and what it imports, and makes a component of it."""
+    return bundle_and_componentize(job, (".js", ".mjs"))
+
+
+def bundle_and_componentize(job: Job, suffixes: Sequence[str]) -> Product:
+    """What JavaScript and TypeScript have in common."""
+    target = job.target
+    modules = tools.provide(tools.JAVASCRIPT, job.progress) / "node_modules"
+    source = _entry(target, suffixes)
+    bundle, said = _bundle(job, modules, source)
+    wit, world = target.wit, target.world
+    if wit is None:
+        wit, world = _command_world(job.work / "wit"), "guest"
+    made = job.work / "guest.wasm"
+    command = [
+        "node",
+        str(modules / "componentize-qjs" / "bin" / "componentize-qjs"),
+        "--sync",
+        "-w",
+        str(wit),
+        "-j",
+        str(bundle),
+    ]
+    command += ["-o", str(made), *(["-n", world] if world is not None else [])]
+    command += ["--opt-size"] if target.optimise == "size" else []
+    run_tool(command, job.folder, job.progress, what=f"compiling {target.name}")
+    data = _native.without_other_exports(made.read_bytes(), wit, world)
+    installed = job.folder / "node_modules" / ".package-lock.json"
+    note = _NOTE.format(name=target.name)
+    return Product(data, said + note, inputs=[installed] if installed.is_file() else [])
+
+
+def _entry(target: Target, suffixes: Sequence[str]) -> Path:
+    """The module that is the program, or that exports the functions."""
+    if target.source.is_file():
+        return target.source
+    for name in (target.name.partition(".")[0], *_ENTRIES):
+        for suffix in suffixes:
+            path = target.source / f"{name}{suffix}"
+            if path.is_file():
+                return path
+    what = f"`{target.source}` has no module `{target.name}{suffixes[0]}`"
+    raise BuildError(what, hint="`source` in `wherry.toml` names the file")
+
+
+def _bundle(job: Job, modules: Path, source: Path) -> tuple[Path, str]:
+    """One file with all that the module imports, and what the bundler said."""
+    (program,) = modules.glob("@esbuild/*/bin/esbuild")
+    # Beside what is bundled, so that no path of this machine gets into it.
+    own = job.work / "guest"
+    for path in _GUEST.glob("*.js"):
+        write_changed(own / path.name, path.read_bytes())
+    common = [str(program), "--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"]
+    common += ["--target=es2023", "--log-level=warning", f"--color={str(job.colour).lower()}"]
+    common += [f"--external:{namespace}:*" for namespace in ("wasi", *_namespaces(job.target))]
+    base = _quoted(own / "base.js")
+    if job.target.kind == "command":
+        common += [f"--alias:{name}={own / 'fs.js'}" for name in ("node:fs", "fs")]
+        text = _PROGRAM.format(
+            base=_quoted(own / "base.js"), command=_quoted(own / "command.js"), user=_quoted(source)
+        )
+    else:
+        text = _FUNCTIONS.format(base=_quoted(own / "base.js"), user=_quoted(source))
+        text += "".join(
+            f"export const {name} = told(user.{name});\n" for name in _exports(job, common, source)
+        )
+    entry, bundle = job.work / "entry.js", job.work / "guest.js"
+    write_changed(entry, text.encode())
+    command = [*common, str(entry), "--sourcemap=external", f"--outfile={bundle}"]
+    said = run_tool(command, job.folder, job.progress, what=f"bundling {job.target.name}")
+    table = line_table((job.work / "guest.js.map").read_bytes(), job.work, job.folder, job.work)
+    with bundle.open("ab") as file:
+        file.write(b"\nglobalThis.__wherryLines.push(..." + msgspec.json.encode(table) + b");\n")
+    return bundle, said
+
+
+def _exports(job: Job, common: list[str], source: Path) -> list[str]:
+    """The names that a module exports."""
+    facts = job.work / "exports.json"
+    command = [*common, str(source), f"--metafile={facts}", f"--outfile={job.work / 'exports.js'}"]
+    run_tool(command, job.folder, job.progress, what=f"reading {job.target.name}")
+    (output,) = msgspec.json.decode(facts.read_bytes())["outputs"].values()
+    return [name for name in output["exports"] if name != "default"]
+
+
+def _quoted(path: Path) -> str:
+    return msgspec.json.encode(str(path)).decode()
+
+
+def _namespaces(target: Target) -> list[str]:
+    """The namespaces that the interfaces speak of, from which modules are imported."""
+    if target.wit is None:
+        return []
+    files = [target.wit] if target.wit.is_file() else sorted(target.wit.rglob("*.wit"))
+    return sorted({name for file in files for name in _NAMESPACE.findall(file.read_text(encoding="utf-8"))})
+
+
+def _command_world(folder: Path) -> Path:
+    """The interfaces of a command, as far as it uses them: those of WASI."""
+    for name, text in _native.wasi_interfaces().items():
+        write_changed(folder / "deps" / name, text.encode())
+    imports = "".join(f"  import wasi:{name}@0.2.12;\n" for name in _IMPORTS)
+    write_changed(folder / "world.wit", _COMMAND.format(imports=imports).encode())
+    return folder
