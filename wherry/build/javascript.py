@@ -127,14 +127,11 @@ def _bundle(job: Job, modules: Path, source: Path) -> tuple[Path, str]:
     base = _quoted(own / "base.js")
     if job.target.kind == "command":
         common += [f"--alias:{name}={own / 'fs.js'}" for name in ("node:fs", "fs")]
-        text = _PROGRAM.format(
-            base=_quoted(own / "base.js"), command=_quoted(own / "command.js"), user=_quoted(source)
-        )
+        text = _PROGRAM.format(base=base, command=_quoted(own / "command.js"), user=_quoted(source))
     else:
-        text = _FUNCTIONS.format(base=_quoted(own / "base.js"), user=_quoted(source))
-        text += "".join(
-            f"export const {name} = told(user.{name});\n" for name in _exports(job, common, source)
-        )
+        text = _FUNCTIONS.format(base=base, user=_quoted(source))
+        names = _exports(job, common, source)
+        text += "".join(f"export const {name} = told(user.{name});\n" for name in names)
     entry, bundle = job.work / "entry.js", job.work / "guest.js"
     write_changed(entry, text.encode())
     command = [*common, str(entry), "--sourcemap=external", f"--outfile={bundle}"]
