@@ -249,12 +249,20 @@ class TestFailures:
 
     @pytest.mark.parametrize("generation", ["02", "03"])
     def test_failures_of_the_network(self, wherry: Terminal, generation: str) -> None:
-        """A port that nobody listens at, by TCP and by HTTP, and a name that there is not."""
+        """A port that nobody listens at, by TCP and HTTP, one that somebody has, a name that there is not."""
+        taken = socket.create_server(("127.0.0.1", 0))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         address, name = f"127.0.0.1:{port}", "nowhere.invalid"
-        flags = ("--allow-net", address, "--allow-net", f"{name}:1", "--allow-http", f"http://{address}/")
-        words = (f"tcp 127.0.0.1 {port} x", f"http GET http://{address}/a?b", f"lookup {name}")
+        bound = f"127.0.0.1:{taken.getsockname()[1]}"
+        flags = ["--allow-net", address, "--allow-net", f"{name}:1", "--allow-http", f"http://{address}/"]
+        flags += ["--allow-listen", bound]
+        words = (
+            f"tcp 127.0.0.1 {port} x",
+            f"http GET http://{address}/a?b",
+            f"lookup {name}",
+            f"listen {bound}".replace(":", " "),
+        )
         program = python_command(f"network_{generation}")
         found = set()
         for word in words:
@@ -266,7 +274,9 @@ class TestFailures:
             ("net", address, "connection-refused"),
             ("http", f"GET http://{address}/a", "connection-refused"),
             ("dns", name, "name-unresolvable"),
+            ("listen", bound, "address-in-use"),
         }
+        taken.close()
 
 
 class TestOpenFiles:

@@ -149,9 +149,14 @@ impl Network {
     }
 
     /// Notes that a connection, or what binds a socket to an address, did not come about.
-    fn unreached(&self, subject: Subject, operation: &'static str, address: SocketAddr, error: &str) {
-        // What was refused was noted with why.
-        if error != "access-denied" {
+    fn unreached(&self, operation: &'static str, address: SocketAddr, error: &str) {
+        let subject = if operation == "listen" {
+            Subject::Listen
+        } else {
+            Subject::Net
+        };
+        // What was refused was noted with why, and so was that it took too long.
+        if !matches!(error, "access-denied" | "timeout") {
             self.monitor.failed(
                 || Access {
                     subject,

@@ -7,7 +7,6 @@ use super::lookup::Unresolved;
 use super::quota::{NoRoom, Slot};
 use super::streams::{Received, Sent};
 use crate::guest::Guest;
-use crate::monitor::Subject;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -49,7 +48,22 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
     add_lookup(&mut linker.instance(&format!("wasi:sockets/ip-name-lookup@{VERSION}"))?)
 }
 
+fn add_tcp_bind(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
+    instance.func_wrap_async(
+        "[method]tcp-socket.start-bind",
+        |mut store: StoreContextMut<'_, Guest>,
+         (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+            Box::new(async move {
+                let guest = store.data_mut();
+                let bound = HostTcpSocket::start_bind(&mut guest.sockets(), socket, network, address).await;
+                answer(failing(guest, "listen", address.into(), bound))
+            })
+        },
+    )
+}
+
 fn add_tcp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
+    add_tcp_bind(instance)?;
     instance.resource(
         "tcp-socket",
         ResourceType::host::<TcpSocket>(),
@@ -144,12 +158,7 @@ fn failing<T>(
     if let Err(error) = &result
         && let Some(code) = error.downcast_ref()
     {
-        let subject = if operation == "listen" {
-            Subject::Listen
-        } else {
-            Subject::Net
-        };
-        guest.network.unreached(subject, operation, address, code.name());
+        guest.network.unreached(operation, address, code.name());
     }
     result
 }
@@ -207,6 +216,17 @@ fn add_udp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
             let guest: &mut Guest = store.data_mut();
             guest.connections.remove(rep);
             HostUdpSocket::drop(&mut guest.sockets(), Resource::new_own(rep))
+        },
+    )?;
+    instance.func_wrap_async(
+        "[method]udp-socket.start-bind",
+        |mut store: StoreContextMut<'_, Guest>,
+         (socket, network, address): (Resource<UdpSocket>, Resource<Network>, IpSocketAddress)| {
+            Box::new(async move {
+                let guest = store.data_mut();
+                let bound = HostUdpSocket::start_bind(&mut guest.sockets(), socket, network, address).await;
+                answer(failing(guest, "listen", address.into(), bound))
+            })
         },
     )?;
     instance.func_wrap(

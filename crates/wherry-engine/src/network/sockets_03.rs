@@ -1,11 +1,10 @@
 //! `wasi:sockets` 0.3: the same as in `sockets`, in front of functions that may run beside each other.
 
 use super::lookup::Unresolved;
-use super::named;
 use super::quota::Transfer;
 use super::tap::{Toll, mapped, tap};
+use super::{Network, named};
 use crate::guest::Guest;
-use crate::monitor::Subject;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +15,8 @@ use wasmtime::{AsContextMut as _, StoreContextMut};
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::ErrorCode as LookupError;
 use wasmtime_wasi::p3::bindings::sockets::types::{
-    ErrorCode, HostTcpSocketWithStore as Tcp, HostUdpSocket, HostUdpSocketWithStore as Udp, IpAddress,
-    IpAddressFamily, IpSocketAddress,
+    ErrorCode, HostTcpSocket, HostTcpSocketWithStore as Tcp, HostUdpSocket, HostUdpSocketWithStore as Udp,
+    IpAddress, IpAddressFamily, IpSocketAddress,
 };
 use wasmtime_wasi::p3::sockets::SocketResult;
 use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSockets, WasiSocketsView as _};
@@ -55,7 +54,21 @@ async fn look_up(store: &Accessor<Guest>, name: &str) -> Result<Vec<IpAddress>, 
     Ok(addresses.into_iter().map(IpAddress::from).collect())
 }
 
+fn add_tcp_bind(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
+    instance.func_wrap_async(
+        "[method]tcp-socket.bind",
+        |mut store: StoreContextMut<'_, Guest>, (socket, address): (Resource<TcpSocket>, IpSocketAddress)| {
+            Box::new(async move {
+                let guest = store.data_mut();
+                let bound = HostTcpSocket::bind(&mut guest.sockets(), socket, address).await;
+                answer(failing(&guest.network, "listen", address.into(), bound))
+            })
+        },
+    )
+}
+
 fn add_tcp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
+    add_tcp_bind(instance)?;
     instance.resource(
         "tcp-socket",
         ResourceType::host::<TcpSocket>(),
@@ -134,16 +147,26 @@ async fn connect(
         store.with(|mut store| store.get().network.late("connect-timeout", timeout));
         Err(ErrorCode::Timeout.into())
     });
-    if let Err(error) = &connected
-        && let Some(code) = error.downcast_ref()
-        && !matches!(code, ErrorCode::Timeout)
-    {
-        let network = store.with(|mut store| Arc::clone(&store.get().network));
-        network.unreached(Subject::Net, "connect", to, &named(code));
-    }
-    connected?;
+    let network = store.with(|mut store| Arc::clone(&store.get().network));
+    failing(&network, "connect", to, connected)?;
     store.with(|mut store| store.get().connections.insert(rep, slot));
     Ok(())
+}
+
+/// Notes what did not come about with an address.
+fn failing<T>(
+    network: &Network,
+    operation: &'static str,
+    address: SocketAddr,
+    result: SocketResult<T>,
+) -> SocketResult<T> {
+    if let Err(error) = &result
+        && let Some(code) = error.downcast_ref()
+    {
+        let code: &ErrorCode = code;
+        network.unreached(operation, address, &named(code));
+    }
+    result
 }
 
 fn add_udp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
@@ -155,6 +178,16 @@ fn add_udp(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
             guest.connections.remove(rep);
             guest.ctx().table.delete(Resource::<UdpSocket>::new_own(rep))?;
             Ok(())
+        },
+    )?;
+    instance.func_wrap_async(
+        "[method]udp-socket.bind",
+        |mut store: StoreContextMut<'_, Guest>, (socket, address): (Resource<UdpSocket>, IpSocketAddress)| {
+            Box::new(async move {
+                let guest = store.data_mut();
+                let bound = HostUdpSocket::bind(&mut guest.sockets(), socket, address).await;
+                answer(failing(&guest.network, "listen", address.into(), bound))
+            })
         },
     )?;
     instance.func_wrap_async(

@@ -284,22 +284,30 @@ async fn perform<T: Send + 'static>(
     let guest = store.data_mut();
     let name = Arc::clone(&guest.ctx().table.get(&bucket)?.0);
     guest.monitor.granted(|| access(&name, doing.words()));
+    let (monitor, noted, operation) = (Arc::clone(&guest.monitor), Arc::clone(&name), doing.words());
+    let failed = |failure: Failure| {
+        // That a limit struck was noted as what it is.
+        if !matches!(failure, Failure::Full) {
+            monitor.failed(|| access(&noted, operation), "other");
+        }
+        StoreError::from(failure)
+    };
     let database = match guest.stores.keyvalue.database() {
         Ok(database) => database,
-        Err(failure) => return Ok((Err(failure.into()),)),
+        Err(failure) => return Ok((Err(failed(failure)),)),
     };
     if !guest.stores.keyvalue.durable {
         let done = open_in(&database, |database| {
             in_memory(guest, database, |database| work(database, &name))
         });
-        return Ok((done.map_err(Into::into),));
+        return Ok((done.map_err(failed),));
     }
     if let Err(refused) = spend(guest, &doing) {
         return Ok((Err(refused),));
     }
     let done =
         wasmtime_wasi::runtime::spawn_blocking(move || open_in(&database, |database| work(database, &name)));
-    Ok((done.await.map_err(Into::into),))
+    Ok((done.await.map_err(failed),))
 }
 
 /// Works on a database, unless it is closed.

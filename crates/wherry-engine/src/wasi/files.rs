@@ -39,6 +39,30 @@ pub use prompt::Prompt;
 pub use quota::{Metered, OverQuota, Quota};
 pub use single::Single;
 
+/// How `open-at` opens, or that it cannot. The flags of WASI 0.2 and 0.3 have the same names, in types of their own that are in
+/// scope where this stands.
+macro_rules! opening {
+    ($look:expr, $open:expr, $flags:expr) => {{
+        let synchronous = DescriptorFlags::FILE_INTEGRITY_SYNC
+            | DescriptorFlags::DATA_INTEGRITY_SYNC
+            | DescriptorFlags::REQUESTED_WRITE_SYNC;
+        if $flags.intersects(synchronous) {
+            Err(wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode::Unsupported)
+        } else {
+            Ok($crate::wasi::files::Opening {
+                follow: $look.contains(PathFlags::SYMLINK_FOLLOW),
+                create: $open.contains(OpenFlags::CREATE),
+                exclusive: $open.contains(OpenFlags::EXCLUSIVE),
+                truncate: $open.contains(OpenFlags::TRUNCATE),
+                directory: $open.contains(OpenFlags::DIRECTORY),
+                read: $flags.contains(DescriptorFlags::READ),
+                write: $flags.contains(DescriptorFlags::WRITE),
+            })
+        }
+    }};
+}
+pub(super) use opening;
+
 /// What a guest does with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {

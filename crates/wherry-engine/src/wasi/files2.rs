@@ -3,7 +3,7 @@
 //! Reading goes to wasmtime-wasi as it is. Streams that write go through the quota; a full table is an error that the guest
 //! hears, and no trap.
 
-use super::files::{Answer, Entry, Intent, Metered, Named, Opening, OverQuota, Prompt, Request, next_handle};
+use super::files::{Answer, Entry, Intent, Metered, Named, OverQuota, Prompt, Request, next_handle, opening};
 use crate::guest::Guest;
 use crate::limits::Limit;
 use std::sync::Arc;
@@ -245,21 +245,7 @@ async fn open_at(
     look: PathFlags,
     (open, flags): (OpenFlags, DescriptorFlags),
 ) -> FsResult<Folder> {
-    let synchronous = DescriptorFlags::FILE_INTEGRITY_SYNC
-        | DescriptorFlags::DATA_INTEGRITY_SYNC
-        | DescriptorFlags::REQUESTED_WRITE_SYNC;
-    if flags.intersects(synchronous) {
-        return Err(ErrorCode::Unsupported.into());
-    }
-    let opening = Opening {
-        follow: follows(look),
-        create: open.contains(OpenFlags::CREATE),
-        exclusive: open.contains(OpenFlags::EXCLUSIVE),
-        truncate: open.contains(OpenFlags::TRUNCATE),
-        directory: open.contains(OpenFlags::DIRECTORY),
-        read: flags.contains(DescriptorFlags::READ),
-        write: flags.contains(DescriptorFlags::WRITE),
-    };
+    let opening = opening!(look, open, flags)?;
     let opened = guest.open_at(fd.rep(), path, opening).await?;
     guest.hold(opened)
 }

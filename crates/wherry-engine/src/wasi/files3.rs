@@ -3,7 +3,7 @@
 //! A guest may have many calls under way, so that none holds the store while it waits: each looks first, does what was
 //! decided without the guest, and notes the end.
 
-use super::files::{Answer, Entry, Intent, Opening, Quota, Request, put};
+use super::files::{Answer, Entry, Intent, Quota, Request, opening, put};
 use crate::guest::Guest;
 use crate::limits::Limit;
 use crate::monitor::{Access as Noted, Monitor};
@@ -246,21 +246,7 @@ async fn open_at(
     look: PathFlags,
     (open, flags): (OpenFlags, DescriptorFlags),
 ) -> FsResult<Folder> {
-    let synchronous = DescriptorFlags::FILE_INTEGRITY_SYNC
-        | DescriptorFlags::DATA_INTEGRITY_SYNC
-        | DescriptorFlags::REQUESTED_WRITE_SYNC;
-    if flags.intersects(synchronous) {
-        return Err(before::ErrorCode::Unsupported.into());
-    }
-    let opening = Opening {
-        follow: follows(look),
-        create: open.contains(OpenFlags::CREATE),
-        exclusive: open.contains(OpenFlags::EXCLUSIVE),
-        truncate: open.contains(OpenFlags::TRUNCATE),
-        directory: open.contains(OpenFlags::DIRECTORY),
-        read: flags.contains(DescriptorFlags::READ),
-        write: flags.contains(DescriptorFlags::WRITE),
-    };
+    let opening = opening!(look, open, flags)?;
     let spot = store.with(|mut store| store.get().spot(fd.rep(), &path, opening))?;
     let opened = spot.open(opening).await;
     store.with(|mut store| {
