@@ -40,6 +40,29 @@ def policies(wherry: Terminal, **texts: str) -> None:
 class TestExplain:
     """What code may do here."""
 
+    def test_time_and_chance(self, wherry: Terminal) -> None:
+        """What a guest sees of them, and that a run repeats."""
+        policies(
+            wherry,
+            host='clock = "host"\nrandom = "host"\n',
+            none='clock = "none"\nrandom = "none"\n',
+            own='clock = "0"\nrandom = 7\ndeterministic = true\n',
+        )
+        for name, said in (
+            ("host", ["sees the clock of this machine", "sees the randomness of this machine"]),
+            ("none", ["sees no clock", "sees no randomness"]),
+            (
+                "own",
+                [
+                    "sees a clock of its own: 1970-01-01T00:00:00Z+1us",
+                    "gives the same on each run and machine",
+                ],
+            ),
+        ):
+            typed = wherry("policy", "explain", f"{name}.toml")
+            assert typed.code == 0
+            assert all(words in typed.stdout for words in said), typed
+
     def test_policy(self, wherry: Terminal, snapshot: SnapshotAssertion) -> None:
         """Each grant in plain words, with a warning where it is wide, and no values."""
         policies(wherry, wide=_WIDE)

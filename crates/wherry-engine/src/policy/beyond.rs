@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::addresses::{special, within};
 use super::plain::{Line, describe};
-use super::{DirGrant, HostPattern, HttpRule, Policy, Ports};
+use super::{Clock, DirGrant, HostPattern, HttpRule, Policy, Ports, Randomness};
 use crate::environment::Environment;
 use crate::limits::Limits;
 use crate::options::Invocation;
@@ -44,9 +44,30 @@ fn uncovered(policy: &Policy, other: &Policy) -> Policy {
     if rest.kv == policy.kv {
         rest.kv = super::KeyValue::default();
     }
-    rest.clock = Some(rest.clock()).filter(|clock| *clock != policy.clock());
-    rest.random = Some(rest.randomness()).filter(|random| *random != policy.randomness());
+    rest.clock = Some(rest.clock()).filter(|clock| seen(*clock) > seen(policy.clock()));
+    let (random, own) = (rest.randomness(), policy.randomness());
+    rest.random = (drawn(random) > drawn(own)).then_some(random);
+    // It takes away, and what it leaves is compared above.
+    rest.deterministic = false;
     rest
+}
+
+/// How much of the host a clock shows: one of the guest's own shows nothing of it.
+fn seen(clock: Clock) -> u8 {
+    match clock {
+        Clock::Withheld => 0,
+        Clock::Virtual { .. } => 1,
+        Clock::Host => 2,
+    }
+}
+
+/// The same for randomness.
+fn drawn(random: Randomness) -> u8 {
+    match random {
+        Randomness::Withheld => 0,
+        Randomness::Seeded(_) => 1,
+        Randomness::Host => 2,
+    }
 }
 
 fn covers_folder(own: &DirGrant, other: &DirGrant) -> bool {
@@ -158,6 +179,26 @@ mod tests {
             set(&mut run, value, &Environment::default()).unwrap();
         }
         run
+    }
+
+    #[test]
+    fn what_shows_less_of_the_host_is_not_beyond() {
+        for (own, other, is) in [
+            (("clock", "none"), ("clock", "0"), false),
+            (("clock", "0"), ("clock", "host"), false),
+            (("clock", "host"), ("clock", "0"), true),
+            (("clock", "1"), ("clock", "none"), true),
+            (("random", "none"), ("random", "7"), false),
+            (("random", "7"), ("random", "host"), false),
+            (("random", "host"), ("random", "none"), true),
+            // What nobody mentions is the host's; determinism takes it away.
+            (("clock", "none"), ("random", "host"), false),
+            (("deterministic", "true"), ("allow-dns", "false"), false),
+            (("allow-dns", "false"), ("deterministic", "true"), true),
+        ] {
+            let found = beyond(&granted(&[own]), &granted(&[other]), &Environment::default());
+            assert_eq!(found.is_empty(), is, "{own:?} {other:?}");
+        }
     }
 
     #[test]
