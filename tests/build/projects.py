@@ -17,6 +17,7 @@ __all__ = ["SLOW", "TEMPLATED", "make"]
 
 SLOW: frozenset[tuple[Language, Kind]] = frozenset(
     {
+        ("assemblyscript", "command"),
         ("cpp", "library"),
         ("javascript", "command"),
         ("python", "command"),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from wherry.build.project import Kind
 
 MOST_LINES = 60
+MODULES = {("assemblyscript", "command"), ("go", "command")}
+"""What stays a core module, as the table in the documentation says."""
 ALL = [
     pytest.param(*one, id="-".join(one), marks=[pytest.mark.slow] if one in SLOW else []) for one in TEMPLATED
 ]
@@ -46,7 +48,7 @@ def test_a_new_project_works(language: Language, kind: Kind, tmp_path: Path) -> 
     (again,) = build(folder)
     assert (again.fresh, again.path) == (False, built.path)
     fits = wherry.inspect(built.path)
-    assert fits.form == ("module" if (language, kind) == ("go", "command") else "component")
+    assert fits.form == ("module" if (language, kind) in MODULES else "component")
     assert fits.fits(kind)
 
 
@@ -129,3 +131,10 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
     assert (make(tmp_path, "c", "command", name="empty") / "wherry.toml").is_file()
+
+
+def test_what_a_language_cannot_do_is_said(tmp_path: Path) -> None:
+    """There is no library in AssemblyScript, and ``wherry new`` says why."""
+    with pytest.raises(wherry.UsageError, match="no library in AssemblyScript: nothing makes"):
+        make(tmp_path, "assemblyscript", "library")
+    assert list(tmp_path.iterdir()) == []

@@ -34,7 +34,7 @@ NOT_REPRODUCIBLE = {"javascript", "python", "typescript"}
 
 def test_every_language_is_looked_at() -> None:
     """Each language with commands has a source here."""
-    assert {*COMMANDS} == {language for language, kind in TEMPLATED if kind == "command"}
+    assert {*COMMANDS, "assemblyscript"} == {language for language, kind in TEMPLATED if kind == "command"}
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,19 @@ def test_what_is_not_reproducible_is_said(tmp_path: Path) -> None:
     """A build of a language that gives another digest each time says so."""
     (built,) = build(make(tmp_path, "javascript", "library"))
     assert "note: `greeter` has another digest each time it is built" in built.said
+
+
+def test_assemblyscript_reaches_variables_and_exit_codes(tmp_path: Path) -> None:
+    """It has no files; the rest arrives, and errors of its compiler name the user's file."""
+    folder = make(tmp_path, "assemblyscript", "command")
+    source = folder / "src" / "greeter.ts"
+    source.write_text(
+        'console.log(process.env.get("GREETING"));\nprocess.stderr.write(process.argv[1]);\nprocess.exit(7);\n'
+    )
+    (built,) = build(folder)
+    done = wherry.run(built.path, "word", env={"GREETING": "Ahoy"}, capture=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"Ahoy\n", b"word")
+    source.write_text('const wrong: i32 = "text";\n')
+    with pytest.raises(wherry.BuildError) as raised:
+        build(folder)
+    assert "in src/greeter.ts(1,20)" in raised.value.output

@@ -128,6 +128,14 @@ LANGUAGES: dict[Name, Language] = {
     ),
     "go": Language("Go", "wherry.build.go", ("go.mod",), (".go",), sources=(".",)),
     "python": Language("Python", "wherry.build.python", ("pyproject.toml",), (".py",), sources=("src", ".")),
+    "assemblyscript": Language(
+        "AssemblyScript",
+        "wherry.build.assemblyscript",
+        ("asconfig.json",),
+        (),
+        ignored=("node_modules",),
+        limits={"library": "nothing makes the canonical ABI of its texts and objects yet"},
+    ),
     "typescript": Language(
         "TypeScript",
         "wherry.build.typescript",

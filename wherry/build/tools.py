@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
+    "ASSEMBLYSCRIPT",
     "COMPONENTIZE_PY",
     "JAVASCRIPT",
     "PINS",
@@ -60,6 +61,7 @@ class Tool:
         return tools_folder() / f"{self.name}-{self.version}"
 
 
+ASSEMBLYSCRIPT = Tool("assemblyscript", "0.28.20", "npm")
 COMPONENTIZE_PY = Tool("componentize-py", "0.25.1", "PyPI")
 JAVASCRIPT = Tool("javascript", "1", "npm")
 ZIGLANG = Tool("ziglang", "0.17.1", "PyPI")

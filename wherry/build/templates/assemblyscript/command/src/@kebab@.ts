@@ -1,0 +1,2 @@
+const name = process.argv.length > 1 ? process.argv[1] : "World";
+console.log(`Hello, ${name}!`);
