@@ -172,6 +172,7 @@ impl Drop for Held {
 }
 
 /// Whether the guest that this thread drives may go on, for host code that waits on the thread; [`drive`] tells what stopped it.
+#[cfg(unix)]
 pub(crate) fn may_go_on() -> bool {
     // The question may run a program of the embedder's, which may drive another guest.
     let watch = HOLDING.with_borrow(|holding| holding.last().map(|(watch, _)| watch.clone()));
