@@ -12,9 +12,11 @@ import pytest
 
 import wherry
 from tests.build.projects import make
+from wherry.artifact.reading import FILE_NAME
 from wherry.build import builder, tools
 from wherry.build.builder import build
-from wherry.build.project import find_project, read_project
+from wherry.build.locate import MANIFEST, find_project
+from wherry.build.project import read_project
 
 
 @pytest.fixture
@@ -186,6 +188,7 @@ def test_what_cannot_be_found_out_is_said(tmp_path: Path) -> None:
 
 def test_a_project_is_found_from_below(greeter: Path) -> None:
     """As with other tools, one may stand in a folder below."""
+    assert MANIFEST == FILE_NAME
     assert find_project(greeter / "src") == greeter
     assert find_project(greeter) == greeter
     assert find_project(greeter.parent) == greeter.parent

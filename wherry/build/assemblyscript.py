@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
 
 from wherry.build import tools
 from wherry.build.languages import LANGUAGES, Job, Product, Requirement
 from wherry.build.running import run_tool
 from wherry.errors import BuildError
-
-if TYPE_CHECKING:
-    from wherry.build.project import Target
 
 __all__ = ["build", "identity", "requirements"]
 
@@ -43,9 +39,8 @@ def requirements() -> list[Requirement]:
     return [*found, Requirement("assemblyscript", tools.described(tools.ASSEMBLYSCRIPT), "")]
 
 
-def identity(target: Target) -> str:
+def identity() -> str:
     """The pinned versions."""
-    del target
     return (tools.PINS / tools.ASSEMBLYSCRIPT.name / "package.json").read_text()
 
 

@@ -12,20 +12,22 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from wherry import _native
 from wherry.build.fingerprint import Inputs, State, file_digest, read_state, write_atomically, write_state
 from wherry.build.languages import LANGUAGES, Job, toolchain
-from wherry.build.project import OUTPUT, Project, Target, read_project
+from wherry.build.locate import OUTPUT
 from wherry.errors import BuildError, HostIOError, InterfaceError, InvalidModuleError, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wherry.artifact.manifest import Language
     from wherry.build.languages import Product, Toolchain
+    from wherry.build.project import Project, Target
     from wherry.build.tools import Progress
 
 __all__ = ["BINDINGS", "WORK", "Built", "build", "watch"]
@@ -36,6 +38,7 @@ WORK = ".wherry"
 BINDINGS = "bindings"
 """The folder below ``build`` with what is generated from interfaces."""
 
+_TARGETS = "targets.json"
 _MODULE = b"\0asm\x01\0\0\0"
 _LOOK_EVERY = 0.3
 
@@ -76,9 +79,15 @@ def build(
         HostIOError: Something cannot be read or written.
 
     """
+    known = None if force else _unchanged(Path(folder))
+    if known is not None:
+        return known
+    # Loaded where something is built: most builds find nothing to do, and start-up time is a feature.
+    from wherry.build.project import read_project
+
     project = read_project(folder)
     try:
-        return [_target(project, target, progress, force, colour) for target in project.targets]
+        return _build(project, progress, force, colour)
     except InterfaceError as error:
         # With the user's names of files.
         error.message = error.message.replace(f"{project.folder.absolute()}{os.sep}", _prefix(project.folder))
@@ -110,6 +119,49 @@ def watch(
         time.sleep(_LOOK_EVERY)
 
 
+class _Known(msgspec.Struct):
+    """A target as the last build knew it: what is needed to see that nothing has changed since."""
+
+    name: str
+    places: tuple[str, ...]
+    language: str
+    described: str
+
+
+def _build(project: Project, progress: Progress, force: bool, colour: bool) -> list[Built]:  # noqa: FBT001 - named where it is public
+    """Builds all targets, and notes them for ``_unchanged``."""
+    built = [_target(project, target, progress, force, colour) for target in project.targets]
+    folder = project.folder
+    known = [_Known(one.name, one.places, one.language, _described(folder, one)) for one in project.targets]
+    if known:
+        write_atomically(folder / OUTPUT / WORK / _TARGETS, msgspec.json.encode(known))
+    return built
+
+
+def _unchanged(folder: Path) -> list[Built] | None:
+    """What is there, if nothing has changed, to ``wherry.toml`` either: it is one of the inputs."""
+    try:
+        known = msgspec.json.decode((folder / OUTPUT / WORK / _TARGETS).read_bytes(), type=list[_Known])
+        found = []
+        for one in known:
+            began = time.perf_counter()
+            before = read_state(folder / OUTPUT / WORK / one.name / "state.json")
+            language = cast("Language", one.language)
+            inputs = Inputs(folder, LANGUAGES[language].ignored, before)
+            facts = [_native.about()[0], toolchain(language).identity(), one.described]
+            output = folder / OUTPUT / f"{one.name}.wasm"
+            if inputs.digest(before.further, facts) != before.inputs or not _is(output, before.output):
+                return None
+            if before.seen != inputs.seen:
+                before.seen = inputs.seen
+                write_state(folder / OUTPUT / WORK / one.name / "state.json", before)
+            seconds = time.perf_counter() - began
+            found.append(Built(output, one.places, output.stat().st_size, seconds, fresh=False, said=""))
+    except (OSError, KeyError, msgspec.MsgspecError):
+        return None
+    return found
+
+
 def _target(project: Project, target: Target, progress: Progress, force: bool, colour: bool) -> Built:  # noqa: FBT001 - named where it is public
     """Builds one target unless nothing has changed."""
     began = time.perf_counter()
@@ -120,7 +172,7 @@ def _target(project: Project, target: Target, progress: Progress, force: bool, c
     with _alone(work / "lock"):
         before = read_state(work / "state.json")
         inputs = Inputs(project.folder, LANGUAGES[target.language].ignored, before)
-        facts = [_native.about()[0], tools.identity(target), _described(project.folder, target)]
+        facts = [_native.about()[0], tools.identity(), _described(project.folder, target)]
         digest = inputs.digest(before.further, facts)
         if not force and digest == before.inputs and _is(output, before.output):
             if before.seen != inputs.seen:

@@ -18,7 +18,6 @@ from wherry.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wherry.build.project import Target
 
 __all__ = ["build", "compile_clang", "identity", "requirements"]
 
@@ -34,9 +33,8 @@ def requirements() -> list[Requirement]:
     return [Requirement("zig", tools.described(tools.ZIGLANG), "")]
 
 
-def identity(target: Target) -> str:
+def identity() -> str:
     """The version of zig."""
-    del target
     return f"ziglang {tools.ZIGLANG.version}"
 
 

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,9 +19,6 @@ from wherry.build.bindings import write_bindings, write_changed
 from wherry.build.languages import Job, Product, Requirement
 from wherry.build.running import run_tool
 from wherry.errors import BuildError, NotFoundError
-
-if TYPE_CHECKING:
-    from wherry.build.project import Target
 
 __all__ = ["build", "identity", "requirements"]
 
@@ -38,9 +34,8 @@ def requirements() -> list[Requirement]:
     return [Requirement("go", shutil.which("go"), "https://go.dev/dl has it, 1.25 or later")]
 
 
-def identity(target: Target) -> str:
+def identity() -> str:
     """Which compiler it is, without asking it."""
-    del target
     program = shutil.which("go")
     if program is None:
         return ""

@@ -60,9 +60,8 @@ def requirements() -> list[Requirement]:
     return [*found, Requirement("componentize-qjs", tools.described(tools.JAVASCRIPT), "")]
 
 
-def identity(target: Target) -> str:
+def identity() -> str:
     """The pinned versions, and what goes into each guest."""
-    del target
     pins = (tools.PINS / tools.JAVASCRIPT.name / "package.json").read_text()
     guest = [f"{path.name} {path.stat().st_size}" for path in sorted(_GUEST.glob("*.*s"))]
     return " ".join([pins, *guest])

@@ -80,7 +80,7 @@ class Toolchain(Protocol):
         """What it needs and what of that was found; what is fetched on first use counts as found."""
         ...
 
-    def identity(self, target: Target) -> str:
+    def identity(self) -> str:
         """The versions of all tools that decide what comes out: a change of it is a reason to build."""
         ...
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from wherry.artifact.manifest import Build, Command, Http
-from wherry.artifact.reading import FILE_NAME, read_manifest
+from wherry.artifact.reading import read_manifest
 from wherry.build.languages import LANGUAGES, find_language
+from wherry.build.locate import OUTPUT
 from wherry.errors import BuildError
 
 if TYPE_CHECKING:
@@ -20,12 +21,9 @@ if TYPE_CHECKING:
 
     from wherry.artifact.manifest import Language, Manifest
 
-__all__ = ["OUTPUT", "Kind", "Project", "Target", "find_project", "read_project"]
+__all__ = ["Kind", "Project", "Target", "read_project"]
 
 Kind: TypeAlias = Literal["command", "library"]
-
-OUTPUT = "build"
-"""The folder of what is built, in the project."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,6 @@ class Project:
         """The component of each place, built or not."""
         built = {place: self.output(target) for target in self.targets for place in target.places}
         return {place: {**built, **self.ready}[place] for place, _ in self.manifest.places()}
-
-
-def find_project(start: str | os.PathLike[str]) -> Path:
-    """The folder with a ``wherry.toml``: ``start`` as it was said, or the nearest above it."""
-    above = Path(start).absolute().parents
-    return next((one for one in (Path(start), *above) if (one / FILE_NAME).is_file()), Path(start))
 
 
 def read_project(folder: str | os.PathLike[str]) -> Project:

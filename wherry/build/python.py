@@ -39,9 +39,8 @@ def requirements() -> list[Requirement]:
     return [Requirement("componentize-py", tools.described(tools.COMPONENTIZE_PY), "")]
 
 
-def identity(target: Target) -> str:
+def identity() -> str:
     """The version of componentize-py, and what goes into each guest."""
-    del target
     stat = _GUEST.stat()
     return f"componentize-py {tools.COMPONENTIZE_PY.version} {stat.st_size}"
 

@@ -58,9 +58,8 @@ def requirements() -> list[Requirement]:
     return found
 
 
-def identity(target: Target) -> str:
+def identity() -> str:
     """Which toolchain it is, without asking it: what rustup notes of it, and the library that was fetched."""
-    del target
     home = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
     notes = [home / "settings.toml", *sorted((home / "update-hashes").glob("*")), rust_debian.version_file()]
     found = [os.environ.get("RUSTUP_TOOLCHAIN", "")]

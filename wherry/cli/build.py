@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from wherry.build import builder
-from wherry.build.project import find_project
+from wherry.build.locate import find_project
 from wherry.cli import output
 from wherry.cli.command import Command, format_option, option
 from wherry.errors import BuildError, UsageError, WherryError

@@ -12,7 +12,8 @@ from wherry.artifact.layout import write_archive
 from wherry.artifact.pack import pack as pack_project
 from wherry.artifact.pack import pack_file
 from wherry.build import builder
-from wherry.build.project import find_project, read_project
+from wherry.build.locate import find_project
+from wherry.build.project import read_project
 from wherry.cli import output
 from wherry.cli.command import Command, option
 from wherry.errors import BuildError, UsageError

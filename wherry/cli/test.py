@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from wherry.build.project import find_project
+from wherry.build.locate import find_project
 from wherry.build.testing import Outcome, run_tests
 from wherry.cli import output
 from wherry.cli.command import Command
