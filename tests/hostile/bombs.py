@@ -182,6 +182,19 @@ def instances_of_instances(many: int) -> bytes:
     return f"(component {components} (instance (instantiate $c{many - 1})))".encode()
 
 
+def types_of_types(many: int) -> bytes:
+    """Functions over tuples of two tuples of two tuples, and so on."""
+    depth = 17
+    types = "".join(f"(type $t{at} (tuple $t{at - 1} $t{at - 1}))" for at in range(1, depth + 1))
+    lift = '(canon lift (core func $m "f") (memory $m "m") (realloc (func $m "r")))'
+    return f"""(component (type $t0 (tuple u32 u32)) {types}
+      (core module $m (memory (export "m") 1) (func (export "f") (param i32))
+        (func (export "r") (param i32 i32 i32 i32) (result i32) unreachable))
+      (core instance $m (instantiate $m))
+      (func $f (param "x" $t{depth}) {lift})
+      {'(core func (canon lower (func $f) (memory $m "m")))' * many})""".encode()
+
+
 def functions_in_text(many: int) -> bytes:
     """Text, which takes many times its size while it is read."""
     return b"(module " + b"(func nop)" * many + b")"
@@ -201,6 +214,7 @@ SLOW = {
     "calls of tables": Bomb(calls_of_tables, 100_000, 1_000),
     "instances of instances": Bomb(instances_of_instances, 26, 6),
     "labels of tables": Bomb(labels_of_tables, 400_000, 20),
+    "types of types": Bomb(types_of_types, 3_000, 1),
     "small functions": Bomb(small_functions, 240_000, 2_000),
     "functions in text": Bomb(functions_in_text, 240_000, 2_000),
 }

@@ -49,6 +49,7 @@ impl Default for Bounds {
 
 /// How deep components, and the types that they declare, may be nested in one another. Tool-chains make three or four levels.
 const DEEPEST: u64 = 100;
+const DEEP_COMPONENTS: &str = "components nested over 100 levels deep";
 
 /// How many imports or exports a program may have: as many names are kept.
 const MOST_NAMES: u64 = 100_000;
@@ -146,11 +147,10 @@ pub(crate) fn at_most(what: &str, found: u64, bound: u64, flag: &str) -> Result<
     )))
 }
 
-/// The refusal of what is nested deeper than any tool-chain does.
-fn too_deep(what: &str) -> Error {
-    let message = format!("too large to compile: {what} nested over {DEEPEST} levels deep");
-    Error::new(Kind::TooLarge, message)
-        .with_hint("no tool-chain nests them like this: the file is damaged, or made to do harm")
+/// The refusal of what no tool-chain makes.
+fn harmful(what: &str) -> Error {
+    Error::new(Kind::TooLarge, format!("too large to compile: {what}"))
+        .with_hint("no tool-chain makes a file like this: it is damaged, or made to do harm")
 }
 
 /// Refuses more names than are kept.
@@ -158,9 +158,7 @@ fn few(found: u32, what: &str) -> Result<()> {
     if u64::from(found) <= MOST_NAMES {
         return Ok(());
     }
-    let message = format!("too large to compile: over {MOST_NAMES} {what}");
-    Err(Error::new(Kind::TooLarge, message)
-        .with_hint("no tool-chain makes so many: the file is damaged, or made to do harm"))
+    Err(harmful(&format!("over {MOST_NAMES} {what}")))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
@@ -174,7 +172,7 @@ struct Walk<'a> {
     bounds: &'a Bounds,
     shape: Shape,
     depth: u64,
-    /// Of the module that the walk is in: what pictures of its memories and tables take, if there is something to draw.
+    /// What pictures of memories and tables take, if there is something to draw, of the module that the walk is in.
     memories: Effort,
     tables: Effort,
 }
@@ -269,8 +267,6 @@ impl<'a> Walk<'a> {
                     self.table(&table.map_err(invalid)?.ty);
                 }
             }
-            Payload::GlobalSection(globals) => self.weigh(Thing::Part, globals.count()),
-            Payload::TagSection(tags) => self.weigh(Thing::Part, tags.count()),
             Payload::ElementSection(elements) if elements.count() > 0 => {
                 self.weigh(Thing::Part, elements.count());
                 self.shape.effort += std::mem::take(&mut self.tables);
@@ -304,6 +300,9 @@ impl<'a> Walk<'a> {
             }
             Payload::ComponentCanonicalSection(functions) => {
                 self.weigh(Thing::Function, functions.count());
+                if !self.outermost() {
+                    self.composed();
+                }
                 for function in functions {
                     self.shape.concurrency |= function_is_async(&function.map_err(invalid)?);
                 }
@@ -316,6 +315,9 @@ impl<'a> Walk<'a> {
                 }
             }
             Payload::ComponentAliasSection(aliases) => self.weigh(Thing::Definition, aliases.count()),
+            Payload::ComponentInstanceSection(_) | Payload::InstanceSection(_) if !self.outermost() => {
+                self.composed();
+            }
             Payload::ComponentInstanceSection(instances) => self.weigh(Thing::Definition, instances.count()),
             Payload::InstanceSection(instances) => self.weigh(Thing::Definition, instances.count()),
             _ => {}
@@ -359,18 +361,22 @@ impl<'a> Walk<'a> {
     fn enter(&mut self, encoding: wasmparser::Encoding) -> Result<()> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(too_deep("components"));
+            return Err(harmful(DEEP_COMPONENTS));
         }
-        if encoding == wasmparser::Encoding::Component {
-            if self.outermost() {
-                self.shape.form = Form::Component;
-            } else {
-                // Each may be instantiated by the next one twice, and what calls from one into the other is compiled for each.
-                self.shape.effort = Effort::ENDLESS;
-            }
+        if self.outermost() && encoding == wasmparser::Encoding::Component {
+            self.shape.form = Form::Component;
+        }
+        if self.depth > 2 {
+            self.composed();
         }
         (self.memories, self.tables) = Default::default();
         Ok(())
+    }
+
+    /// Notes a component inside another one that has more in it than types and names, which tool-chains wrap exports in: each
+    /// may be instantiated by the next one twice, and what calls from one into the other is compiled for each.
+    fn composed(&mut self) {
+        self.shape.effort = Effort::ENDLESS;
     }
 
     fn body(&mut self, body: &FunctionBody<'_>) -> Result<()> {
@@ -401,7 +407,6 @@ impl<'a> Walk<'a> {
         self.keep(module, name)
     }
 
-    /// Keeps the name of an import.
     fn keep(&mut self, module: &str, name: &str) -> Result<()> {
         self.shape.imports.push((module.to_owned(), name.to_owned()));
         few(

@@ -381,7 +381,9 @@ pub(crate) mod tests {
             "(module (memory 256) (data (i32.const 0) \"a\") (data (i32.const 16000000) \"b\"))".to_owned(),
             format!("(module (func {} {}))", "block ".repeat(60), "end ".repeat(60)),
             "(component (core module $m (func (export \"f\"))) (core instance $m (instantiate $m)) \
-             (func (export \"f\") (canon lift (core func $m \"f\"))))"
+             (func $f (canon lift (core func $m \"f\"))) \
+             (component $wrapped (import \"f\" (func $f)) (export \"g\" (func $f))) \
+             (instance $i (instantiate $wrapped (with \"f\" (func $f)))) (export \"acme:tools/i\" (instance $i)))"
                 .to_owned(),
         ];
         for text in little {
@@ -425,7 +427,22 @@ pub(crate) mod tests {
                 "(module (func) {} (elem (i32.const 0) 0))",
                 "(table 1000000 funcref)".repeat(60)
             ),
-            // What doubles with each component.
+            // Types that double with each one, again and again; and what doubles with each component.
+            {
+                let types: Vec<_> = (1..18)
+                    .map(|at| format!("(type $t{at} (tuple $t{} $t{}))", at - 1, at - 1))
+                    .collect();
+                let types = types.concat();
+                let functions = "(func (type $f) (canon lift (core func $m \"f\") (memory $m \"m\") \
+                    (realloc (func $m \"r\"))))"
+                    .repeat(100);
+                format!(
+                    "(component (type $t0 (tuple u8 u8)) {types} (core module $m (memory (export \"m\") 1) \
+                     (func (export \"r\") (param i32 i32 i32 i32) (result i32) unreachable) \
+                     (func (export \"f\") (param i32))) (core instance $m (instantiate $m)) \
+                     (type $f (func (param \"x\" $t17))) {functions})"
+                )
+            },
             "(component (component $c (core module)) (instance (instantiate $c)))".to_owned(),
         ];
         for text in much {

@@ -136,6 +136,12 @@ pub fn of_body(bytes: u64, values: u64) -> Effort {
     Effort::nanoseconds(bytes.saturating_mul(3_000 + values).saturating_add(values * 100))
 }
 
+/// What so many calls between components and their modules take, of `values` at the most.
+#[must_use]
+pub fn of_calls(count: u64, values: u64) -> Effort {
+    Effort::nanoseconds(count.saturating_mul(values).saturating_mul(150))
+}
+
 /// What is counted in the body of one function.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Body {
@@ -166,7 +172,7 @@ impl Body {
         };
         let nanoseconds = [
             product(&[self.calls, 60_000]),
-            product(&[self.calls, self.calls, 15]),
+            product(&[self.calls, self.calls, 25]),
             product(&[self.loops, self.loops, 200 + self.nesting]),
             product(&[self.variables, self.branches, self.branches, 2]),
             product(&[self.calls + self.branches, self.values, 2_000]),

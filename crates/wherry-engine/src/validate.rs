@@ -17,6 +17,8 @@ use crate::compile::in_pool;
 use crate::effort::{Body, Effort};
 use crate::error::{Error, Kind, Result};
 
+mod signatures;
+
 /// What validation found.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Validated {
@@ -48,14 +50,14 @@ pub fn validate(bytes: &[u8], engine: &Engine, nesting: u64, values: u64) -> Res
     let mut validator = Validator::new_with_features(features);
     let mut parser = Parser::new(0);
     parser.set_features(features);
-    let mut bodies = Vec::new();
+    let (mut bodies, mut effort) = (Vec::new(), Effort::default());
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(|error| refused(&error))?;
         whole(&payload, bytes.len())?;
-        if let ValidPayload::Func(function, body) =
-            validator.payload(&payload).map_err(|error| refused(&error))?
-        {
-            bodies.push((function, body));
+        match validator.payload(&payload).map_err(|error| refused(&error))? {
+            ValidPayload::Func(function, body) => bodies.push((function, body)),
+            ValidPayload::End(types) => effort += signatures::effort(types.as_ref()),
+            _ => {}
         }
     }
     in_pool(|| {
@@ -64,6 +66,10 @@ pub fn validate(bytes: &[u8], engine: &Engine, nesting: u64, values: u64) -> Res
             .map(|(function, body)| one(function, &body, nesting, values))
             .try_reduce(Validated::default, |one, other| Ok(one.and(other)))
     })?
+    .map(|validated| Validated {
+        effort: validated.effort + effort,
+        ..validated
+    })
 }
 
 /// Refuses a module or component inside a component that the file breaks off in, which the parser takes for its end.

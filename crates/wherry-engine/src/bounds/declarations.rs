@@ -10,7 +10,7 @@ use wasmparser::{
     Payload,
 };
 
-use super::{DEEPEST, invalid, too_deep};
+use super::{DEEPEST, harmful, invalid};
 use crate::error::Result;
 
 /// How a component type and an instance type begin.
@@ -47,7 +47,7 @@ pub(super) fn section(bytes: &[u8], range: Range<usize>) -> Result<()> {
     .walk()
     .map_err(invalid)?
     .then_some(())
-    .ok_or_else(|| too_deep("types"))
+    .ok_or_else(|| harmful("types nested over 100 levels deep"))
 }
 
 /// Where the walk is.
