@@ -260,3 +260,15 @@ def test_errors_of_go_name_the_user_s_files(tmp_path: Path) -> None:
         build(folder)
     assert "export_wit_world/greeter.go:7:21: undefined: nmae" in raised.value.output
     assert sorted(path.name for path in folder.iterdir() if path.suffix == ".go") == []
+
+
+def test_a_trap_names_the_functions_of_the_source(greeter: Path) -> None:
+    """Debug information is left out of a component, and the names of functions are not."""
+    code = "__attribute__((noinline)) static void inner(int count) {\n  if (count) __builtin_trap();\n}\n\n"
+    main = "int main(int argc, char **argv) {\n  (void)argv;\n  inner(argc);\n  return 0;\n}\n"
+    (greeter / "src" / "main.c").write_text(code + main)
+    (built,) = build(greeter)
+    with pytest.raises(wherry.Trap) as raised:
+        wherry.run(built.path, capture=True)
+    assert [frame[0] for frame in raised.value.frames][:2] == ["inner", "main"]
+    assert b".debug_" not in built.path.read_bytes()

@@ -48,7 +48,8 @@ def compile_clang(job: Job, driver: str, suffixes: tuple[str, ...], flags: list[
     target = job.target
     sources = find_sources(target.source, suffixes)
     command: list[str] = [str(tools.provide(tools.ZIGLANG, job.progress) / "ziglang" / "zig"), driver]
-    command += ["-target", "wasm32-wasi", _LEVELS[target.optimise], "-Wall", *flags]
+    # With debug information, without which names of functions are left out; it goes when a component is made.
+    command += ["-target", "wasm32-wasi", _LEVELS[target.optimise], "-g", "-Wall", *flags]
     command += ["-fcolor-diagnostics"] if job.colour else []
     generated: list[Path] = []
     if target.wit is not None:
