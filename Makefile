@@ -39,7 +39,7 @@ $(VENV)/.requirements: requirements/dev.txt requirements/programs.txt | $(PY)
 	@touch $@
 
 # As pip leaves a package; where bytecode is not written as it is needed, each start would read the source.
-COMPILE := $(PY) -m compileall -q wherry
+COMPILE := $(PY) -m compileall -q -x /templates/ wherry
 
 $(VENV)/.native: $(NATIVE_SOURCES) $(VENV)/.requirements
 	@echo "Compiling the core (the first time on a machine takes some ten minutes)"

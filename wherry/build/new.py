@@ -121,7 +121,8 @@ def _files(full: str, short: str, language: Language, kind: Kind) -> dict[str, s
     else:
         files[f"tests/{short}.console"] = _COMMAND_TEST.format(short=short)
     for path in sorted(source.rglob("*")):
-        if path.is_file():
+        # pip compiles each file in Python that it installs.
+        if path.is_file() and path.parent.name != "__pycache__":
             name = _filled(str(path.relative_to(source)), words).removesuffix(".template")
             files[name] = _filled(path.read_text(encoding="utf-8"), words)
     return files

@@ -287,6 +287,7 @@ fn next(seat: &Arc<Seat>) -> Option<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::OnceLock;
     use std::sync::mpsc::channel;
 
     fn watch(time: Duration) -> Watch {
@@ -309,12 +310,25 @@ mod tests {
         let (sender, receiver) = channel::<()>();
         let (late, came) = channel();
         let mut told = false;
-        // Other tests leave threads behind as well.
-        let before = left_behind();
+        let thread = Arc::new(OnceLock::new());
+        let begun = Arc::clone(&thread);
+        let watch = Watch {
+            question: Some(Arc::new({
+                let thread = Arc::clone(&thread);
+                move || match thread.get() {
+                    Some(_) => Err(Error::new(Kind::Time, "")),
+                    None => Ok(()),
+                }
+            })),
+            ..Watch::default()
+        };
         let result = run(
-            &watch(Duration::from_millis(1)),
+            &watch,
             0,
-            move || receiver.recv().is_ok(),
+            move || {
+                let _ = begun.set(ident());
+                receiver.recv().is_ok()
+            },
             || told = true,
             move |result| {
                 let _ = late.send(result);
@@ -322,14 +336,11 @@ mod tests {
         );
         assert_eq!(result.err().map(|error| error.kind()), Some(Kind::Time));
         assert!(told);
-        let own: Vec<u64> = left_behind()
-            .into_iter()
-            .filter(|thread| !before.contains(thread))
-            .collect();
-        assert!(!own.is_empty());
+        let thread = thread.get().expect("the work began");
+        assert!(left_behind().contains(thread));
         sender.send(()).expect("the thread waits");
         assert_eq!(came.recv().ok(), Some(true));
-        while left_behind().iter().any(|thread| own.contains(thread)) {
+        while left_behind().contains(thread) {
             std::thread::yield_now();
         }
     }
