@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import sys
 import time
@@ -50,6 +51,12 @@ def compile_bomb(number: int) -> bytes:
     return f"(module (func) (func) (func (i32.const {number}) drop))".encode()
 
 
+def compiling_bombs() -> list[Callable[[], object]]:
+    """One of each kind of bomb for the compiler."""
+    tight = wherry.Limits(compile_timeout="80ms", compile_memory="100MiB")
+    return [functools.partial(wherry.load, bomb, limits=tight) for bomb in bombs_of_all_kinds()]
+
+
 def actions() -> list[Callable[[], object]]:
     """One of each, in the order in which they take turns."""
     bodies = [LOOP, BOMB, DEEP, TRAP]
@@ -68,11 +75,10 @@ def actions() -> list[Callable[[], object]]:
     def compile_one() -> object:
         return wherry.load(compile_bomb(next(numbers)), limits=wherry.Limits(functions=2))
 
-    compiling = itertools.cycle(bombs_of_all_kinds())
-    tight = wherry.Limits(compile_timeout="80ms", compile_memory="100MiB")
+    compiling = itertools.cycle(compiling_bombs())
 
     def compile_bombs() -> object:
-        return wherry.load(next(compiling), limits=tight)
+        return next(compiling)()
 
     def call_back() -> object:
         component = wherry.load(text("callback"))
@@ -87,7 +93,8 @@ def main() -> None:
     """Run them."""
     # The threads that compile stay as long as the process does, so they begin before the first hundred.
     wherry.load(b"(module (func (i64.const %d) drop))" % time.time_ns())
-    turns = itertools.cycle(actions())
+    # Among the first hundred is each of them.
+    turns = itertools.chain(compiling_bombs(), itertools.cycle(actions()))
     for number in range(1, int(sys.argv[1]) + 1):
         with contextlib.suppress(wherry.LimitError, wherry.Trap, wherry.TooLargeError):
             next(turns)()
