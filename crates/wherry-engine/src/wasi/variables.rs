@@ -7,7 +7,7 @@ use crate::monitor::{Access, Subject};
 use wasmtime::component::Linker as ComponentLinker;
 use wasmtime::{Caller, Linker, StoreContextMut};
 use wasmtime_wasi::cli::WasiCliView as _;
-use wasmtime_wasi::{p2, p3};
+use wasmtime_wasi::p2::bindings::cli::environment::Host as _;
 
 type Variables = Vec<(String, String)>;
 
@@ -43,38 +43,20 @@ pub fn add_to_modules(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 /// # Errors
 /// Those of the linker.
 pub fn add_to_components(linker: &mut ComponentLinker<Guest>, concurrency: bool) -> wasmtime::Result<()> {
-    let mut environment = linker.instance("wasi:cli/environment@0.2.12")?;
-    environment.func_wrap(
-        "get-environment",
-        |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Variables,)> {
-            noted(store.data_mut()).map(|variables| (variables,))
-        },
-    )?;
-    environment.func_wrap(
-        "get-arguments",
-        |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Vec<String>,)> {
-            use p2::bindings::cli::environment::Host as _;
-            note_arguments(store.data());
-            Ok((store.data_mut().cli().get_arguments()?,))
-        },
-    )?;
-    if concurrency {
-        let mut environment = linker.instance("wasi:cli/environment@0.3.0")?;
-        environment.func_wrap(
-            "get-arguments",
-            |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Vec<String>,)> {
-                use p3::bindings::cli::environment::Host as _;
-                note_arguments(store.data());
-                Ok((store.data_mut().cli().get_arguments()?,))
-            },
-        )?;
+    let generations = ["wasi:cli/environment@0.2.12", "wasi:cli/environment@0.3.0"];
+    for interface in &generations[..1 + usize::from(concurrency)] {
+        let mut environment = linker.instance(interface)?;
         environment.func_wrap(
             "get-environment",
             |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Variables,)> {
-                use p3::bindings::cli::environment::Host as _;
-                let variables = store.data_mut().cli().get_environment()?;
-                record(store.data(), &variables);
-                Ok((variables,))
+                Ok((noted(store.data_mut())?,))
+            },
+        )?;
+        environment.func_wrap(
+            "get-arguments",
+            |mut store: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<(Vec<String>,)> {
+                note_arguments(store.data());
+                Ok((store.data_mut().cli().get_arguments()?,))
             },
         )?;
     }
@@ -97,18 +79,13 @@ fn note(caller: &mut Caller<'_, Guest>) -> wasmtime::Result<()> {
 }
 
 fn noted(guest: &mut Guest) -> wasmtime::Result<Variables> {
-    use p2::bindings::cli::environment::Host as _;
     let variables = guest.cli().get_environment()?;
-    record(guest, &variables);
-    Ok(variables)
-}
-
-fn record(guest: &Guest, variables: &Variables) {
-    for (name, _) in variables {
+    for (name, _) in &variables {
         guest.monitor.granted(|| Access {
             subject: Subject::Env,
             operation: "read",
             target: name.clone(),
         });
     }
+    Ok(variables)
 }
