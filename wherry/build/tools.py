@@ -10,12 +10,12 @@ import contextlib
 import fcntl
 import os
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from wherry.errors import ToolError
+from wherry.build.running import run_tool
+from wherry.errors import BuildError, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -185,39 +185,14 @@ def run(
         ToolError: It cannot be started, or fails; the message holds its last words.
 
     """
-    import subprocess
-    import tempfile
-
-    began = time.monotonic()
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            while True:
-                try:
-                    code = process.wait(0.5)
-                    break
-                except subprocess.TimeoutExpired:
-                    progress(what, time.monotonic() - began)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        finally:
-            progress(what, None)
-        log.seek(0)
-        said = log.read().decode("utf-8", "replace").strip().splitlines()
-    if code:
-        told = "\n".join(said[-_MOST_LINES:])
+    try:
+        return run_tool(command, folder, progress, what=what, environment=environment).strip()
+    except ToolError:
+        raise
+    except BuildError as error:
+        told = "\n".join(error.output.strip().splitlines()[-_MOST_LINES:])
         hint = "a first build needs its registries; later ones work offline"
-        raise ToolError(f"{what} failed:\n{told}", hint=hint)
-    return "\n".join(said)
+        raise ToolError(f"{what} failed:\n{told}", hint=hint) from error
 
 
 @contextlib.contextmanager
