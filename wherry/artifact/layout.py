@@ -25,7 +25,7 @@ from wherry.artifact.headers import END, header, members, padding
 from wherry.artifact.paths import check_path
 from wherry.artifact.read import read_artifact
 from wherry.artifact.refusals import host_error, malformed, over, unsupported
-from wherry.errors import HostIOError, NotFoundError
+from wherry.errors import HostIOError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +53,8 @@ class _LayoutVersion(msgspec.Struct, frozen=True, rename="camel"):
 class _Layout:
     """What both forms have in common."""
 
+    path: Path
+
     def index(self, bounds: Bounds = BOUNDS) -> tuple[oci.Descriptor, ...]:
         """The artifacts that it holds, not yet read; where they have a name, it is in their annotations.
 
@@ -69,6 +71,22 @@ class _Layout:
         if len(index.manifests) > bounds.manifests:
             raise over("the number of artifacts", bounds.manifests, "manifests")
         return index.manifests
+
+    def only(self, bounds: Bounds = BOUNDS) -> oci.Descriptor:
+        """The one artifact that it holds, not yet read.
+
+        Raises:
+            UsageError: It holds none, or several.
+            ArtifactError: As for ``index``.
+
+        """
+        found = self.index(bounds)
+        if len(found) != 1:
+            raise UsageError(
+                f"`{self.path}` holds {len(found)} packages, and one is wanted",
+                hint="`wherry load` takes all of them in; each is found by its name then",
+            )
+        return found[0]
 
     def close(self) -> None:
         """Lets go of what is open."""

@@ -82,10 +82,7 @@ def launch_file(path: Path, command: str | None, *, calls: bool) -> Launch:
 
     """
     with contextlib.closing(LayoutArchive(path)) as layout:
-        index = layout.index()
-        if len(index) != 1:
-            raise UsageError(f"`{path}` holds {len(index)} packages, and `run` runs one")
-        artifact = read_artifact(layout, index[0])
+        artifact = read_artifact(layout, layout.only())
         target = cache_folder() / "packages" / artifact.digest.replace(":", "-")
         if not target.is_dir():
             target.parent.mkdir(parents=True, exist_ok=True)

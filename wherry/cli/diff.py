@@ -13,7 +13,6 @@ from wherry.artifact.layout import LayoutArchive
 from wherry.artifact.read import read_artifact
 from wherry.cli import output
 from wherry.cli.command import Command, format_option
-from wherry.errors import UsageError
 from wherry.store.difference import compare
 from wherry.store.local import LocalStore
 from wherry.store.references import is_path
@@ -45,7 +44,7 @@ def diff(before: str, after: str, format: str) -> int:  # noqa: A002 - the name 
     if format == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found)))
     else:
-        click.echo(output.printable_lines(_page(found)))
+        click.echo("\n".join(map(output.printable, _page(found))))
     return int(not found.enough)
 
 
@@ -55,10 +54,7 @@ def _package(name: str, open_ones: contextlib.ExitStack) -> tuple[Source, Artifa
         store = open_ones.enter_context(LocalStore())
         return store.source, store.artifact(store.find(name))
     layout = open_ones.enter_context(LayoutArchive(Path(name)))
-    index = layout.index()
-    if len(index) != 1:
-        raise UsageError(f"`{name}` holds {len(index)} packages", hint="`wherry load` takes all of them in")
-    return layout, read_artifact(layout, index[0])
+    return layout, read_artifact(layout, layout.only())
 
 
 def _page(found: Difference) -> Iterator[str]:

@@ -13,7 +13,7 @@ from wherry.errors import InternalError, WherryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = [
     "INTERRUPTED",
@@ -23,7 +23,6 @@ __all__ = [
     "hint",
     "on_terminal",
     "printable",
-    "printable_lines",
     "progress",
     "readable_size",
     "report",
@@ -109,11 +108,6 @@ def readable_size(size: int) -> str:
 def printable(line: str) -> str:
     """``line`` with what a terminal would act on spelled out: it may come from a stranger."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-
-
-def printable_lines(lines: Iterable[str]) -> str:
-    """The lines as one text."""
-    return "\n".join(map(printable, lines))
 
 
 def ago(moment: float) -> str:
