@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OUTPUT",
+    "PACKED",
     "Command",
     "Group",
     "Help",
@@ -32,10 +33,14 @@ __all__ = [
     "guest_options",
     "no_such",
     "option",
+    "packed_file_option",
 ]
 
 OUTPUT = "Output"
 """The group of the options that every command has."""
+
+PACKED = ".oci.tar"
+"""How names of files that hold packages end."""
 
 _BOUNDS = frozenset({"max-functions", "max-body", "max-nesting", "max-size"})
 
@@ -165,6 +170,20 @@ def format_option(command: Decorated, default: Callable[[], str] | None = None) 
         group=OUTPUT,
         default_text="text",
         variable="WHERRY_FORMAT",
+    )
+    return decorate(command)
+
+
+def packed_file_option(command: Decorated) -> Decorated:
+    """Add ``-o``, which says into which file packages are written."""
+    decorate = option(
+        "-o",
+        "--output",
+        "target",
+        metavar="OUT",
+        type=click.Path(),
+        help="Where to write",
+        default_text=f"NAME{PACKED}",
     )
     return decorate(command)
 

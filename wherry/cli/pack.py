@@ -15,12 +15,10 @@ from wherry.build import builder
 from wherry.build.locate import find_project
 from wherry.build.project import read_project
 from wherry.cli import output
-from wherry.cli.command import Command, option
+from wherry.cli.command import PACKED, Command, option, packed_file_option
 from wherry.errors import BuildError, UsageError
 
 __all__ = ["pack"]
-
-_SUFFIX = ".oci.tar"
 
 
 @click.command(
@@ -31,15 +29,7 @@ _SUFFIX = ".oci.tar"
     ],
 )
 @click.argument("source", metavar="[FILE|DIR]", type=click.Path(), default=".")
-@option(
-    "-o",
-    "--output",
-    "target",
-    metavar="OUT",
-    type=click.Path(),
-    help="Where to write",
-    default_text="NAME.oci.tar",
-)
+@packed_file_option
 @option("--name", metavar="NAME", help="The name of the package, if FILE is one component")
 @option("--version", metavar="VERSION", help="Its version", default_text="0.1.0")
 def pack(source: str, target: str | None, name: str | None, version: str | None) -> None:
@@ -67,6 +57,6 @@ def pack(source: str, target: str | None, name: str | None, version: str | None)
         full = name or f"local/{Path(source).name.partition('.')[0]}"
         descriptor = pack_file(source, blobs, name=full, version=version or "0.1.0")
         short = full.rpartition("/")[2]
-    path = Path(target or f"{short}{_SUFFIX}")
+    path = Path(target or f"{short}{PACKED}")
     write_archive(path, blobs, [descriptor])
     click.echo(f"{click.format_filename(path)}  {descriptor.digest}")

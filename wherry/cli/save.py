@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wherry.cli.command import Command, option
+from wherry.cli.command import PACKED, Command, packed_file_option
 from wherry.store.local import LocalStore
 
 __all__ = ["save"]
@@ -16,15 +16,7 @@ __all__ = ["save"]
     cls=Command, examples=["wherry save acme/thumbs", "wherry save acme/thumbs acme/tools@1 -o both.oci.tar"]
 )
 @click.argument("names", metavar="PACKAGE...", nargs=-1, required=True)
-@option(
-    "-o",
-    "--output",
-    "target",
-    metavar="OUT",
-    type=click.Path(),
-    help="Where to write",
-    default_text="NAME.oci.tar",
-)
+@packed_file_option
 def save(names: tuple[str, ...], target: str | None) -> None:
     """Write packages into one file that can be sent to anybody.
 
@@ -33,7 +25,7 @@ def save(names: tuple[str, ...], target: str | None) -> None:
     """
     with LocalStore() as store:
         short = (store.find(names[0]).name or "package").rpartition("/")[2]
-        path = Path(target or f"{short}.oci.tar")
+        path = Path(target or f"{short}{PACKED}")
         for package in store.save(names, path):
             click.echo(f"{package.reference}  {package.digest}")
     click.echo(click.format_filename(path))
