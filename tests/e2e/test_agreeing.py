@@ -27,6 +27,7 @@ args = ["read"]
 [needs]
 dir = [{{ host = ".", guest = "/here", why = "to show your files" }}]
 """
+OPTIONAL = MANIFEST.replace('why = "to show', 'optional = true, why = "to show')
 MORE = 'env = [{ name = "HOME", why = "to find your settings" }]\n'
 
 
@@ -160,3 +161,18 @@ def test_a_packed_file(typed: Callable[..., Typed]) -> None:
     typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
     shutil.copy("acme-cat-1.0.0.tar", "copy.tar")
     assert typed("run", "copy.tar", "/here/hello.txt") == Typed(0, "hello\n")
+
+
+def test_what_a_package_does_without(typed: Callable[..., Typed]) -> None:
+    """Where nobody can be asked it runs without that; who is at a terminal later is asked all the same."""
+    folder = Path("optional")
+    folder.mkdir()
+    shutil.copy(c_command("files"), folder / "files.wasm")
+    (folder / "wherry.toml").write_text(OPTIONAL.format(name="acme/modest", version="1.0.0"))
+    assert typed("pack", "optional", "-o", "optional.tar").code == 0
+    assert typed("load", "optional.tar").code == 0
+    assert typed("run", "acme/modest", "/here/hello.txt").code == 1
+    said = typed("run", "acme/modest", "/here/hello.txt", answer="y")
+    assert "which it calls /here (optional): to show your files\nAllow it? [y/N] " in said.text
+    assert said.code == 0
+    assert typed("run", "acme/modest", "/here/hello.txt") == Typed(0, "hello\n")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wherry.store.local import LocalStore
     from wherry.store.permissions import Agreement, Asked
 
-__all__ = ["granted"]
+__all__ = ["granted", "settled"]
 
 _OWN_POLICY = frozenset({"--policy", "--learn"})
 """Who hands in a policy says all of what is granted."""
@@ -59,6 +59,13 @@ def granted(store: LocalStore, launch: Launch, words: Sequence[str]) -> list[str
         permissions.agree(launch.subject, package.name, package.version, flags)
         allowed = set(flags)
     return [word for one in wanted if one.flag in allowed for word in one.flag]
+
+
+def settled(store: LocalStore, launch: Launch) -> bool:
+    """Whether nobody will be asked at the next run, on a terminal or not."""
+    if launch.manifest is None or not asked(launch.manifest.needs):
+        return True
+    return Permissions(store).of(launch.subject) is not None
 
 
 def _ask(reference: str, wanted: list[Asked], before: Agreement | None) -> bool:

@@ -27,14 +27,12 @@ def resolved(words: list[str], at: int) -> list[str]:
     calls = _native.run_has_flag(words, "invoke")
     # `--` may stand before FILE, and nothing after it is a flag.
     before = words[: at - 1] if at and words[at - 1] == "--" else words[:at]
+    named = not is_path(words[at])
     with LocalStore() as store:
-        if is_path(words[at]):
-            found = _of_path(words, at, calls=calls)
-        else:
-            found = _of_name(store, words[at], calls=calls)
+        found = _of_name(store, words[at], calls=calls) if named else _of_path(words, at, calls=calls)
         granted = agreeing.granted(store, found, before)
         stands = [*found.flags, *granted, *before, str(found.component.absolute()), *found.args]
-        if at == 0 and not is_path(words[at]):
+        if named and at == 0 and agreeing.settled(store, found):
             _note(store, words[at], stands)
     return [*stands, *words[at + 1 :]]
 
