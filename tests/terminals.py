@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-__all__ = ["DEADLINE", "WHERRY", "on_terminal", "read_until"]
+__all__ = ["DEADLINE", "WHERRY", "on_terminal", "read_until", "said_at_ctrl_c"]
 
 WHERRY = [sys.executable, "-m", "wherry"]
 DEADLINE = 60.0
 """Seconds after which a test has failed."""
+ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
@@ -49,3 +51,15 @@ def read_until(descriptor: int, wanted: bytes) -> bytes:
         if select.select([descriptor], [], [], 0.1)[0]:
             shown += os.read(descriptor, 4096)
     return shown
+
+
+def said_at_ctrl_c(program: str, within: float) -> str:
+    """What a program in Python says after Ctrl-C, which comes when it said ``ready``, and ends in time."""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=within)[0]
+    assert process.returncode == 0
+    return said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import pytest
 
 import wherry
 from tests.guests.build import text
+from tests.terminals import said_at_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,14 +183,7 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_ends_the_waiting() -> None:
     """The caller hears it, and the program ends with the thread still held."""
-    with subprocess.Popen(
-        [sys.executable, "-c", CTRL_C], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=PATIENCE)[0] == "interrupted\n"
-        assert process.returncode == 0
+    assert said_at_ctrl_c(CTRL_C, PATIENCE) == "interrupted\n"
 
 
 ENDS = """

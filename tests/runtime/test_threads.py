@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import wherry
-from tests.guests.build import GUESTS, text
+from tests.guests.build import text
+from tests.terminals import said_at_ctrl_c
 
 TURNS = 20_000_000
-ROOT = GUESTS.parent.parent
 
 
 def test_eight_threads_call_eight_instances() -> None:
@@ -160,14 +157,7 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_ends_a_call() -> None:
     """A guest that never returns is ended by Ctrl-C, as ``KeyboardInterrupt``."""
-    with subprocess.Popen(
-        [sys.executable, "-c", CTRL_C], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30)[0] == "interrupted\n"
-        assert process.returncode == 0
+    assert said_at_ctrl_c(CTRL_C, 30) == "interrupted\n"
 
 
 def test_no_threads_are_left_behind() -> None:
