@@ -92,7 +92,8 @@ def test_a_component_is_packed_without_source(project: Path, tmp_path: Path) -> 
     """``pack FILE`` makes a package of one component."""
     wherry(project, "build")
     component = str(project / "build" / "greeter.wasm")
-    code, said, _ = wherry(tmp_path, "pack", component, "--name", "acme/hi", "--version", "2.0.0")
+    packing = ("pack", component, "--name", "acme/hi", "--version", "2.0.0", "-o", "hi.oci.tar")
+    code, said, _ = wherry(tmp_path, *packing)
     assert (code, said.split()[0]) == (0, "hi.oci.tar")
     assert wherry(tmp_path, "run", "hi.oci.tar", "Ada") == (0, "Hello, Ada!\n", "")
 

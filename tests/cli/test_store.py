@@ -21,12 +21,11 @@ SCRIPT = Path(__file__).parents[2] / "wherry.data/scripts/wherry"
 
 @pytest.fixture
 def packed(wherry: Terminal) -> str:
-    """The digest of a package that was packed and loaded."""
+    """The digest of a package that was packed, and is in a file as well."""
     (wherry.folder / "hello.wasm").write_bytes(binary(text("hello")).read_bytes())
-    assert wherry("pack", "hello.wasm", "--name", "acme/hello", "--version", "1.0.0").code == 0
-    loaded = wherry("load", "hello.oci.tar")
-    assert loaded.code == 0, loaded
-    name, digest = loaded.stdout.split()
+    packing = ("pack", "hello.wasm", "--name", "acme/hello", "--version", "1.0.0")
+    name, digest = wherry(*packing).stdout.split()
+    assert wherry(*packing, "-o", "hello.oci.tar").stdout == f"hello.oci.tar  {digest}\n"
     assert name == "acme/hello@1.0.0"
     return digest
 
@@ -64,8 +63,7 @@ def test_the_second_run_takes_the_short_way(wherry: Terminal, packed: str) -> No
 
     assert run() == ("hello\n", True)
     assert run() == ("hello\n", False)
-    wherry("pack", "hello.wasm", "--name", "acme/hello", "--version", "1.1.0")
-    assert wherry("load", "hello.oci.tar").code == 0
+    assert wherry("pack", "hello.wasm", "--name", "acme/hello", "--version", "1.1.0").code == 0
     assert run() == ("hello\n", True)
     assert wherry("remove", "acme/hello").code == 0
     with pytest.raises(subprocess.CalledProcessError):

@@ -174,18 +174,17 @@ def format_option(command: Decorated, default: Callable[[], str] | None = None) 
     return decorate(command)
 
 
-def packed_file_option(command: Decorated) -> Decorated:
+def packed_file_option(what: str, default: str | None = None) -> Callable[[Decorated], Decorated]:
     """Add ``-o``, which says into which file packages are written."""
-    decorate = option(
+    return option(
         "-o",
         "--output",
         "target",
         metavar="OUT",
         type=click.Path(),
-        help="Where to write",
-        default_text=f"NAME{PACKED}",
+        help=what,
+        default_text=default,
     )
-    return decorate(command)
 
 
 def guest_options(command: Decorated) -> Decorated:

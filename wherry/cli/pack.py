@@ -1,4 +1,4 @@
-"""``wherry pack``: one file that holds a package, the same bytes whoever packs it."""
+"""``wherry pack``: a project or component becomes a package, the same bytes whoever packs it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from wherry.build import builder
 from wherry.build.locate import find_project
 from wherry.build.project import read_project
 from wherry.cli import output
-from wherry.cli.command import PACKED, Command, option, packed_file_option
+from wherry.cli.command import Command, option, packed_file_option
 from wherry.errors import BuildError, UsageError
+from wherry.store.local import LocalStore
 
 __all__ = ["pack"]
 
@@ -24,19 +25,21 @@ __all__ = ["pack"]
 @click.command(
     cls=Command,
     examples=[
-        "wherry pack && wherry run thumbs.oci.tar",
-        "wherry pack tool.wasm --name acme/tool --version 1.2.0 -o tool.oci.tar",
+        "wherry pack && wherry run acme/thumbs",
+        "wherry pack -o thumbs.oci.tar",
+        "wherry pack tool.wasm --name acme/tool --version 1.2.0",
     ],
 )
 @click.argument("source", metavar="[FILE|DIR]", type=click.Path(), default=".")
-@packed_file_option
+@packed_file_option("Write one file for others, and nothing into the store")
 @option("--name", metavar="NAME", help="The name of the package, if FILE is one component")
 @option("--version", metavar="VERSION", help="Its version", default_text="0.1.0")
 def pack(source: str, target: str | None, name: str | None, version: str | None) -> None:
-    """Pack a project, or one component, into a file that anybody can run.
+    """Pack a project, or one component: it is found by its name then.
 
-    The file is an OCI layout, which registries and other tools read. A project is built first if need be;
-    FILE needs no source. The same inputs give the same digest, which is printed.
+    With `-o` it goes into a file that anybody can run, an OCI layout, which registries and other tools read.
+    A project is built first if need be; FILE needs no source. The same inputs give the same digest, which is
+    printed.
     """
     blobs = MemoryBlobs()
     if Path(source).is_dir():
@@ -52,11 +55,13 @@ def pack(source: str, target: str | None, name: str | None, version: str | None)
             sys.stderr.write(one.said)
         project = read_project(folder)
         descriptor = pack_project(folder, blobs, project.components())
-        short = project.manifest.package.name.rpartition("/")[2]
     else:
         full = name or f"local/{Path(source).name.partition('.')[0]}"
         descriptor = pack_file(source, blobs, name=full, version=version or "0.1.0")
-        short = full.rpartition("/")[2]
-    path = Path(target or f"{short}{PACKED}")
-    write_archive(path, blobs, [descriptor])
-    click.echo(f"{click.format_filename(path)}  {descriptor.digest}")
+    if target is not None:
+        write_archive(Path(target), blobs, [descriptor])
+        click.echo(f"{click.format_filename(target)}  {descriptor.digest}")
+        return
+    with LocalStore() as store:
+        package = store.put(blobs, descriptor)
+    click.echo(f"{package.reference}  {package.digest}")

@@ -16,7 +16,7 @@ __all__ = ["save"]
     cls=Command, examples=["wherry save acme/thumbs", "wherry save acme/thumbs acme/tools@1 -o both.oci.tar"]
 )
 @click.argument("names", metavar="PACKAGE...", nargs=-1, required=True)
-@packed_file_option
+@packed_file_option("Where to write", f"NAME{PACKED}")
 def save(names: tuple[str, ...], target: str | None) -> None:
     """Write packages into one file that can be sent to anybody.
 
