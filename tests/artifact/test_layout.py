@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING
@@ -13,14 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.artifact.projects import FULL, SMALLEST, project
+from tests.artifact.projects import FULL, project
 from wherry.artifact import oci
 from wherry.artifact.bounds import Bounds
 from wherry.artifact.headers import END, header, padding
 from wherry.artifact.layout import LayoutArchive, LayoutFolder, open_layout, write_archive
 from wherry.artifact.pack import pack
 from wherry.artifact.read import read_artifact, verify
-from wherry.artifact.unpack import unpack
 from wherry.errors import ArtifactError, DigestError, HostIOError, MalformedArtifactError, NotFoundError
 
 if TYPE_CHECKING:
@@ -239,29 +237,3 @@ def test_host_errors_are_named(tmp_path: Path) -> None:
     made = LayoutFolder.create(tmp_path / "made")
     with pytest.raises(HostIOError, match="no such file or directory"):
         write_archive(tmp_path / "no folder" / "out.tar", made, [])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("manifest", [SMALLEST, FULL], ids=["smallest", "full"])
-def test_skopeo_copies_there_and_back(manifest: str, tmp_path: Path) -> None:
-    """Copied by another tool between all forms of layouts, an artifact keeps its digest, and is whole."""
-    skopeo = shutil.which("skopeo")
-    assert skopeo, "skopeo is missing\n\nhint: apt-get install skopeo"
-    layout = LayoutFolder.create(tmp_path / "layout")
-    descriptor = pack(project(tmp_path / "project", manifest), layout)
-    layout.write_index([msgspec.structs.replace(descriptor, annotations={oci.Annotation.REFERENCE: NAME})])
-    archived(layout, tmp_path / "one.tar")
-    for source, target in (
-        (f"oci:layout:{NAME}", "oci:copied:latest"),
-        (f"oci-archive:one.tar:{NAME}", "oci-archive:two.tar"),
-        ("oci-archive:two.tar", f"oci:back:{NAME}"),
-    ):
-        subprocess.run(
-            [skopeo, "--insecure-policy", "copy", "--quiet", source, target], check=True, cwd=tmp_path
-        )
-    for name in ("copied", "two.tar", "back"):
-        with open_layout(tmp_path / name) as opened:
-            (copied,) = opened.index()
-            assert copied.digest == descriptor.digest
-            unpack(read_artifact(opened, copied), opened, tmp_path / f"unpacked {name}")
-    assert contents(tmp_path / "unpacked copied") == contents(tmp_path / "unpacked back")

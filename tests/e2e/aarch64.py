@@ -1,8 +1,8 @@
 """An aarch64 machine that runs what ``wherry compile`` makes, under an emulator.
 
 A compiled file of Wherry's begins as wasmtime wrote it, so a build of wasmtime for that chip can run it
-(``requirements/emulated.txt``). The emulator and the C library of that chip come from Debian; apt checks the
-signatures. All is unpacked into the cache, and nothing is installed. Start reading at :func:`machine`.
+(``requirements/emulated.txt``). The emulator and the C library of that chip come from Debian. All is
+unpacked into the cache, and nothing is installed. Start reading at :func:`machine`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
+from tests.debian import unpack
 from tests.guests.build import cached
 
 __all__ = ["ASYNCHRONOUS", "MODES", "SYNCHRONOUS", "Machine", "Outcome", "machine", "run"]
@@ -79,25 +78,11 @@ def machine() -> Machine:
 
 
 def _unpack_from_debian(folder: Path) -> None:
-    """Put ``qemu`` and ``system`` into a folder.
-
-    apt gets lists of its own there: nobody has to be root, and those of this machine need not know that chip.
-    """
-    apt = folder / "apt"
-    for name in ("state/lists/partial", "cache/archives/partial"):
-        (apt / name).mkdir(parents=True)
-    (apt / "status").touch()
-    places = {"State": apt / "state", "State::status": apt / "status", "Cache": apt / "cache"}
-    options = ["-oAPT::Architectures::=arm64", *(f"-oDir::{name}={path}" for name, path in places.items())]
-    for words in (("update",), ("download", EMULATOR, *LIBRARIES)):
-        done = run("env", "--chdir", apt, "apt-get", "--quiet", *options, *words)
-        if done.returncode != 0:
-            pytest.skip(f"no emulator: `apt-get {' '.join(words)}`: {done.stderr.decode().strip()}")
-    for package in apt.glob("*.deb"):
-        place = apt / "emulator" if package.name.startswith(EMULATOR) else folder / "system"
-        subprocess.run(["dpkg", "-x", package, place], check=True)
-    shutil.move(apt / "emulator" / "usr" / "bin" / "qemu-aarch64-static", folder / "qemu")
-    shutil.rmtree(apt)
+    """Put ``qemu`` and ``system`` into a folder."""
+    emulator = folder / "emulator"
+    unpack(folder, {EMULATOR: emulator, **dict.fromkeys(LIBRARIES, folder / "system")}, "arm64")
+    shutil.move(emulator / "usr" / "bin" / "qemu-aarch64-static", folder / "qemu")
+    shutil.rmtree(emulator)
 
 
 def _unpack_engine(folder: Path) -> None:
