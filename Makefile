@@ -1,5 +1,5 @@
 # Every target sets up what it needs in .venv, and does nothing twice.
-# Wanted on the machine: Python 3.11 or later, Rust 1.95 or later, a C compiler.
+# Wanted on the machine: Python 3.11 or later, Rust 1.95 or later, a C compiler; Node 20 or later with npm for the demo.
 
 SHELL := /bin/bash -eu -o pipefail
 .DEFAULT_GOAL := help
@@ -53,7 +53,7 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.native
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/.native ## Run real programs: CPython, an SVG renderer, Graphviz, typed components
+demo: $(VENV)/.native ## Run real programs: CPython, an SVG renderer, Graphviz, typed components, a package
 	@$(PY) examples/demo/demo.py
 
 .PHONY: test

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(os.path.relpath(Path(__file__).parent))
-WHERRY = Path(sys.executable).with_name("wherry")
+BIN = Path(sys.executable).parent
 CITIES = [
     {"city": "Oslo", "celsius": 4.5},
     {"city": "Lima", "celsius": 19.0},
@@ -84,6 +85,18 @@ def cpython_starts_from_the_cache(folder: Path) -> None:
     say(f"whole process: {1000 * (time.perf_counter() - start):.0f} ms")
 
 
+def two_languages_become_one_package(folder: Path) -> None:
+    """A command in C and one in JavaScript become one file, and run by name wherever that is loaded."""
+    shutil.copytree(HERE / "weather", folder / "weather", dirs_exist_ok=True)
+    shell("pack", f"{folder}/weather", "-o", f"{folder}/packed.oci.tar")
+    empty_store(folder / "here")
+    shell("load", f"{folder}/packed.oci.tar")
+    shell("save", "demo/weather", "-o", f"{folder}/weather.oci.tar")
+    empty_store(folder / "elsewhere")
+    shell("load", f"{folder}/weather.oci.tar")
+    typed(f"wherry run demo/weather#means < {HERE}/data/cities.csv | wherry run demo/weather#bars")
+
+
 STEPS: list[Callable[[Path], None]] = [
     cpython_reads_a_folder,
     resvg_draws_a_picture,
@@ -92,6 +105,7 @@ STEPS: list[Callable[[Path], None]] = [
     terminal_calls_a_component,
     waits_run_together,
     cpython_starts_from_the_cache,
+    two_languages_become_one_package,
 ]
 
 
@@ -100,12 +114,28 @@ def say(line: str) -> None:
     print(f"   {line}", flush=True)
 
 
+def empty_store(folder: Path) -> None:
+    """From here on packages are kept in this folder, where there are none."""
+    shutil.rmtree(folder, ignore_errors=True)
+    say(f"$ export WHERRY_STORE={folder}")
+    os.environ["WHERRY_STORE"] = str(folder)
+
+
 def shell(*arguments: str) -> None:
     """Run ``wherry`` with ``arguments``, showing the command and what it prints."""
-    say("$ " + shlex.join(["wherry", *arguments]))
-    done = subprocess.run([WHERRY, *arguments], check=False, stdout=subprocess.PIPE, text=True)
-    for line in done.stdout.splitlines():
-        say(line)
+    typed(shlex.join(["wherry", *arguments]))
+
+
+def typed(line: str) -> None:
+    """Run a line of a shell in which ``wherry`` is this environment's, showing it and what it prints."""
+    say(f"$ {line}")
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    bash = ["bash", "-o", "pipefail", "-c", line]
+    done = subprocess.run(
+        bash, check=False, stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": path}
+    )
+    for printed in done.stdout.splitlines():
+        say(printed)
     if done.returncode != 0:
         sys.exit(f"error: the demo stopped, as this command ended with {done.returncode}")
 

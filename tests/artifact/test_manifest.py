@@ -81,7 +81,7 @@ ASKED: tuple[tuple[str, ...], ...] = (
 # What is wrong: a manifest that `PACKAGE` follows (or, without its `!`, goes before), then line, column, key,
 # what is wrong, and what would be right.
 VERSION = "three numbers and, if need be, a name, such as `1.2.0` or `2.0.0-beta.1`"
-KEYS_OF_A_LIBRARY = "the keys are `component`, `source`, `description`"
+KEYS_OF_A_LIBRARY = "the keys are `component`, `source`, `language`, `description`"
 REQUESTS = """[library]
 [needs]
 allow-http = [
@@ -115,7 +115,7 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
     ),
     "unknown key in a dotted key": (
         "library.a.b = 1\n",
-        (1, 9, "library.a", "there is no such key", "the keys are `component`, `source`, `description`"),
+        (1, 9, "library.a", "there is no such key", "the keys are `component`, `source`, `language`, `description`"),
     ),
     "unknown key in an inline table": (
         '[library]\n[needs]\nkv = { why = "x", wy = "y" }\n',

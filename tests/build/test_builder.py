@@ -272,3 +272,37 @@ def test_a_trap_names_the_functions_of_the_source(greeter: Path) -> None:
         wherry.run(built.path, capture=True)
     assert [frame[0] for frame in raised.value.frames][:2] == ["inner", "main"]
     assert b".debug_" not in built.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("files", "command", "language"),
+    [
+        pytest.param(["x.c", "x.js"], 'source = "x.c"', "c", id="file"),
+        pytest.param(["package.json", "x.js", "tool/x.c"], 'source = "tool"', "c", id="folder"),
+        pytest.param(["package.json", "tool/go.mod", "tool/x.go"], 'source = "tool"', "go", id="mark"),
+        pytest.param(["asconfig.json", "x.ts"], 'source = "x.ts"', "assemblyscript", id="assemblyscript"),
+        pytest.param(["tsconfig.json", "src/x.ts", "src/y.js"], 'source = "src"', "typescript", id="mixed"),
+        pytest.param(["x.h"], 'source = "x.h"\nlanguage = "cpp"', "cpp", id="said"),
+    ],
+)
+def test_a_source_has_the_language_that_it_is_written_in(
+    files: list[str], command: str, language: str, tmp_path: Path
+) -> None:
+    """Each command of a package may be in a language of its own: found out from its source, or said."""
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    text = f'[package]\nname = "acme/x"\nversion = "1.0.0"\n\n[command.x]\n{command}\n'
+    (tmp_path / FILE_NAME).write_text(text)
+    assert [one.language for one in read_project(tmp_path).targets] == [language]
+
+
+def test_the_language_of_a_command_comes_before_that_of_build(tmp_path: Path) -> None:
+    """``language`` of ``[build]`` is that of all others, whatever their files are called."""
+    for name in ("x.h", "y.h"):
+        (tmp_path / name).write_text("")
+    text = '[package]\nname = "acme/x"\nversion = "1.0.0"\n\n[build]\nlanguage = "c"\n\n'
+    text += '[command.x]\nsource = "x.h"\n\n[command.y]\nsource = "y.h"\nlanguage = "cpp"\n'
+    (tmp_path / FILE_NAME).write_text(text)
+    found = {one.name: one.language for one in read_project(tmp_path).targets}
+    assert found == {"x": "c", "y": "cpp"}

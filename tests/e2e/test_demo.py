@@ -23,12 +23,28 @@ if TYPE_CHECKING:
         pytest.param("count=3, mean=12.5, warmest='Lima'", id="component-from-python"),
         pytest.param('ok({count: 3, mean: 12.5, warmest: "Lima"})', id="component-from-the-terminal"),
         pytest.param("hello again", id="cpython-from-the-cache"),
+        pytest.param("Lima    #################### 20.2", id="two-languages-by-name-from-a-saved-file"),
         pytest.param("wherry run --help", id="what-to-type-next"),
     ],
 )
 def test_each_program_shows_its_work(demo: Demo, line: str) -> None:
     """The line that only a program which did its work prints is there."""
     assert line in demo.output
+
+
+def test_the_package_is_run_from_the_file_that_was_saved(demo: Demo) -> None:
+    """The last store has only what that file brought, under the digest that it was packed with."""
+    commands = demo.output.partition("$ wherry pack ")[2]
+    digests = re.findall(r"sha256:[0-9a-f]{64}", commands)
+    assert len(digests) == 4, "packed, loaded, saved, loaded elsewhere"
+    assert len(set(digests)) == 1
+    elsewhere = commands.partition("/elsewhere\n")[2]
+    typed = [line.strip() for line in elsewhere.splitlines() if line.strip().startswith("$ ")]
+    assert typed[0].startswith("$ wherry load ")
+    assert typed[0].endswith("/weather.oci.tar")
+    assert typed[1].startswith("$ wherry run demo/weather#means <")
+    components = sorted(path.name for path in (demo.folder / "weather" / "build").glob("*.wasm"))
+    assert components == ["bars.wasm", "means.wasm"]
 
 
 def test_waits_of_wasi_03_overlap(demo: Demo) -> None:

@@ -1,4 +1,4 @@
-"""What the README tells users to type works on a machine that has only Python, Rust and a C compiler."""
+"""What the README tells users to type works on a machine that has Python, Rust, a C compiler and Node."""
 
 from __future__ import annotations
 
@@ -66,3 +66,4 @@ def test_make_demo_works_on_a_fresh_clone(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert (source / "build" / "demo" / "wherry.png").exists()
+    assert (source / "build" / "demo" / "weather.oci.tar").exists()

@@ -210,6 +210,10 @@ class _Place(_Section, frozen=True, kw_only=True):
     source: (
         Annotated[_ProjectPath, Meta(description="What is built, if not the source of `[build]`.")] | None
     ) = None
+    language: (
+        Annotated[Language, Meta(description="Its language, if not that of `[build]`; left out, found out.")]
+        | None
+    ) = None
     description: Annotated[_Line, Meta(description="What it does, in one line.")] | None = None
 
 

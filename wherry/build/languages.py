@@ -153,19 +153,22 @@ LANGUAGES: dict[Name, Language] = {
 
 
 def find_language(folder: Path, source: str | None) -> Name:
-    """The language of a project, by its marks or by the files of its source.
+    """The language of a source, by its files and the marks beside it; a project may have several.
 
     Raises:
         BuildError: It has none of them, or of several languages.
 
     """
-    for name, language in LANGUAGES.items():
-        if any((folder / marker).is_file() for marker in language.markers):
-            return name
+    marked = _marked(folder)
+    if source is not None:
+        own = _marked(folder / source) or _alone_in(folder / source)
+        # AssemblyScript has files of TypeScript, and a mark to tell them apart.
+        if own is not None and (own, marked) != ("typescript", "assemblyscript"):
+            return own
+    if marked is not None:
+        return marked
     looked = folder / (source or "src")
-    files = [looked] if looked.is_file() else [*looked.rglob("*"), *folder.glob("*")]
-    suffixes = {file.suffix for file in files}
-    found = [name for name, language in LANGUAGES.items() if suffixes & {*language.suffixes}]
+    found = _written_in([looked, *looked.rglob("*"), *folder.glob("*")])
     if len(found) == 1:
         return found[0]
     if not found:
@@ -174,6 +177,26 @@ def find_language(folder: Path, source: str | None) -> Name:
         what = f"`{folder}` has sources of {' and '.join(LANGUAGES[name].title for name in found)}"
     names = ", ".join(f"`{name}`" for name in LANGUAGES)
     raise BuildError(what, hint=f"`language` in `[build]` says which it is: {names}")
+
+
+def _marked(folder: Path) -> Name | None:
+    """The language whose mark is in a folder."""
+    for name, language in LANGUAGES.items():
+        if any((folder / marker).is_file() for marker in language.markers):
+            return name
+    return None
+
+
+def _alone_in(source: Path) -> Name | None:
+    """The language of a file, or the only one that a folder has files of."""
+    found = _written_in([source, *source.rglob("*")])
+    return found[0] if len(found) == 1 else None
+
+
+def _written_in(files: list[Path]) -> list[Name]:
+    """The languages that there are files of."""
+    suffixes = {file.suffix for file in files}
+    return [name for name, language in LANGUAGES.items() if suffixes & {*language.suffixes}]
 
 
 def toolchain(name: Name) -> Toolchain:

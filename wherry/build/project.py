@@ -1,7 +1,7 @@
 """What there is to build in a project: its language, its sources, and what comes out where.
 
 ``read_project`` reads ``wherry.toml`` and finds out what that leaves open. A ``Target`` is one component:
-places of the package that have the same source and are of the same kind share one.
+places of the package that have the same source, in one language, and are of the same kind share one.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def read_project(folder: str | os.PathLike[str]) -> Project:
     manifest = read_manifest(folder)
     path = Path(folder).absolute()
     build = manifest.build or Build()
-    targets: dict[tuple[Kind, Path], Target] = {}
+    targets: dict[tuple[Kind, Language, Path], Target] = {}
     ready = {}
     for place, wanted in manifest.places():
         if wanted.component is not None:
@@ -88,12 +88,12 @@ def read_project(folder: str | os.PathLike[str]) -> Project:
             raise BuildError("components for `[http]` are not built yet", hint="`component` names one")
         kind: Kind = "command" if isinstance(wanted, Command) else "library"
         said = wanted.source or build.source
-        language = build.language or find_language(path, said)
+        language = wanted.language or build.language or find_language(path, said)
         source = path / said if said is not None else path / LANGUAGES[language].default_source(path)
         if not source.exists():
             raise BuildError(f"`{source}`: no such file or directory, where the source should be")
-        found = targets.get((kind, source))
-        targets[kind, source] = Target(
+        found = targets.get((kind, language, source))
+        targets[kind, language, source] = Target(
             name=found.name if found else _name(place, manifest),
             places=(*(found.places if found else ()), place),
             kind=kind,
