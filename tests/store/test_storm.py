@@ -7,7 +7,9 @@ import os
 import random
 import resource
 import signal
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,7 @@ from wherry.errors import HostIOError, NotFoundError
 from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from wherry.artifact import oci
 
@@ -142,17 +144,22 @@ def _look_without_rights(path: Path) -> None:
             store.remove("acme/add")
 
 
+@pytest.fixture
+def reached_by_all() -> Iterator[Path]:
+    """A folder that everybody can look into, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_store_that_may_only_be_read(
-    tmp_path: Path, packages: list[tuple[MemoryBlobs, oci.Descriptor]]
+    reached_by_all: Path, packages: list[tuple[MemoryBlobs, oci.Descriptor]]
 ) -> None:
     """Looking works, and changing is an honest error."""
-    path = tmp_path / "store"
+    path = reached_by_all / "store"
     with LocalStore(path) as store:
         store.put(*packages[0])
-    for folder in (path, *path.parents):
-        if folder.is_relative_to(tmp_path.parents[2]):
-            folder.chmod(0o755)
     process = FORKED.Process(target=_look_without_rights, args=(path,))
     process.start()
     process.join()
