@@ -1,4 +1,4 @@
-"""What guests in each language can do is what the table in ``docs/build.md`` says."""
+"""What commands in each language can do is what the table in ``docs/build.md`` says."""
 
 from __future__ import annotations
 
@@ -95,26 +95,3 @@ def test_assemblyscript_reaches_variables_and_exit_codes(tmp_path: Path) -> None
     with pytest.raises(wherry.BuildError) as raised:
         build(folder)
     assert "in src/greeter.ts(1,20)" in raised.value.output
-
-
-@pytest.mark.slow
-def test_rust_libraries_take_and_give_every_sort_of_type(tmp_path: Path) -> None:
-    """Records, variants, enums, flags, tuples, lists, options and results both ways; imports, resources."""
-    folder = make(tmp_path, "rust", "library")
-    (folder / "src" / "lib.rs").write_text((SOURCES / "library.rs").read_text())
-    (folder / "wit" / "greeter.wit").write_text((SOURCES / "library.wit").read_text())
-    (built,) = build(folder)
-    with wherry.load(built.path).instantiate(
-        imports={"acme:greeter/host": {"name": lambda: "Hi"}}
-    ) as instance:
-        shapes = instance["acme:greeter/shapes"]
-        assert instance.greet("Ada") == "Hi Ada"
-        assert shapes.pair((3, "a"), "é") == ("a", 3)
-        with pytest.raises(wherry.ResultError, match="none"):
-            shapes.pair((3, "a"), None)
-        points = wherry.Variant("many", [{"x": -1, "y": 0.5}, {"x": 2, "y": 1e9}])
-        mirrored = shapes.mirror(points)
-        assert (mirrored.tag, [(one.x, one.y) for one in mirrored.value]) == ("many", [(-1, 0.5), (2, 1e9)])
-        assert shapes.tint("green", {"a"})[1] == "green"
-        counter = shapes.Counter(5)
-        assert (counter.add(3), counter.add(4)) == (8, 12)

@@ -1,0 +1,72 @@
+"""What libraries in each language take and give is what the table in ``docs/build.md`` says.
+
+All of them implement one interface, ``reach/library.wit``, and are held to one expectation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import wherry
+from tests.build.expectations import FEATURES, Host
+from tests.build.projects import make
+from wherry.build.builder import build
+
+if TYPE_CHECKING:
+    from wherry.artifact.manifest import Language
+
+REACH = Path(__file__).parent / "reach"
+SOURCES: dict[Language, dict[str, str]] = {
+    "rust": {"library.rs": "src/lib.rs"},
+}
+"""For each language the files that implement the interface, and where they stand in a project."""
+
+FAST = {"c"}
+"""Languages that compile within a second or two."""
+
+GAPS: dict[Language, dict[str, str]] = {}
+"""What a language cannot do, by the name of the feature, in the words of ``docs/build.md``."""
+
+
+@pytest.fixture(scope="module")
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> wherry.Component:
+    """The library in the language of the test."""
+    language: Language = request.param
+    folder = make(tmp_path_factory.mktemp(language), language, "library")
+    for name, place in SOURCES[language].items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text((REACH / name).read_text())
+    (folder / "wit" / "greeter.wit").write_text((REACH / "library.wit").read_text())
+    (made,) = build(folder)
+    assert made.said == ""
+    return wherry.load(made.path)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+@pytest.mark.parametrize(
+    "built",
+    [pytest.param(one, id=one, marks=[] if one in FAST else [pytest.mark.slow]) for one in SOURCES],
+    indirect=True,
+)
+def test_libraries_take_and_give_every_sort_of_type(
+    built: wherry.Component, feature: str, request: pytest.FixtureRequest
+) -> None:
+    """Each feature works in each language, or is a gap that the documentation names."""
+    language: Language = request.node.callspec.params["built"]
+    host = Host()
+    with built.instantiate(imports=host.imports()) as library:
+        if feature not in GAPS.get(language, {}):
+            FEATURES[feature](library, host)
+            return
+        with pytest.raises((AssertionError, wherry.WherryError)):
+            FEATURES[feature](library, host)
+
+
+def test_the_documentation_names_every_gap() -> None:
+    """``docs/build.md`` has the words of each gap."""
+    documentation = " ".join((REACH.parents[2] / "docs" / "build.md").read_text().split())
+    missing = [words for gaps in GAPS.values() for words in gaps.values() if words not in documentation]
+    assert missing == []
