@@ -21,6 +21,8 @@ from sybil.parsers.markdown.codeblock import CodeBlockParser
 from sybil.parsers.rest import DocTestParser
 from sybil.parsers.rest import PythonCodeBlockParser as RestPythonCodeBlockParser
 
+from wherry.build.languages import LANGUAGES
+
 if TYPE_CHECKING:
     from tests.conftest import Demo
 
@@ -33,7 +35,12 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 def type_console(example: Example) -> None:
     """Type the commands of a console session and compare what they print."""
-    for command, expected in commands(example.parsed):
+    type_session(example.parsed, f"{example.path}:{example.line}")
+
+
+def type_session(session: str, where: str) -> None:
+    """Type the commands of a session; what tools add in a line that begins with ``note:`` is left out."""
+    for command, expected in commands(session):
         if command.startswith(SETUP):
             continue
         done = subprocess.run(
@@ -44,8 +51,10 @@ def type_console(example: Example) -> None:
             stdin=subprocess.DEVNULL,
             text=True,
         )
-        if not doctest.OutputChecker().check_output(expected, done.stdout, OPTIONS):
-            where = f"{example.path}:{example.line}"
+        printed = "".join(
+            line for line in done.stdout.splitlines(keepends=True) if not line.startswith("note: ")
+        )
+        if not doctest.OutputChecker().check_output(expected, printed, OPTIONS):
             raise AssertionError(f"{where}: $ {command}\n\nexpected:\n{expected}\nprinted:\n{done.stdout}")
 
 
@@ -111,6 +120,21 @@ def test_examples_of_docstrings_work(module: Path) -> None:
     """What a docstring shows is what happens."""
     for example in DOCSTRINGS.parse(module).examples():
         example.evaluate()
+
+
+@pytest.mark.parametrize(
+    "language",
+    [name if name == "c" else pytest.param(name, marks=pytest.mark.slow) for name in LANGUAGES],
+)
+@pytest.mark.usefixtures("folder")
+def test_the_first_package_is_made_alike_in_each_language(language: str) -> None:
+    """In the first package of README another language may stand after ``--lang``, and all else stays."""
+    _, _, section = (ROOT / "README.md").read_text().partition("\n## Your first package\n")
+    session = section.partition("```console\n")[2].partition("```\n")[0]
+    assert session.count(" --lang c\n") == 1
+    assert session.count("\n") <= 25, "one screen"
+    assert f"`{language}`" in section.partition("\n## ")[0]
+    type_session(session.replace(" --lang c\n", f" --lang {language}\n"), f"README.md, in {language}")
 
 
 def test_readme_has_examples() -> None:

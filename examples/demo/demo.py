@@ -88,9 +88,8 @@ def cpython_starts_from_the_cache(folder: Path) -> None:
 def two_languages_become_one_package(folder: Path) -> None:
     """A command in C and one in JavaScript become one file, and run by name wherever that is loaded."""
     shutil.copytree(HERE / "weather", folder / "weather", dirs_exist_ok=True)
-    shell("pack", f"{folder}/weather", "-o", f"{folder}/packed.oci.tar")
     empty_store(folder / "here")
-    shell("load", f"{folder}/packed.oci.tar")
+    shell("pack", f"{folder}/weather")
     shell("save", "demo/weather", "-o", f"{folder}/weather.oci.tar")
     empty_store(folder / "elsewhere")
     shell("load", f"{folder}/weather.oci.tar")

@@ -115,7 +115,7 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
     ),
     "unknown key in a dotted key": (
         "library.a.b = 1\n",
-        (1, 9, "library.a", "there is no such key", "the keys are `component`, `source`, `language`, `description`"),
+        (1, 9, "library.a", "there is no such key", KEYS_OF_A_LIBRARY),
     ),
     "unknown key in an inline table": (
         '[library]\n[needs]\nkv = { why = "x", wy = "y" }\n',
