@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def test_doctor_looks_at_what_running_needs(wherry: Terminal) -> None:
     found = json.loads(typed.stdout)
     assert {finding["state"] for finding in found["running"]} == {"ok"}
     text = wherry("doctor").stdout
-    for finding in [*found["running"], *found["building"]]:
+    for finding in [*found["running"], *found["building"], *found["versions"]]:
         assert finding["subject"] in text
 
 
@@ -65,6 +66,44 @@ def test_version_of_a_tool_is_found() -> None:
     """The version is the first thing in the output that looks like one."""
     tool = doctor.Tool("zag", "Zag guests", (sys.executable, "-c", "print('zag v1.2.3 (x)')"), "")
     assert doctor.examine_tool(tool).found == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        pytest.param("tool 1.24.13", "old", id="below"),
+        pytest.param("tool version tool1.25 linux/amd64", "ok", id="at"),
+        pytest.param("v1.100.0", "ok", id="by-number-and-not-by-letter"),
+        pytest.param("tool of today", "ok", id="no-version"),
+    ],
+)
+def test_a_tool_that_is_too_old_is_named(said: str, state: str) -> None:
+    """A version below the oldest that does is shown with the one that is needed and how to get it."""
+    command = (sys.executable, "-c", f"print({said!r})")
+    finding = doctor.examine_tool(doctor.Tool("zag", "Zag guests", command, "get zag", "1.25"))
+    assert finding.state == state
+    if state == "old":
+        assert (finding.found, finding.hint) == ("1.24.13, where 1.25 is needed", "get zag")
+
+
+def test_doctor_shows_versions_of_the_tools_that_builds_use(wherry: Terminal, tmp_path: Path) -> None:
+    """What cargo, rustc, go, node and npm say, and what to do where one is too old: as text and JSON."""
+    old = {"go": "go version go1.22.1 linux/amd64", "node": "v18.20.4"}
+    for name, said in old.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    found = json.loads(wherry("doctor", "--format", "json", PATH=path).stdout)["versions"]
+    states = {finding["subject"].partition(" ")[0]: finding["state"] for finding in found}
+    assert states == {"cargo": "ok", "rustc": "ok", "go": "old", "node": "old", "npm": "ok"}
+    typed = wherry("doctor", PATH=path)
+    assert typed.code == 0
+    assert "old      go (Go)" in typed.stdout
+    assert "1.22.1, where 1.25 is needed" in typed.stdout
+    assert "hint: https://go.dev/dl has it, 1.25 or later" in typed.stdout
+    assert "18.20.4, where 20 is needed" in typed.stdout
+    usual = json.loads(wherry("doctor", "--format", "json").stdout)["versions"]
+    assert {finding["state"] for finding in usual} == {"ok"}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -7,10 +7,9 @@ asks for them.
 from __future__ import annotations
 
 import os
-import shutil
 
 from wherry.build import tools
-from wherry.build.languages import LANGUAGES, Job, Product, Requirement
+from wherry.build.languages import LANGUAGES, Job, Product, Requirement, node
 from wherry.build.running import run_tool
 from wherry.errors import BuildError
 
@@ -34,9 +33,7 @@ _ENTRIES = ("index", "main")
 
 def requirements() -> list[Requirement]:
     """Node, on which the compiler runs, and npm, which fetches it."""
-    hint = "https://nodejs.org has it, 20 or later"
-    found = [Requirement(name, shutil.which(name), hint) for name in ("node", "npm")]
-    return [*found, Requirement("assemblyscript", tools.described(tools.ASSEMBLYSCRIPT), "")]
+    return [*node(), Requirement("assemblyscript", tools.described(tools.ASSEMBLYSCRIPT), "")]
 
 
 def identity() -> str:

@@ -31,7 +31,7 @@ _ENVIRONMENT = {"GOOS": "wasip1", "GOARCH": "wasm", "CGO_ENABLED": "0"}
 
 def requirements() -> list[Requirement]:
     """The compiler of Go."""
-    return [Requirement("go", shutil.which("go"), "https://go.dev/dl has it, 1.25 or later")]
+    return [Requirement("go", shutil.which("go"), "https://go.dev/dl has it, 1.25 or later", "1.25")]
 
 
 def identity() -> str:

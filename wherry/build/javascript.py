@@ -7,7 +7,6 @@ of ``node:fs``. Messages and traps name the user's lines, by the bundler's map o
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import msgspec
 from wherry import _native
 from wherry.build import tools
 from wherry.build.bindings import write_changed
-from wherry.build.languages import Job, Product, Requirement
+from wherry.build.languages import Job, Product, Requirement, node
 from wherry.build.running import run_tool
 from wherry.build.source_map import line_table
 from wherry.errors import BuildError
@@ -55,9 +54,7 @@ _NAMESPACE = re.compile(r"\b([a-z][a-z0-9-]*):[a-z]")
 
 def requirements() -> list[Requirement]:
     """Node, on which componentize-qjs runs, and npm, which fetches it."""
-    hint = "https://nodejs.org has it, 20 or later"
-    found = [Requirement(name, shutil.which(name), hint) for name in ("node", "npm")]
-    return [*found, Requirement("componentize-qjs", tools.described(tools.JAVASCRIPT), "")]
+    return [*node(), Requirement("componentize-qjs", tools.described(tools.JAVASCRIPT), "")]
 
 
 def identity() -> str:

@@ -7,6 +7,7 @@ any, so that a build loads what it needs.
 from __future__ import annotations
 
 import importlib
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -28,6 +29,7 @@ __all__ = [
     "Requirement",
     "Toolchain",
     "find_language",
+    "node",
     "toolchain",
 ]
 
@@ -66,11 +68,15 @@ class Product:
 
 @dataclass(frozen=True)
 class Requirement:
-    """Something that has to be on the machine: whether it is there, and how to get it if it is not."""
+    """Something that has to be on the machine: whether it is there, and how to get it if it is not.
+
+    ``oldest`` is the first version that does, of a program that is the user's own and not fetched.
+    """
 
     name: str
     found: str | None
     hint: str
+    oldest: str | None = None
 
 
 class Toolchain(Protocol):
@@ -150,6 +156,13 @@ LANGUAGES: dict[Name, Language] = {
     "cpp": Language("C++", "wherry.build.cpp", (), (".cpp", ".cc", ".cxx")),
 }
 """Every language, in the order in which a project is looked at."""
+
+
+def node() -> list[Requirement]:
+    """Node, on which tools from npm run, and npm, which fetches them."""
+    hint = "https://nodejs.org has it, 20 or later"
+    oldest = {"node": "20", "npm": "10"}
+    return [Requirement(name, shutil.which(name), hint, first) for name, first in oldest.items()]
 
 
 def find_language(folder: Path, source: str | None) -> Name:

@@ -50,8 +50,8 @@ class _Message(msgspec.Struct):
 
 def requirements() -> list[Requirement]:
     """Cargo with rustc, and the standard library for WASI."""
-    hint = "https://rustup.rs installs it"
-    found = [Requirement(name, shutil.which(name), hint) for name in ("cargo", "rustc")]
+    hint = "https://rustup.rs installs it, `rustup update` brings the newest"
+    found = [Requirement(name, shutil.which(name), hint, "1.85") for name in ("cargo", "rustc")]
     if all(one.found for one in found):
         library = "your toolchain's" if _has_library() else rust_debian.described()
         found.append(Requirement(f"std for {_TRIPLE}", library, rust_debian.HINT))

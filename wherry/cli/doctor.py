@@ -1,4 +1,4 @@
-"""``wherry doctor``: what is installed, what is missing, and how to get it."""
+"""``wherry doctor``: what is installed, what is missing or too old, and how to get it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ __all__ = [
     "examine",
     "examine_tool",
     "languages",
+    "own_tools",
     "processor",
     "python",
     "settings",
 ]
 
-State = Literal["ok", "missing", "broken"]
+State = Literal["ok", "missing", "broken", "old"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +53,13 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A program that building Wherry itself needs."""
+    """A program of the user's that something is built with, and the first version that does."""
 
     name: str
     purpose: str
     command: tuple[str, ...]
     hint: str
+    oldest: str = ""
 
 
 TOOLS = [
@@ -69,11 +71,13 @@ _TIMEOUT = 10.0
 
 
 def examine() -> dict[str, list[Finding]]:
-    """Look at everything: what running needs, and what building guests needs."""
-    with ThreadPoolExecutor(len(TOOLS)) as pool:
-        tools = list(pool.map(examine_tool, TOOLS))
+    """Look at all that running and building need, and at the versions of the user's own tools."""
+    own = own_tools()
+    with ThreadPoolExecutor(len(TOOLS) + len(own)) as pool:
+        tools = list(pool.map(examine_tool, [*TOOLS, *own]))
     running = [python(), core(), processor(), settings(), cache()]
-    return {"running": running, "building": [*languages(), *tools]}
+    building = [*languages(), *tools[: len(TOOLS)]]
+    return {"running": running, "building": building, "versions": tools[len(TOOLS) :]}
 
 
 def python() -> Finding:
@@ -131,6 +135,27 @@ def languages() -> list[Finding]:
     return found
 
 
+def own_tools() -> list[Tool]:
+    """What languages are built with and Wherry does not fetch: each once, with its languages."""
+    purposes: dict[str, list[str]] = {}
+    wanted = {}
+    for name, language in LANGUAGES.items():
+        for one in toolchain(name).requirements():
+            if one.oldest is not None:
+                purposes.setdefault(one.name, []).append(language.title)
+                wanted[one.name] = one
+    return [
+        Tool(
+            name,
+            ", ".join(purposes[name]),
+            (one.found or name, "version" if name == "go" else "--version"),
+            one.hint,
+            one.oldest or "",
+        )
+        for name, one in wanted.items()
+    ]
+
+
 def examine_tool(tool: Tool) -> Finding:
     """One tool: its version, or how to get it."""
     subject = f"{tool.name} ({tool.purpose})"
@@ -144,8 +169,16 @@ def examine_tool(tool: Tool) -> Finding:
         )
     except (OSError, subprocess.SubprocessError):
         return missing
-    version = re.search(r"\d+(\.\d+)+", done.stdout)
-    return Finding(subject, "ok", version[0] if version else done.stdout.strip())
+    found = re.search(r"\d+(\.\d+)+", done.stdout)
+    if found is None:
+        return Finding(subject, "ok", done.stdout.strip())
+    if _numbers(found[0]) < _numbers(tool.oldest):
+        return Finding(subject, "old", f"{found[0]}, where {tool.oldest} is needed", tool.hint)
+    return Finding(subject, "ok", found[0])
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".") if number]
 
 
 def _search_path() -> str:
@@ -164,10 +197,10 @@ def _preferred_format() -> str:
 @click.command(cls=Command, examples=["wherry doctor", "wherry doctor --format json"])
 @functools.partial(format_option, default=_preferred_format)
 def doctor(format: str) -> int:  # noqa: A002 - the name of the option
-    """Show what is installed, what is missing, and how to get it.
+    """Show what is installed, what is missing or too old, and how to get it.
 
-    Ends with 1 when something that running a program needs is broken. What is missing for building guests is
-    listed and does not count.
+    Ends with 1 when something that running a program needs is broken. What is missing or too old for
+    building is listed and does not count.
     """
     found = examine()
     if format == "json":
