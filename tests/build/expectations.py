@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FEATURES", "Host", "interface"]
 
 LONG = 10_000
+MEBIBYTE = 1 << 20
 INTEGERS = {
     f"{sign}{bits}": (0 if sign == "u" else -(1 << (bits - 1)), (1 << (bits - (sign == "s"))) - 1)
     for sign in "us"
@@ -344,6 +345,33 @@ def imported_resources(library: Any, _: Host) -> None:
     assert client.both(log, Log("b")).lines() == ["merged", "a", "b"]
 
 
+def memory(library: Any, host: Host) -> None:
+    """What is given and returned is freed: calls that each move a mebibyte can go on for ever."""
+    counters = library[interface("counters")]
+    text, rows = "x" * MEBIBYTE, ["x" * 1024] * 1024
+    numbers, texts, shapes, maybes, client = (
+        library[interface(name)] for name in ("numbers", "texts", "shapes", "maybes", "client")
+    )
+    calls: list[Callable[[], object]] = [
+        lambda: numbers.same_bytes(text.encode()),
+        lambda: texts.same_strings(rows),
+        lambda: shapes.same_shapes([Variant("called", row) for row in rows]),
+        lambda: shapes.looks(Variant("called", text)),
+        lambda: outcome(maybes.same_both)(Err(text)),
+        lambda: maybes.same_results([Ok(row) for row in rows]),
+        lambda: counters.renamed({"name": text, "counter": counters.Counter(1)}).name,
+        lambda: library.greet(text),
+        lambda: client.tell_all(rows),
+        lambda: client.same_event(Variant("measured", {"label": text, "value": 1.0})),
+        lambda: client.last_line(Log(text)),
+        host.told.clear,
+    ]
+    before = library.memory
+    for call in calls * 100:
+        call()
+    assert library.memory < before + 64 * MEBIBYTE
+
+
 def names(library: Any, _: Host) -> None:
     """Names that are words of the language itself."""
     words = library[interface("words")]
@@ -380,6 +408,7 @@ FEATURES: dict[str, Callable[[Any, Host], None]] = {
         imported_functions,
         imported_types,
         imported_resources,
+        memory,
         names,
     )
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REACH = Path(__file__).parent / "reach"
 SOURCES: dict[Language, dict[str, str]] = {
+    "c": {"library.c": "src/greeter.c"},
     "rust": {"library.rs": "src/lib.rs"},
 }
 """For each language the files that implement the interface, and where they stand in a project."""
