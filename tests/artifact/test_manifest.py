@@ -174,7 +174,7 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
             15,
             "library.description",
             "expected a line of text, got a date or time",
-            "one line of at most 300 characters",
+            "one line of at most 300 characters, none of which a terminal acts on",
         ),
     ),
     "a value of several": (
@@ -317,6 +317,20 @@ def test_full_manifest_is_read(tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path)
     assert [place for place, _ in manifest.places()] == ["command.hello", "command.again", "library"]
     assert manifest.files["/only"] == FilesFrom(path="data", exclude=("*.tmp", "deep/b*"))
+
+
+@pytest.mark.parametrize("character", ["\\u001B", "\\u009B", "\\u202E", "\\u2066", "\\u2028", "\\n"])
+@pytest.mark.parametrize("where", ["description", "why"])
+def test_texts_give_no_orders_to_a_terminal(where: str, character: str) -> None:
+    """What people are shown before they agree is one line that reads as it is written."""
+    said = {"description": "Text", "why": "to read"} | {where: f"all is well{character}[2J"}
+    text = PACKAGE + f'description = "{said["description"]}"\n' + LIBRARY
+    text += f'[needs]\nenv = [{{ name = "HOME", why = "{said["why"]}" }}]\n'
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(text)
+    assert "is not a line of text" in caught.value.problems[0][3]
+    assert caught.value.message.isprintable()
+    parse_manifest(text.replace(f"{character}[2J", ", 日本 für Sie 🎉"))
 
 
 def test_needs_become_the_flags_that_grant_them() -> None:

@@ -220,6 +220,13 @@ HOSTILE: dict[str, tuple[Callable[[Made], oci.Descriptor], type[Exception], str]
     "a key twice": (raw('{"layers":[],"layers":[1]}'), MalformedArtifactError, "duplicate-key"),
     "a huge number": (raw(f'{{"schemaVersion":{"9" * 400}}}'), MalformedArtifactError, "huge-number"),
     "beyond 2^53": (raw(f'{{"schemaVersion":{1 << 53}}}'), MalformedArtifactError, "huge-number"),
+    "half a character": (raw('{"a":["\\ud83d"]}'), MalformedArtifactError, "not-unicode"),
+    "half a character in a key": (raw('{"\\uDE00":1}'), MalformedArtifactError, "not-unicode"),
+    "half a character in wherry.toml": (
+        lambda made: own(made, f"{SMALLEST}# \ud83d\n"),
+        MalformedArtifactError,
+        "not-unicode",
+    ),
     "a fraction": (raw('{"schemaVersion":2.0}'), MalformedArtifactError, "no-integer"),
     "no number": (raw('{"schemaVersion":NaN}'), MalformedArtifactError, "no-integer"),
     "deep": (raw("[" * 100_000), ArtifactLimitError, "document-depth"),
@@ -394,6 +401,9 @@ def test_what_is_not_changed_passes() -> None:
     assert read_whole(made, many(1)(made)).form == "wasm"
     assert read_whole(made, with_config()(made)).form == "wasm"
     assert read_whole(made, lying()(made)).form == "wasm"
+    whole = json.dumps("😀").strip('"')
+    assert whole == r"\ud83d\ude00"
+    assert read_whole(made, made.image([layer_of(made)], annotations={"a": "😀"})).form == "wasm"
     deep = made.image([layer_of(made)], unknown=json.loads("[" * 25 + "]" * 25))
     assert read_whole(made, deep).form == "wasm"
 

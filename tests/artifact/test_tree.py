@@ -41,6 +41,13 @@ def archive(*entries: tuple[str, bytes | None], end: bytes = END) -> bytes:
     return b"".join(parts) + end
 
 
+def nested(path: str, data: bytes | None = b"") -> bytes:
+    """An archive with one file, and all the folders that it lies in."""
+    names = path.split("/")
+    above = ["/".join(names[:count]) for count in range(1, len(names))]
+    return archive(*((folder, None) for folder in above), (path, data))
+
+
 def foreign(*infos: tarfile.TarInfo, data: bytes = b"", form: int = tarfile.PAX_FORMAT) -> bytes:
     """An archive that Python's own library writes."""
     stream = io.BytesIO()
@@ -87,9 +94,9 @@ PATHS: dict[str, tuple[str, str]] = {
     "device with an ending": ("com1.txt", "reserved-name"),
 }
 LIMITS: dict[str, tuple[bytes, str]] = {
-    "long path": (archive(("/".join(["n" * 49] * 4 + ["n"]), b"")), "path-length"),
+    "long path": (nested("/".join(["n" * 49] * 4 + ["n"])), "path-length"),
     "long name": (archive(("n" * 51, b"")), "name-length"),
-    "deep": (archive(("a/b/c/d/e", b"")), "path-depth"),
+    "deep": (nested("a/b/c/d/e"), "path-depth"),
     "entries": (archive(*((f"f{number}", b"") for number in range(6))), "entries"),
     "one file": (archive(("f", bytes(1001))), "file-size"),
     "all files": (archive(("f", bytes(800)), ("g", bytes(800))), "files-size"),
@@ -110,7 +117,10 @@ ENTRIES: dict[str, tuple[bytes, str]] = {
     "file and folder": (archive(("a", b""), ("a/b", b"")), "file-and-folder"),
     "folder and file": (archive(("a", None), ("a", b"")), "file-and-folder"),
     "capitals": (archive(("README", b""), ("readme", b"")), "twin"),
-    "capitals above": (archive(("A/x", b""), ("a/y", b"")), "twin"),
+    "capitals above": (archive(("A", None), ("A/x", b""), ("a", None), ("a/y", b"")), "twin"),
+    "no folder": (archive(("a/x", b"")), "no-folder"),
+    "no folder above": (archive(("a", None), ("a/b/x", b"")), "no-folder"),
+    "folder after": (archive(("a/x", b""), ("a", None)), "no-folder"),
     "sharp s": (archive(("STRASSE", b""), ("straße", b"")), "twin"),
     "one sign": (archive(("\u00c5", b""), ("\u00e5", b"")), "twin"),
 }
@@ -130,6 +140,7 @@ FORMS: dict[str, tuple[bytes, str]] = {
     "damaged": (archive(("a", b"1")).replace(b"ustar", b"uster", 1), "damaged"),
     "order": (archive(("b", b""), ("a", b"")), "not-canonical"),
     "order of names, not of bytes": (archive(("a-b", b""), ("a", None), ("a/c", b"")), "not-canonical"),
+    "a folder's files apart": (archive(("a", None), ("b", b""), ("a/c", b"")), "not-canonical"),
     "owner": (foreign(entry("a"), form=tarfile.USTAR_FORMAT), "not-canonical"),
     "compressed": (b"\x1f\x8b" + bytes(1000), "damaged"),
 }
@@ -183,7 +194,7 @@ def test_bounds_are_where_they_are_said_to_be() -> None:
     """Just below and at a bound an archive passes."""
     assert len(read(archive(*((f"f{number}", b"") for number in range(5))))) == 5
     assert read(archive(("f", bytes(1000))))
-    assert read(archive(("a/b/c/d", b"")))
+    assert read(nested("a/b/c/d"))
     assert read(archive(("n" * 50, b"")))
 
 

@@ -51,6 +51,20 @@ def test_what_a_package_is(wherry: Terminal, packed: str) -> None:
     assert json.loads(wherry("show", packed, "--format", "json").stdout)["form"] == "wherry"
 
 
+def test_what_a_package_says_gives_no_orders(wherry: Terminal, packed: str) -> None:
+    """Where a text may hold more than a line does, what a terminal would act on is spelled out."""
+    assert packed
+    address = "https://example.com/\\u009B2J\\u202Etxt"
+    (wherry.folder / "wherry.toml").write_text(
+        f'[package]\nname = "acme/odd"\nversion = "1.0.0"\nrepository = "{address}"\n'
+        '[command.odd]\ncomponent = "hello.wasm"\n'
+    )
+    assert wherry("pack").code == 0
+    shown = wherry("show", "acme/odd").stdout
+    assert r"  source    https://example.com/\x9b2J\u202etxt" in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+
+
 def test_the_second_run_takes_the_short_way(wherry: Terminal, packed: str) -> None:
     """What a name led to is noted, and no module of the store is loaded; a newer package is meant at once."""
     assert packed

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.artifact.projects import FULL, SMALLEST, Made, add, project
+from wherry import _native
 from wherry.artifact import oci
 from wherry.artifact.blobs import MemoryBlobs
 from wherry.artifact.layout import LayoutArchive, LayoutFolder
@@ -229,6 +230,28 @@ class TestTravelling:
         assert (found.name, found.references) == (None, ("acme/alien@edge",))
         assert shelf.store.find("acme/alien").digest == found.digest
 
+    @pytest.mark.parametrize("foreign", [False, True])
+    def test_a_file_gives_no_names_of_others(self, shelf: Shelf, tmp_path: Path, *, foreign: bool) -> None:
+        """A label in somebody's file never leads a name that was there to another package than before."""
+        digest = shelf.put("1.0.0")[0]
+        shelf.store.tag(digest, "acme/add@stable")
+        made = Made()
+        layers = [made.put(oci.WASM_LAYER, add())]
+        text = SMALLEST.replace("acme/add", "evil/add")
+        image = made.image(layers, **({} if foreign else {"annotations": {"wherry.toml": text}}))
+        layout = LayoutFolder.create(tmp_path / "layout")
+        for data in made.blobs.values():
+            layout.add([data])
+        names = ("acme/add:stable", "acme/add:other", "evil/add:stable")
+        layout.write_index(
+            [msgspec.structs.replace(image, annotations={oci.Annotation.REFERENCE: name}) for name in names]
+        )
+        shelf.store.load(tmp_path / "layout")
+        assert shelf.store.find("acme/add@stable").digest == digest
+        with pytest.raises(NotFoundError):
+            shelf.store.find("acme/add@other")
+        assert shelf.store.find("evil/add@stable").digest == image.digest
+
     def test_a_damaged_file(self, shelf: Shelf, tmp_path: Path) -> None:
         """It is refused, and nothing of it is found."""
         shelf.put("1.0.0")
@@ -240,6 +263,35 @@ class TestTravelling:
             with pytest.raises(ArtifactError):
                 other.load(tmp_path / "one.tar")
             assert other.packages() == []
+
+
+class TestAtOnce:
+    """What another process does between two steps of this one."""
+
+    def test_what_was_removed_meanwhile(self, shelf: Shelf) -> None:
+        """No name leads to it, and the error does not speak of damage."""
+        (digest,) = shelf.put("1.0.0")
+        with LocalStore(shelf.store.path) as other:
+            other.remove(digest)
+        with pytest.raises(HostIOError, match="at the same time") as caught:
+            shelf.store.index().refer("acme/add", "late", digest)
+        assert caught.value.hint == "try again"
+        assert shelf.store.verify() == []
+
+    def test_what_was_taken_back_meanwhile(self, shelf: Shelf) -> None:
+        """What a name runs is noted only as long as nothing has changed since it was found out."""
+        shelf.put("1.0.0")
+        index = shelf.store.index()
+        state = index.state()
+        index.note("acme/add", '["first"]', state)
+        assert _native.run_noted(str(shelf.store.path), "acme/add") == ["first"]
+        with LocalStore(shelf.store.path) as other:
+            other.index(make=True).disagree("sha256:of another package")
+        assert _native.run_noted(str(shelf.store.path), "acme/add") is None
+        index.note("acme/add", '["late"]', state)
+        assert _native.run_noted(str(shelf.store.path), "acme/add") is None
+        index.note("acme/add", '["anew"]', index.state())
+        assert _native.run_noted(str(shelf.store.path), "acme/add") == ["anew"]
 
 
 class TestDamage:
@@ -262,6 +314,44 @@ class TestDamage:
             shelf.store.blob(digest).unlink()
         shelf.store.put(blobs, descriptor)
         assert shelf.store.verify() == []
+
+    def test_bytes_that_changed_are_mended(self, shelf: Shelf) -> None:
+        """Their number is right, and they are others: found, and put right by the package put in again."""
+        blobs, descriptor = shelf.packed()
+        shelf.store.put(blobs, descriptor)
+        for digest in shelf.blobs():
+            blob = shelf.store.blob(digest)
+            blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+        assert [problem.reason for problem in shelf.store.verify()] == ["wrong-digest"]
+        shelf.store.put(blobs, descriptor)
+        assert shelf.store.verify() == []
+
+    @pytest.mark.parametrize("harm", ["changed", "longer", "gone", "more", "link"])
+    def test_files_of_a_package(self, shelf: Shelf, harm: str) -> None:
+        """What was written for guests to see is looked at as well, and written anew where it is not that."""
+        blobs, descriptor = shelf.packed(manifest=FULL)
+        digest = shelf.store.put(blobs, descriptor).digest
+        folder = shelf.store.files(shelf.store.artifact(shelf.store.find(digest)))
+        assert shelf.store.verify() == []
+        file = folder / "etc/tools/settings.ini"
+        match harm:
+            case "changed":
+                file.write_bytes(b"[ALL]\n")
+            case "longer":
+                file.write_bytes(b"[all]\n\n")
+            case "gone":
+                file.unlink()
+            case "more":
+                (folder / "more").write_bytes(b"")
+            case _:
+                file.rename(shelf.folder / "elsewhere")
+                file.symlink_to(shelf.folder / "elsewhere")
+        (problem,) = shelf.store.verify()
+        assert (problem.digest, problem.reason) == (digest, "wrong-files")
+        shelf.store.put(blobs, descriptor)
+        assert shelf.store.files(shelf.store.artifact(shelf.store.find(digest))) == folder
+        assert shelf.store.verify() == []
+        assert file.read_bytes() == b"[all]\n"
 
     def test_an_index_that_is_none(self, shelf: Shelf) -> None:
         """The error says what to do."""

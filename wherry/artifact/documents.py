@@ -27,6 +27,8 @@ _Record = TypeVar("_Record")
 _LARGEST = (1 << 53) - 1
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
+# Half of a character beyond 16 bits, as its escape begins; two that belong together begin so as well.
+_HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def encode(record: object) -> bytes:
@@ -59,6 +61,8 @@ def decode(data: bytes, form: type[_Record], what: str, bounds: Bounds = BOUNDS)
         raise malformed(error.reason, f"{what} holds {error}") from error
     except ValueError as error:
         raise malformed("not-json", f"{what} is no JSON: {str(error).lower()}") from error
+    if _HALVES.search(data) and not _is_text(found):
+        raise malformed("not-unicode", f"{what} holds half a character")
     try:
         return msgspec.convert(found, form)
     except msgspec.ValidationError as error:
@@ -90,6 +94,15 @@ def _integer(digits: str) -> int:
 
 def _no_fraction(_: str) -> object:
     raise _RefusedError("no-integer", "a number that is no integer")
+
+
+def _is_text(found: object) -> bool:
+    """Whether all texts in it can be written: JSON can say half a character, which no UTF-8 can."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_depth(data: bytes, what: str, bounds: Bounds) -> None:

@@ -64,8 +64,9 @@ _Version: TypeAlias = Annotated[
 ]
 _Line: TypeAlias = Annotated[
     str,
-    Meta(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300),
-    _told("a line of text", "one line of at most 300 characters"),
+    # Without what a terminal acts on: control characters, ends of lines, marks that turn text round.
+    Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+$", max_length=300),
+    _told("a line of text", "one line of at most 300 characters, none of which a terminal acts on"),
 ]
 _Licence: TypeAlias = Annotated[
     str,

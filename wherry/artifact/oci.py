@@ -58,7 +58,7 @@ FIXED_TIME = "1970-01-01T00:00:00Z"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 """The one form of a digest: others of the specification (sha512) are not read."""
 
-_Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+_Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 _Size = Annotated[int, Meta(ge=0)]
 _MediaType = Annotated[str, Meta(min_length=1, max_length=255)]
 

@@ -106,8 +106,8 @@ class Names:
         """Takes in a path that was checked already.
 
         Raises:
-            UnsafeEntryError: It was there already, or is there in another spelling, or a file is used as a
-            folder.
+            UnsafeEntryError: It was there already, or is there in another spelling, a file is used as a
+                folder, or the folder that it is in has not been there.
 
         """
         if path in self._files or (folder and path in self._folders):
@@ -115,25 +115,14 @@ class Names:
         if not folder and path in self._folders:
             raise _refused("file-and-folder", path, "is a file and a folder")
         above = path.rpartition("/")[0]
+        if above in self._files:
+            raise _refused("file-and-folder", above, "is a file and a folder")
         if above and above not in self._folders:
-            self._add_above(above)
-        self._spell(path)
-        (self._folders if folder else self._files).add(path)
-
-    def _add_above(self, above: str) -> None:
-        """Takes in the folders that a path lies in."""
-        names = above.split("/")
-        for count in range(1, len(names) + 1):
-            folder = "/".join(names[:count])
-            if folder in self._files:
-                raise _refused("file-and-folder", folder, "is a file and a folder")
-            self._spell(folder)
-            self._folders.add(folder)
-
-    def _spell(self, path: str) -> None:
+            raise _refused("no-folder", path, "is in a folder that is not in the archive before it")
         other = self._spelled.setdefault(_folded(path), path)
         if other != path:
             raise _refused("twin", path, f"and `{shown(other)}` are one file where capitals do not count")
+        (self._folders if folder else self._files).add(path)
 
 
 def _folded(path: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from wherry.artifact.headers import Member
     from wherry.artifact.read import Artifact
 
-__all__ = ["FILES", "PARTIAL", "unpack", "unpack_files"]
+__all__ = ["FILES", "PARTIAL", "holds_files", "unpack", "unpack_files"]
 
 FILES = "files"
 """The folder of a package's files in what is unpacked."""
@@ -91,6 +92,40 @@ def unpack_files(artifact: Artifact, source: Source, target: Path, bounds: Bound
                 yield from _write_members(stream, entries, folder)
 
     _write_whole(target, write)
+
+
+def holds_files(artifact: Artifact, source: Source, folder: Path) -> bool:
+    """Whether a folder holds the files of an artifact as ``unpack_files`` wrote them, and nothing else.
+
+    Raises:
+        ArtifactError: The artifact is refused.
+
+    """
+    entries = verify(source, artifact)
+    root = os.fspath(folder)
+    there: set[str] = set()
+    for at, folders, files in os.walk(root):
+        there.update(os.path.relpath(f"{at}/{name}", root) for name in (*folders, *files))
+    if artifact.files is None or there != {member.path for member in entries}:
+        return artifact.files is None and not there
+    with source.open(artifact.files.digest) as stream:
+        return all(_is_written(stream, member, f"{root}/{member.path}") for member in entries)
+
+
+def _is_written(stream: BinaryIO, member: Member, path: str) -> bool:
+    """Whether a path is the file or folder that an archive says."""
+    found = os.lstat(path)
+    if member.folder or not stat.S_ISREG(found.st_mode) or found.st_size != member.size:
+        return member.folder and stat.S_ISDIR(found.st_mode)
+    stream.seek(member.offset)
+    left = member.size
+    with open(path, "rb") as file:  # noqa: PTH123 - as for writing
+        while left:
+            piece = stream.read(min(left, CHUNK))
+            if not piece or file.read(len(piece)) != piece:
+                return False
+            left -= len(piece)
+    return True
 
 
 def _write_whole(target: Path, write: Callable[[Path], Iterator[str]]) -> None:

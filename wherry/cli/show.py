@@ -47,7 +47,7 @@ def show(name: str, format: str) -> None:  # noqa: A002 - the name of the option
         }
         click.echo(msgspec.json.format(msgspec.json.encode(said)))
     else:
-        click.echo("\n".join(_page(package, artifact, compiled)))
+        click.echo("\n".join(map(output.printable, _page(package, artifact, compiled))))
 
 
 def _page(package: Package, artifact: Artifact, compiled: int) -> Iterator[str]:

@@ -29,11 +29,13 @@ def resolved(words: list[str], at: int) -> list[str]:
     before = words[: at - 1] if at and words[at - 1] == "--" else words[:at]
     named = not is_path(words[at])
     with LocalStore() as store:
+        # What another process takes back from here on, the note below must not bring back.
+        state = store.index().state()
         found = _of_name(store, words[at], calls=calls) if named else _of_path(words, at, calls=calls)
         granted = agreeing.granted(store, found, before)
         stands = [*found.flags, *granted, *before, str(found.component.absolute()), *found.args]
         if named and at == 0 and agreeing.settled(store, found):
-            _note(store, words[at], stands)
+            _note(store, words[at], stands, state)
     return [*stands, *words[at + 1 :]]
 
 
@@ -60,10 +62,10 @@ def _of_name(store: LocalStore, name: str, *, calls: bool) -> Launch:
         raise type(error)(error.message, hint=f"`./{name}` is the file of that name") from error
 
 
-def _note(store: LocalStore, name: str, words: list[str]) -> None:
+def _note(store: LocalStore, name: str, words: list[str], state: int) -> None:
     """Saves the next run of a name the way here; see ``start``."""
     with contextlib.suppress(HostIOError):  # the store may be one that can only be read
-        store.index().note(name, json.dumps(words))
+        store.index().note(name, json.dumps(words), state)
 
 
 def _nothing(what: str, seconds: float | None) -> None:

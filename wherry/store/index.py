@@ -227,10 +227,16 @@ class Index:
         with self._writing() as database:
             database.execute("DELETE FROM launcher WHERE file = ?", (file,))
 
-    def note(self, name: str, words: str) -> None:
-        """Notes what a name runs, until something changes."""
+    def state(self) -> int:
+        """A number that is another one as soon as another process has changed anything."""
+        with self._reading() as database:
+            return int(database.execute("PRAGMA data_version").fetchone()[0])
+
+    def note(self, name: str, words: str, state: int) -> None:
+        """Notes what a name runs, until something changes; nothing if it has since ``state``."""
         with self._writing(forgetting=False) as database:
-            database.execute("INSERT OR REPLACE INTO launch VALUES (?, ?)", (name, words))
+            if self.state() == state:
+                database.execute("INSERT OR REPLACE INTO launch VALUES (?, ?)", (name, words))
 
     def problem(self) -> str | None:
         """What SQLite finds wrong with the database."""
@@ -282,6 +288,11 @@ class Index:
             yield
         except sqlite3.OperationalError as error:
             raise HostIOError(f"`{self._path}`: {error}", hint=_hint(error)) from error
+        except sqlite3.IntegrityError as error:
+            # One row leads to another that is gone by now, or that was to go.
+            raise HostIOError(
+                f"`{self._path}`: another process changed the package at the same time", hint="try again"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"`{self._path}` is damaged: {error}",

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.artifact import oci
-from wherry.artifact.blobs import copy
+from wherry.artifact.blobs import chunks, copy, verified
 from wherry.artifact.layout import LayoutFolder, open_layout, write_archive
 from wherry.artifact.read import read_artifact
 from wherry.artifact.read import verify as verify_artifact
 from wherry.artifact.refusals import host_error
-from wherry.artifact.unpack import unpack_files
+from wherry.artifact.unpack import holds_files, unpack_files
 from wherry.errors import ArtifactError, HostIOError, NotFoundError, UsageError
 from wherry.store.index import Index, Row
 from wherry.store.location import store_folder
@@ -115,7 +115,8 @@ class LocalStore:
     ) -> Package:
         """Takes a package with all that belongs to it out of ``source``, and checks every byte of it.
 
-        Its own name and version lead to it from now on, and ``references``, each a name and a label.
+        Its own name and version lead to it from now on, and of ``references``, each a name and a label, those
+        of its own name: somebody's file does not change what the name of another package leads to.
 
         Raises:
             ArtifactError: It is refused; nothing leads to it then.
@@ -140,7 +141,9 @@ class LocalStore:
                 if not self._has(blob):
                     copy(source, self._layout, blob)
             self._settle()
-            index.add(row, artifact.blobs(), own + [(name, label, False) for name, label in references])
+            self._mend_files(artifact)
+            labels = [(name, label, False) for name, label in references if self._may_name(row, name)]
+            index.add(row, artifact.blobs(), own + labels)
         return self._packages([row])[0]
 
     def packages(self) -> list[Package]:
@@ -258,6 +261,10 @@ class LocalStore:
             try:
                 artifact = read_artifact(self._layout, self._descriptor(row.digest))
                 verify_artifact(self._layout, artifact)
+                folder = self._files(row.digest)
+                if folder.is_dir() and not holds_files(artifact, self._layout, folder):
+                    message = f"the files in `{folder}` are not those of the package"
+                    problems.append(Problem(row.digest, "wrong-files", message))
             except ArtifactError as error:
                 problems.append(Problem(row.digest, error.reason, error.message))
         return problems
@@ -350,11 +357,25 @@ class LocalStore:
         return self.path / "files" / digest.removeprefix("sha256:")
 
     def _has(self, blob: oci.Descriptor) -> bool:
-        """Whether the bytes are there, as far as their size tells; `verify` reads them."""
+        """Whether the bytes are there, and none of them is damaged."""
         try:
-            return self.blob(blob.digest).stat().st_size == blob.size
-        except OSError:
+            with self._layout.open(blob.digest) as stream:
+                for _ in verified(chunks(stream), blob):
+                    pass
+        except ArtifactError:
             return False
+        return True
+
+    def _mend_files(self, artifact: Artifact) -> None:
+        """Takes files of a package away that are not as they were written; they are written when wanted."""
+        folder = self._files(artifact.digest)
+        if folder.is_dir() and not holds_files(artifact, self._layout, folder):
+            shutil.rmtree(folder)
+
+    def _may_name(self, row: Row, name: str) -> bool:
+        """Whether a label in a file may lead to a package: a name that others have stays theirs."""
+        known = {known.name for _, _, known in self.index().named(name)}
+        return name == row.name or (row.name is None and known <= {None})
 
     def _settle(self) -> None:
         """Brings the names of the files to the disk, which their bytes are on already."""
