@@ -41,6 +41,7 @@ exit code of the command line for it. This module imports nothing of Wherry; the
     │   │   ├── InterfaceError            an interface is wrong; the message points at the line
     │   │   └── ToolError                 a tool is missing, or cannot be fetched
     │   ├── PackError                 something cannot go into a package
+    │   ├── DependencyError           what a package uses is not there, or does not fit together
     │   ├── StoreError                the store on this machine is damaged
     │   └── ArtifactError             somebody's package is refused; ``reason`` says why
     │       ├── MalformedArtifactError    not of the form: cut, trailing data, no JSON
@@ -65,6 +66,7 @@ __all__ = [
     "CallError",
     "ClosedError",
     "CompileError",
+    "DependencyError",
     "DigestError",
     "ForeignModuleError",
     "ForkedError",
@@ -354,6 +356,17 @@ class ToolError(BuildError):
 
 class PackError(PackageError):
     """Something cannot go into a package, such as a symbolic link or a file that is not there."""
+
+
+class DependencyError(PackageError):
+    """No packages are there that are all that a package uses; the message says who wants which.
+
+    ``wants`` holds that, the fewest that cannot all be met: tuples of ``(package, name, wanted)`` such as
+    ``("acme/tools@1.0.0", "acme/exif", "^2.1")``.
+    """
+
+    exit_code = 125
+    wants: tuple[tuple[str, str, str], ...] = ()
 
 
 class StoreError(PackageError):

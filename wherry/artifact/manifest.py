@@ -527,6 +527,15 @@ class Manifest(_Section, frozen=True, kw_only=True):
         """The name that people use, such as ``acme/thumbs@1.2.0``."""
         return f"{self.package.name}@{self.package.version}"
 
+    def uses(self) -> Iterator[tuple[str, Dependency]]:
+        """The packages that it uses by name; a version alone is written out as the rest is."""
+        for name, wanted in self.dependencies.items():
+            yield name, wanted if isinstance(wanted, Dependency) else Dependency(version=wanted)
+
+    def borrowed(self) -> dict[str, str]:
+        """The commands of other packages that it offers, each with the name of the package that has it."""
+        return {command: name for name, wanted in self.uses() for command in wanted.commands}
+
     def places(self) -> Iterator[tuple[str, Command | Library | Http]]:
         """Each place that the package offers: ``command.NAME``, ``library``, ``http``; the main one first."""
         for name, command in self.command.items():

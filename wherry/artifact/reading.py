@@ -7,6 +7,7 @@ with their place; only what has none becomes a ``Manifest``.
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -141,6 +142,12 @@ def _failed(name: str, problems: list[Problem]) -> ManifestError:
     return error
 
 
+@functools.cache
+def _form() -> types.Type:
+    """The types that a manifest should have."""
+    return types.type_info(Manifest)
+
+
 class _Check:
     """One look at a manifest, beside the types that it should have."""
 
@@ -150,7 +157,7 @@ class _Check:
 
     def manifest(self, table: dict[str, Any]) -> list[Problem]:
         """All that is wrong."""
-        self._check((), table, types.type_info(Manifest), {})
+        self._check((), table, _form(), {})
         if not self._problems:
             self._whole(table)
         return self._problems

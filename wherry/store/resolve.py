@@ -1,0 +1,336 @@
+"""Which packages a package uses: ``[dependencies]`` followed to their end, with one version of each name.
+
+``resolve`` asks ``Packages`` what there is and has ``resolvelib`` choose: the highest versions first, one
+before a release only where it is asked for. What it gives back says all of it and could be written down. A
+package that is chosen wants itself as well: so what was chosen once is never chosen anew beside what was
+wanted of another version, and each way that fails is left whole. Where nothing fits, ``conflict`` says why.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from resolvelib.providers import AbstractProvider
+from resolvelib.reporters import BaseReporter
+from resolvelib.resolvers import Resolution, ResolutionImpossible, ResolutionTooDeep
+
+from wherry.artifact.reading import read_manifest
+from wherry.errors import DependencyError, ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from resolvelib.structs import RequirementInformation
+
+    from wherry.artifact.manifest import Dependency, Manifest
+
+__all__ = ["Chosen", "Packages", "Resolved", "Wanted", "World", "resolve", "solution"]
+
+_ROUNDS = (100, 1000, 20_000)
+"""How long each attempt may take; the next one begins with what was in the way of the one before."""
+
+_MOST_PACKAGES = 500
+"""The most names that one package may use with all that these use."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A package that was chosen: one that is packed has a digest, a project has a folder instead."""
+
+    name: str
+    version: str
+    digest: str | None = None
+    folder: Path | None = None
+
+    @property
+    def reference(self) -> str:
+        """The name that people use."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A package, and those that it uses with all that these use, by name."""
+
+    package: Chosen
+    uses: tuple[Chosen, ...]
+
+    def of(self, name: str) -> Chosen:
+        """The package of a name."""
+        return next(one for one in self.uses if one.name == name)
+
+
+class Packages(Protocol):
+    """What there is to choose from."""
+
+    def names(self) -> list[str]:
+        """The names of all packages."""
+        ...
+
+    def named(self, name: str) -> Iterable[Chosen]:
+        """The packages of a name, one for each version."""
+        ...
+
+    def with_digest(self, digest: str) -> Iterable[Chosen]:
+        """The package of a digest, if there is one, whether or not its name leads to it."""
+        ...
+
+    def manifest(self, digest: str) -> Manifest:
+        """What the package of a digest says of itself."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One line of ``[dependencies]``: ``by`` wants a package of this name that fits.
+
+    ``itself`` is what a chosen package wants of itself. ``nowhere`` is one in a folder that only the author
+    of a packed package has.
+    """
+
+    name: str
+    by: Chosen | None = None
+    version: str | None = None
+    digest: str | None = None
+    folder: Path | None = None
+    said: str = ""
+    itself: Chosen | None = None
+    nowhere: bool = False
+
+    def fits(self, package: Chosen) -> bool:
+        """Whether a package of the name is what is wanted."""
+        if self.itself is not None:
+            return package == self.itself
+        if self.nowhere or (self.folder is not None and package.folder != self.folder):
+            return False
+        if self.digest is not None and self.folder is None and package.digest != self.digest:
+            return False
+        return self.version is None or _covers(self.version, package.version)
+
+
+@functools.lru_cache(10_000)
+def _covers(requirement: str, version: str) -> bool:
+    """Whether a requirement covers a version; one before a release only where the requirement has one too."""
+    from semantic_version.base import SimpleSpec, Version
+
+    spec: Any = SimpleSpec(requirement)
+    found = Version(version)
+    asked = any("-" in clause.partition("+")[0] for clause in requirement.split(","))
+    return bool(spec.match(found)) and (asked or not found.prerelease)
+
+
+def resolve(package: Chosen, manifest: Manifest, packages: Packages) -> Resolved:
+    """The packages that ``package`` uses, which ``manifest`` is of, and those that they use.
+
+    No other choice has a higher version of one of them and the same of all others.
+
+    Raises:
+        DependencyError: Something is not there, does not fit together, or uses itself.
+        ManifestError: The ``wherry.toml`` in a folder is wrong, or of another package.
+        NotFoundError: There is none in a folder.
+        ArtifactError: A package is damaged.
+
+    """
+    world = World(package, manifest, packages)
+    found = solution(world)
+    if found is None:
+        from wherry.store.conflict import explained
+
+        raise explained(world)
+    circle = _circle(world, found, (package,))
+    if circle:
+        way = ", which uses ".join(f"`{one.reference}`" for one in circle[1:])
+        raise DependencyError(
+            f"`{circle[0].reference}` uses {way}", hint="no package can use itself, whatever is in between"
+        )
+    return Resolved(package, tuple(found[name] for name in sorted(found.keys() - {package.name})))
+
+
+def solution(world: World, only: Collection[Wanted] | None = None) -> dict[str, Chosen] | None:
+    """One package for each name, or ``None`` if nothing fits; with ``only`` as if nothing else were wanted.
+
+    Raises:
+        DependencyError: It takes too long to find out.
+
+    """
+    choice = _Choice(world, only)
+    first = Wanted(world.package.name, itself=world.package)
+    for rounds in _ROUNDS:
+        search: Resolution[Wanted, Chosen, str] = Resolution(choice, _Listener(world))
+        # Leaps over what seems to have nothing to do with it would miss higher versions.
+        search._optimistic_backjumping_ratio = 0.0  # noqa: SLF001 - see above; the version is pinned
+        try:
+            return dict(search.resolve([first], rounds).mapping)
+        except ResolutionImpossible:
+            return None
+        except ResolutionTooDeep:
+            continue
+    raise DependencyError(
+        f"what `{world.package.reference}` uses leaves too many choices",
+        hint="say in `[dependencies]` more closely which versions fit",
+    )
+
+
+class World:
+    """What can be chosen for one package, and what each choice wants; all is read once."""
+
+    def __init__(self, package: Chosen, manifest: Manifest, packages: Packages) -> None:
+        self.package = package
+        self.packages = packages
+        self._manifests = {package: manifest}
+        self._wants: dict[Chosen, tuple[Wanted, ...]] = {}
+        self._named: dict[str, tuple[Chosen, ...]] = {}
+        self.troubled: set[str] = set()
+        """Names that did not fit together somewhere, and those that brought them."""
+
+    def wants(self) -> list[Wanted]:
+        """Everything that a package wanted that was looked at, in that order."""
+        return [wanted for some in self._wants.values() for wanted in some]
+
+    def wants_of(self, package: Chosen) -> tuple[Wanted, ...]:
+        """What a package wants."""
+        if package not in self._wants:
+            if len({one.name for one in self._wants}) >= _MOST_PACKAGES:
+                raise DependencyError(f"`{self.package.reference}` uses more than {_MOST_PACKAGES} packages")
+            uses = self._manifest(package).uses()
+            self._wants[package] = tuple(_wanted(package, name, wanted) for name, wanted in uses)
+        return self._wants[package]
+
+    def there(self, name: str, wanted: Iterable[Wanted]) -> list[Chosen]:
+        """The packages of a name, the highest version first; ``wanted`` may name some by digest or folder."""
+        if name == self.package.name:
+            return [self.package]
+        if name not in self._named:
+            self._named[name] = tuple(self.packages.named(name))
+        found = set(self._named[name])
+        for one in wanted:
+            if one.folder is not None:
+                found.add(self._project(name, one.folder))
+            elif one.digest is not None:
+                found |= {other for other in self.packages.with_digest(one.digest) if other.name == name}
+        return sorted(found, key=_rank, reverse=True)
+
+    def trouble(self, names: set[str]) -> None:
+        """Remembers names that did not fit together."""
+        wants = self.wants()
+        while names:
+            self.troubled |= names
+            names = {one.by.name for one in wants if one.name in names and one.by} - self.troubled
+
+    def _manifest(self, package: Chosen) -> Manifest:
+        if package not in self._manifests:
+            self._manifests[package] = self.packages.manifest(package.digest or "")
+        return self._manifests[package]
+
+    def _project(self, name: str, folder: Path) -> Chosen:
+        """The project in a folder, which has to be the one that is meant."""
+        manifest = read_manifest(folder)
+        said = manifest.package
+        if said.name != name:
+            raise ManifestError(
+                f"`{os.path.relpath(folder)}` is the project of `{said.name}`, not of `{name}`",
+                hint=f"`path` of `{name}` in `[dependencies]` names another folder",
+            )
+        found = Chosen(said.name, said.version, folder=folder)
+        self._manifests[found] = manifest
+        return found
+
+
+class _Choice(AbstractProvider[Wanted, Chosen, str]):
+    """What ``resolvelib`` asks."""
+
+    def __init__(self, world: World, only: Collection[Wanted] | None) -> None:
+        self._world = world
+        self._only = None if only is None else {*only}
+
+    def identify(self, requirement_or_candidate: Wanted | Chosen) -> str:
+        """The name."""
+        return requirement_or_candidate.name
+
+    def get_preference(self, identifier: str, *_: object, **__: object) -> str:
+        """By name, so that the same choice comes out whenever."""
+        return identifier
+
+    def narrow_requirement_selection(self, identifiers: Iterable[str], *_: object, **__: object) -> list[str]:
+        """Names that were in the way of something come first: what cannot be is found out soonest."""
+        names = list(identifiers)
+        return [name for name in names if name in self._world.troubled] or names
+
+    def find_matches(
+        self,
+        identifier: str,
+        requirements: Mapping[str, Iterator[Wanted]],
+        incompatibilities: Mapping[str, Iterator[Chosen]],
+    ) -> list[Chosen]:
+        """The packages of a name that fit, the highest version first."""
+        wanted = list(requirements[identifier])
+        excluded = set(incompatibilities[identifier])
+        there = self._world.there(identifier, wanted)
+        return [one for one in there if one not in excluded and all(each.fits(one) for each in wanted)]
+
+    def is_satisfied_by(self, requirement: Wanted, candidate: Chosen) -> bool:
+        """Whether a package is what is wanted."""
+        return requirement.fits(candidate)
+
+    def get_dependencies(self, candidate: Chosen) -> list[Wanted]:
+        """What a package wants: itself, so that it stays chosen, and what it uses."""
+        wants = self._world.wants_of(candidate)
+        taken = wants if self._only is None else [one for one in wants if one in self._only]
+        return [Wanted(candidate.name, itself=candidate), *taken]
+
+
+class _Listener(BaseReporter[Wanted, Chosen, str]):
+    """Tells what did not fit together."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def resolving_conflicts(self, causes: Collection[RequirementInformation[Wanted, Chosen]]) -> None:
+        """Hears of it."""
+        self._world.trouble({cause.requirement.name for cause in causes})
+
+
+def _wanted(by: Chosen, name: str, said: Dependency) -> Wanted:
+    """A line of ``[dependencies]``; a folder counts for a project only, and instead of a digest."""
+    if said.path is not None and by.folder is not None:
+        folder = Path(os.path.realpath(by.folder / said.path))
+        words = f"in `{said.path}`" if said.version is None else f"{said.version} in `{said.path}`"
+        return Wanted(name, by, said.version, folder=folder, said=words)
+    if said.version is None and said.digest is None:
+        return Wanted(name, by, said="in a folder that only its author has", nowhere=True)
+    words = " ".join(one for one in (said.version, said.digest and f"{said.digest[:19]}…") if one)
+    return Wanted(name, by, said.version, said.digest, said=words)
+
+
+def _rank(package: Chosen) -> tuple[bool, Any, str]:
+    return (*_precedence(package.version), package.digest or "")
+
+
+@functools.lru_cache(10_000)
+def _precedence(version: str) -> tuple[bool, Any]:
+    """What is released comes before what is not, as where a package is named on the command line."""
+    from semantic_version.base import Version
+
+    read = Version(version)
+    return not read.prerelease, read.precedence_key
+
+
+def _circle(world: World, found: dict[str, Chosen], way: tuple[Chosen, ...]) -> tuple[Chosen, ...]:
+    """A way from a package to itself; empty if there is none."""
+    clear: set[Chosen] = set()
+
+    def below(way: tuple[Chosen, ...]) -> tuple[Chosen, ...]:
+        for wanted in world.wants_of(way[-1]):
+            one = found[wanted.name]
+            if one in way:
+                return (*way[way.index(one) :], one)
+            if one not in clear and (circle := below((*way, one))):
+                return circle
+        clear.add(way[-1])
+        return ()
+
+    return below(way)
