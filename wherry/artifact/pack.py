@@ -16,6 +16,7 @@ from wherry.artifact import oci
 from wherry.artifact.bounds import BOUNDS
 from wherry.artifact.documents import encode
 from wherry.artifact.manifest import Command, FilesFrom, Http
+from wherry.artifact.paths import on_disk
 from wherry.artifact.reading import FILE_NAME, parse_manifest
 from wherry.artifact.tree import collect, pack_tree
 from wherry.errors import LoadError, NotFoundError, PackError
@@ -66,7 +67,7 @@ def pack(
         if place not in files:
             if wanted.component is None:
                 raise PackError(f"there is no component for `{place}`", hint="build it first: `wherry build`")
-            files[place] = folder / wanted.component
+            files[place] = folder / on_disk(wanted.component)
     return _pack(folder, text, manifest, files, sink)
 
 
@@ -188,14 +189,14 @@ def _entries(folder: Path, manifest: Manifest) -> Iterator[Entry]:
     """The files of the package, each under its path in the guest without the slash in front."""
     for guest, wanted in manifest.files.items():
         source = wanted if isinstance(wanted, FilesFrom) else FilesFrom(path=wanted)
-        yield from collect(folder / source.path, guest.strip("/"), source.exclude)
+        yield from collect(folder / on_disk(source.path), guest.strip("/"), source.exclude)
 
 
 def _annotations(folder: Path, text: str, manifest: Manifest) -> dict[str, str]:
     package = manifest.package
     readme = None
     if package.readme is not None:
-        data = _read(folder / package.readme)
+        data = _read(folder / on_disk(package.readme))
         if len(data) > MOST_README:
             raise PackError(f"`{folder / package.readme}` is over the bound of {MOST_README:,} bytes")
         readme = data.decode("utf-8", "replace")

@@ -7,6 +7,7 @@ Start reading at ``check_path``; ``Names`` looks at the paths of one archive tog
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from wherry.artifact.refusals import over, shown, unsafe
 if TYPE_CHECKING:
     from wherry.errors import UnsafeEntryError
 
-__all__ = ["Names", "check_path", "is_simple"]
+__all__ = ["Names", "check_path", "is_simple", "of_disk", "on_disk"]
 
 # Letters, digits and a few marks, with no name that begins with a dot: nothing below has to be asked.
 _SIMPLE = re.compile(
@@ -44,6 +45,16 @@ def check_path(path: str, bounds: Bounds = BOUNDS) -> None:
     _check_whole(path, bounds)
     for name in path.split("/"):
         _check_name(path, name, bounds)
+
+
+def on_disk(path: str) -> str:
+    """A path of a package as Python has it for the file of that name, which is UTF-8 whatever the locale."""
+    return path if path.isascii() else os.fsdecode(path.encode())
+
+
+def of_disk(name: str) -> str:
+    """The name of a file as a package has it; bytes that are no UTF-8 stay apart (PEP 383)."""
+    return name if name.isascii() else os.fsencode(name).decode(errors="surrogateescape")
 
 
 def is_simple(path: str) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from wherry.artifact.blobs import CHUNK
 from wherry.artifact.bounds import BOUNDS, Bounds
 from wherry.artifact.headers import BLOCK, END, Member, header, members, padding
-from wherry.artifact.paths import Names, check_path, is_simple
+from wherry.artifact.paths import Names, check_path, is_simple, of_disk
 from wherry.artifact.refusals import malformed, over
 from wherry.errors import ArtifactError, PackError
 
@@ -76,9 +76,10 @@ def _collect(source: Path, mode: int, path: str, inside: str, exclude: tuple[str
     except OSError as error:
         raise PackError(f"`{source}`: {(error.strerror or str(error)).lower()}") from error
     for name, inner in entries:
-        within = f"{inside}/{name}" if inside else name
-        if not any(fnmatchcase(within if "/" in pattern else name, pattern) for pattern in exclude):
-            yield from _collect(source / name, inner, f"{path}/{name}" if path else name, within, exclude)
+        said = of_disk(name)
+        within = f"{inside}/{said}" if inside else said
+        if not any(fnmatchcase(within if "/" in pattern else said, pattern) for pattern in exclude):
+            yield from _collect(source / name, inner, f"{path}/{said}" if path else said, within, exclude)
 
 
 def _normal(path: str, source: Path) -> str:

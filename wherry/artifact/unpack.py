@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from wherry.artifact.blobs import CHUNK
 from wherry.artifact.bounds import BOUNDS, Bounds
 from wherry.artifact.oci import Annotation
+from wherry.artifact.paths import of_disk, on_disk
 from wherry.artifact.read import verify
 from wherry.artifact.reading import FILE_NAME
 from wherry.artifact.refusals import host_error
@@ -105,11 +106,11 @@ def holds_files(artifact: Artifact, source: Source, folder: Path) -> bool:
     root = os.fspath(folder)
     there: set[str] = set()
     for at, folders, files in os.walk(root):
-        there.update(os.path.relpath(f"{at}/{name}", root) for name in (*folders, *files))
+        there.update(of_disk(os.path.relpath(f"{at}/{name}", root)) for name in (*folders, *files))
     if artifact.files is None or there != {member.path for member in entries}:
         return artifact.files is None and not there
     with source.open(artifact.files.digest) as stream:
-        return all(_is_written(stream, member, f"{root}/{member.path}") for member in entries)
+        return all(_is_written(stream, member, f"{root}/{on_disk(member.path)}") for member in entries)
 
 
 def _is_written(stream: BinaryIO, member: Member, path: str) -> bool:
@@ -153,7 +154,7 @@ def _write_members(stream: BinaryIO, entries: list[Member], folder: Path) -> Ite
     """Writes files and folders that were checked. The folder is new and ours: nothing in it can be a link."""
     root = os.fspath(folder)
     for member in entries:
-        path = f"{root}/{member.path}"
+        path = f"{root}/{on_disk(member.path)}"
         if member.folder:
             os.mkdir(path)  # noqa: PTH102 - tens of thousands: a `Path` for each takes as long as the file
             os.chmod(path, 0o755)  # noqa: PTH101, S103 - whatever the umask is

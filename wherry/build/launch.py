@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wherry.artifact.layout import LayoutArchive
 from wherry.artifact.manifest import FilesFrom
+from wherry.artifact.paths import on_disk
 from wherry.artifact.read import read_artifact
 from wherry.artifact.unpack import FILES, unpack
 from wherry.build.builder import build
@@ -68,7 +69,7 @@ def launch_project(
     files = []
     for guest, wanted in project.manifest.files.items():
         source = wanted if isinstance(wanted, FilesFrom) else FilesFrom(path=wanted)
-        files.append((project.folder / source.path, guest))
+        files.append((project.folder / on_disk(source.path), guest))
     subject = f"folder {project.folder.absolute()}"
     return _launch(project.components()[place], subject, project.manifest, files, said)
 
@@ -95,7 +96,7 @@ def launch_file(path: Path, command: str | None, *, calls: bool) -> Launch:
         return Launch(target / "component-1.wasm", artifact.digest)
     place, said = _choose(artifact.manifest, command, str(path), calls=calls)
     number = next(at for at, one in enumerate(artifact.components, 1) if place in one.places)
-    files = [(target / FILES / guest.strip("/"), guest) for guest in artifact.manifest.files]
+    files = [(target / FILES / on_disk(guest.strip("/")), guest) for guest in artifact.manifest.files]
     component = target / f"component-{number}.wasm"
     return _launch(component, artifact.digest, artifact.manifest, files, said)
 
@@ -119,7 +120,7 @@ def launch_package(store: LocalStore, reference: Reference, *, calls: bool) -> L
     files = []
     if artifact.manifest.files:
         folder = store.files(artifact)
-        files = [(folder / guest.strip("/"), guest) for guest in artifact.manifest.files]
+        files = [(folder / on_disk(guest.strip("/")), guest) for guest in artifact.manifest.files]
     blob = store.blob(component.descriptor.digest)
     return _launch(blob, artifact.digest, artifact.manifest, files, said)
 
@@ -131,7 +132,7 @@ def _launch(
     files: list[tuple[Path, str]],
     command: Command | None,
 ) -> Launch:
-    flags: list[str] = [word for host, guest in files for word in ("--dir", f"{host}::{guest}:ro")]
+    flags: list[str] = [word for host, guest in files for word in ("--dir", f"{host}::{on_disk(guest)}:ro")]
     if command is None:
         return Launch(component, subject, manifest, tuple(flags))
     if command.workdir is not None:

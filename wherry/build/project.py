@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from wherry.artifact.manifest import Build, Command, Http
+from wherry.artifact.paths import on_disk
 from wherry.artifact.reading import read_manifest
 from wherry.build.languages import LANGUAGES, find_language
 from wherry.build.locate import OUTPUT
@@ -82,7 +83,7 @@ def read_project(folder: str | os.PathLike[str]) -> Project:
     ready = {}
     for place, wanted in manifest.places():
         if wanted.component is not None:
-            ready[place] = Path(folder) / wanted.component
+            ready[place] = Path(folder) / on_disk(wanted.component)
             continue
         if isinstance(wanted, Http):
             raise BuildError("components for `[http]` are not built yet", hint="`component` names one")

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -128,6 +130,9 @@ cli = Commands(
 
 def main(words: Sequence[str]) -> int:
     """Carry out a command line, without the name of the program, and return the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the locale lacks a character of a package's texts, it is spelled out.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result: Any = cli.main(list(words), prog_name="wherry", standalone_mode=False)
     except click.Abort:
