@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from wherry._native import Function as Function
     from wherry._native import Limits as Limits
     from wherry._native import Policy as Policy
+    from wherry.api import inspect as inspect
+    from wherry.api import load as load
+    from wherry.api import run as run
+    from wherry.api import start as start
     from wherry.errors import *  # noqa: F403 - the tree of errors is public whole
     from wherry.runtime import aio as aio
     from wherry.runtime.component import Component as Component
-    from wherry.runtime.component import load as load
-    from wherry.runtime.inspect import inspect as inspect
     from wherry.runtime.instance import Instance as Instance
     from wherry.runtime.instance import left_behind as left_behind
     from wherry.runtime.program import Completed as Completed
     from wherry.runtime.program import Denial as Denial
     from wherry.runtime.program import Running as Running
-    from wherry.runtime.program import run as run
-    from wherry.runtime.program import start as start
     from wherry.runtime.sandbox import Sandbox as Sandbox
     from wherry.runtime.values import Err as Err
     from wherry.runtime.values import Ok as Ok
@@ -54,11 +54,11 @@ _SOURCES: dict[str, str] = {
     "Some": "wherry.runtime.values",
     "Variant": "wherry.runtime.values",
     "aio": "wherry.runtime",
-    "inspect": "wherry.runtime.inspect",
+    "inspect": "wherry.api",
     "left_behind": "wherry.runtime.instance",
-    "load": "wherry.runtime.component",
-    "run": "wherry.runtime.program",
-    "start": "wherry.runtime.program",
+    "load": "wherry.api",
+    "run": "wherry.api",
+    "start": "wherry.api",
 }
 """The module that each public name but the errors comes from."""
 

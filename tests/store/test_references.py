@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wherry.errors import UsageError
-from wherry.store.references import Reference, is_path, read_reference
+from wherry.store.location import is_path
+from wherry.store.references import Reference, read_reference
 
 DIGEST = f"sha256:{'0a' * 32}"
 

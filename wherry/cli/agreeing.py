@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wherry.cli import output
 from wherry.errors import GrantError
-from wherry.store.permissions import Permissions, asked, unanswered
+from wherry.store.permissions import Permissions, asked, lacking, unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ def granted(store: LocalStore, launch: Launch, words: Sequence[str]) -> list[str
     permissions = Permissions(store)
     agreed = permissions.of(launch.subject)
     allowed = set(agreed.flags) if agreed is not None else set()
-    missing = [one for one in wanted if one.flag not in allowed and not one.optional]
+    missing = lacking(wanted, agreed)
     open_ones = [one for one in missing if one.open]
     reference = launch.manifest.reference
     if open_ones:

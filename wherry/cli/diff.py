@@ -15,7 +15,7 @@ from wherry.cli import output
 from wherry.cli.command import Command, format_option
 from wherry.store.difference import compare
 from wherry.store.local import LocalStore
-from wherry.store.references import is_path
+from wherry.store.location import is_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from wherry import api
+from wherry.cli import output
 from wherry.cli.command import Command, format_option, option
 from wherry.cli.output import readable_size
 from wherry.errors import UsageError
@@ -26,6 +28,7 @@ _LISTED_PARTS = 20
     cls=Command,
     examples=[
         "wherry inspect tool.wasm",
+        "wherry inspect acme/thumbs",
         "wherry inspect --wit tool.wasm > tool.wit",
         "wherry inspect --format json tool.wasm | jq '.needs[].words'",
     ],
@@ -35,16 +38,18 @@ _LISTED_PARTS = 20
 @format_option
 @click.pass_context
 def inspect(ctx: click.Context, file: str, format: str, *, wit: bool) -> None:  # noqa: A002 - the name of the option
-    """Show what a file is, where it fits, what it needs and what it offers.
+    """Show what a program is, where it fits, what it needs and what it offers.
 
-    The file is read, not run.
+    FILE may also be the name of a package, a project or a packed file. It is read, not run.
     """
+    found = api.find(file, output.progress, calls=True)
+    path = file if found is None else found.component
     if wit:
         if format == "json" and ctx.get_parameter_source("format") is click.core.ParameterSource.COMMANDLINE:
             raise UsageError("`--wit` prints text", hint="leave out `--format json`, or `--wit`")
-        click.echo(wit_text(file).rstrip("\n"))
+        click.echo(wit_text(path, name=file).rstrip("\n"))
         return
-    inspection = read(file)
+    inspection = read(path, name=file)
     if format == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(inspection)))
     else:

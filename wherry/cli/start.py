@@ -66,12 +66,12 @@ def run(words: list[str]) -> int:
 
 def _resolved(words: list[str], at: int) -> list[str]:
     """The words with a file in place of a project or package, if it is one."""
+    from wherry.store.location import names_package, store_folder
+
     target, _, command = words[at].partition("#")
-    # A name such as `acme/thumbs`, unless a file without an ending is meant.
-    named = not target.startswith((".", "/")) and ("/" in target or target.startswith(("@", "sha256:")))
+    named = names_package(target)
     if named and at == 0:
         from wherry import _native
-        from wherry.store.location import store_folder
 
         noted = _native.run_noted(store_folder(), words[0])
         if noted is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wherry import _native
-from wherry.errors import UsageError
+from wherry.errors import GrantError, UsageError
 from wherry.runtime import leaving
 from wherry.runtime.imports import host_functions
 from wherry.runtime.instance import Instance
@@ -17,26 +17,46 @@ if TYPE_CHECKING:
 
     from wherry._native import Limits, Policy
 
-__all__ = ["Component", "load"]
+__all__ = ["Component", "Origin", "Readable", "load"]
 
 
-class _Readable(Protocol):
+class Readable(Protocol):
     """An open binary file."""
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` of its bytes."""
 
 
+class Origin(NamedTuple):
+    """What a component brings along from the package that it came in.
+
+    ``name`` is what its command is called, ``args`` come before those of the caller, ``files`` are granted
+    whatever else is, ``agreed`` is what a person agreed to, which holds where the caller says nothing, and
+    ``limits`` likewise. Where nobody agreed to what the package asks for, ``agreed`` is ``None`` and ``asks``
+    and ``hint`` say so.
+    """
+
+    name: str
+    args: tuple[str, ...]
+    files: Policy
+    agreed: Policy | None
+    limits: Limits | None
+    asks: str
+    hint: str
+
+
 class Component:
     """A program that is compiled and ready: immutable, shared between threads, picklable with its bytes.
 
-    Made by :func:`load`. A core module is one too; its functions take and return numbers.
+    Made by :func:`load`. A core module is one too; its functions take and return numbers. ``origin`` says
+    what it brings along from its package, if it came in one.
     """
 
-    __slots__ = ("_exports", "_imports", "_native")
+    __slots__ = ("_exports", "_imports", "_native", "origin")
 
-    def __init__(self, native: _native.Component) -> None:
+    def __init__(self, native: _native.Component, origin: Origin | None = None) -> None:
         self._native = native
+        self.origin = origin
         # Asked for by every instance, and the same for all of them.
         self._exports = [(interface, name) for interface, name, _ in native.exports()]
         self._imports = native.imports()
@@ -73,25 +93,27 @@ class Component:
 
         ``imports`` gives what the component imports: a callable for a function, and for an interface such as
         ``ns:pkg/iface`` a mapping or object with its functions, in snake case, and with a class for each
-        resource. Coroutine functions are waited for. Without ``policy`` nothing is granted; standard output
-        and error are those of this process, standard input is empty. With ``deterministic`` the same calls
-        give the same results and use the same fuel, on any machine, as far as host functions do.
+        resource. Coroutine functions are waited for. Without ``policy`` nothing is granted, but to a package
+        what was agreed to; standard output and error are those of this process, standard input is empty.
+        With ``deterministic`` the same calls give the same results and use the same fuel, on any machine, as
+        far as host functions do.
 
-        Raises :class:`~wherry.errors.LinkError` when an import is missing (all are listed), and what the
+        Raises :class:`~wherry.errors.LinkError` when an import is missing (all are listed),
+        :class:`~wherry.errors.GrantError` when its package asks for what nobody has agreed to, and what the
         guest's start ends in.
         """
         if self._imports:
             leaving.prepare()
         native = self._native.instantiate(
-            granted(policy, deterministic=deterministic),
-            limits if limits is not None else default_limits(),
+            granted(policy, self.origin, deterministic=deterministic),
+            limits if limits is not None else limits_of(self),
             None,
             host_functions(self.name, self._imports, imports or {}),
         )
         return Instance(self, native)
 
-    def __reduce__(self) -> tuple[object, tuple[bytes, str]]:
-        return _restore, (self._native.bytes(), self.name)
+    def __reduce__(self) -> tuple[object, tuple[bytes, str, Origin | None]]:
+        return _restore, (self._native.bytes(), self.name, self.origin)
 
     def __repr__(self) -> str:
         kind = "component" if self._native.is_component else "core module"
@@ -99,11 +121,12 @@ class Component:
 
 
 def load(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable,
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | Readable,
     *,
     name: str | None = None,
     precompiled: bool = False,
     limits: Limits | None = None,
+    origin: Origin | None = None,
 ) -> Component:
     """Load a component or core module, in binary or text form, from a path, bytes or an open binary file.
 
@@ -127,10 +150,10 @@ def load(
             raise UsageError(f"a program is a path, bytes or an open file, not `{type(source).__name__}`")
         data = _read(source, limits.size)
         name = name or str(getattr(source, "name", "") or "")
-    return Component(_native.Component(data, name or "<bytes>", limits, precompiled=precompiled))
+    return Component(_native.Component(data, name or "<bytes>", limits, precompiled=precompiled), origin)
 
 
-def _read(source: _Readable, most: int) -> bytes:
+def _read(source: Readable, most: int) -> bytes:
     """All of an open file, or one byte more than ``most``, which shows that it is too large."""
     read: list[bytes] = []
     while most >= 0:
@@ -156,15 +179,30 @@ def nothing_granted() -> Policy:
     return _native.Policy()
 
 
-def granted(policy: Policy | None, *, deterministic: bool) -> Policy:
-    """The policy that is given, or nothing; with ``deterministic`` it is that as well."""
+def granted(policy: Policy | None, origin: Origin | None = None, *, deterministic: bool) -> Policy:
+    """What a guest is granted: the policy that is given, or what was agreed to for its package, or nothing.
+
+    With ``deterministic`` it is that as well. Raises :class:`~wherry.errors.GrantError` where no policy is
+    given and nobody agreed.
+    """
+    if origin is not None:
+        given = policy if policy is not None else origin.agreed
+        if given is None:
+            raise GrantError(origin.asks, hint=origin.hint)
+        policy = origin.files | given
     policy = policy if policy is not None else nothing_granted()
     return policy.replace(deterministic=True) if deterministic else policy
 
 
-def _restore(data: bytes, name: str) -> Component:
+def limits_of(component: Component) -> Limits:
+    """The limits where none are given: what was agreed to for its package, or those of every guest."""
+    origin = component.origin
+    return origin.limits if origin is not None and origin.limits is not None else default_limits()
+
+
+def _restore(data: bytes, name: str, origin: Origin | None = None) -> Component:
     """A component that was pickled."""
-    return load(data, name=name)
+    return load(data, name=name, origin=origin)
 
 
 def _qualified(interface: str | None, name: str) -> str:

@@ -176,10 +176,11 @@ class Inspection(msgspec.Struct, frozen=True):
         return any(found.fits for found in self.places if found.name == place)
 
 
-def inspect(source: str | os.PathLike[str] | Buffer) -> Inspection:
+def inspect(source: str | os.PathLike[str] | Buffer, *, name: str | None = None) -> Inspection:
     """What the component or core module in ``source``, a path or the bytes themselves, tells of itself.
 
-    The file is read but not compiled, and its code is not validated. It may be in the text format.
+    The file is read but not compiled, and its code is not validated. It may be in the text format. ``name``
+    is what it is called, in place of the path.
 
     >>> import wherry
     >>> add = wherry.inspect(b'(module (func (export "add") (param i32 i32) (result i32) i32.const 0))')
@@ -193,7 +194,7 @@ def inspect(source: str | os.PathLike[str] | Buffer) -> Inspection:
         LoadError: It is no WebAssembly, damaged, or larger than anything that is not hostile.
 
     """
-    data, name = _read(source)
+    data, name = _read(source, name)
     found = msgspec.json.decode(_native.inspect(data, name))
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
     inspection = msgspec.convert(found | {"name": name, "digest": digest}, Inspection)
@@ -205,8 +206,8 @@ def inspect(source: str | os.PathLike[str] | Buffer) -> Inspection:
     return _with_python(inspection, world) if isinstance(world, model.World) else inspection
 
 
-def wit_text(source: str | os.PathLike[str] | Buffer) -> str:
-    """The interface of ``source``, a path or the bytes themselves, as WIT text.
+def wit_text(source: str | os.PathLike[str] | Buffer, *, name: str | None = None) -> str:
+    """The interface of ``source``, a path or the bytes themselves, as WIT text; ``name`` is for messages.
 
     A core module has no WIT; its imports and exports are listed in the same manner.
 
@@ -216,16 +217,16 @@ def wit_text(source: str | os.PathLike[str] | Buffer) -> str:
         UsageError: It is a component with an interface that WIT has no words for.
 
     """
-    return _native.wit_text(*_read(source))
+    return _native.wit_text(*_read(source, name))
 
 
-def _read(source: str | os.PathLike[str] | Buffer) -> tuple[bytes, str]:
+def _read(source: str | os.PathLike[str] | Buffer, name: str | None) -> tuple[bytes, str]:
     """The bytes, and a name for messages."""
     if not isinstance(source, str | os.PathLike):
-        return bytes(source), "<bytes>"
+        return bytes(source), name or "<bytes>"
     path = Path(source)
     try:
-        return path.read_bytes(), str(path)
+        return path.read_bytes(), name or str(path)
     except FileNotFoundError as error:
         raise NotFoundError(f"`{path}`: no such file or directory") from error
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wherry import _native
 from wherry.errors import CallError, GuestError, GuestExit, LimitError, UsageError
-from wherry.runtime.component import Component, default_limits, granted, load
+from wherry.runtime.component import Component, default_limits, granted, limits_of, load
 from wherry.runtime.imports import host_functions
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def run(
 ) -> Completed:
     """Run a command and wait for its end.
 
-    ``program`` is a path, bytes or a loaded component. ``stdin`` is empty unless given as bytes, an open file
+    ``program`` is a path, bytes or a loaded component; for ``wherry.run`` the name of a package, too, such as
+    ``acme/tools#resize``. ``stdin`` is empty unless given as bytes, an open file
     or a descriptor; ``stdout`` and ``stderr`` are those of this process unless given, and with ``capture``
     they come back as bytes. ``env`` and ``dirs`` are grants as in :class:`wherry.Policy`, ``timeout`` is in
     seconds (30 unless given), and ``imports`` are host functions as for :meth:`wherry.Component.instantiate`.
@@ -185,9 +186,8 @@ def prepare(
         raise UsageError(
             "`capture` and `stdout` or `stderr` exclude each other", hint="leave one of them out"
         )
-    granted = _granted(policy, env, dirs, workdir, deterministic=deterministic)
-    limited = _limited(limits, timeout)
-    command = Command(program, args, granted, limited, imports)
+    given, limits = _given(policy, env, dirs, workdir), _limited(program, limits, timeout)
+    command = Command(program, args, given, limits, imports, deterministic=deterministic)
     if capture:
         return command, (read_input(stdin), "capture", "capture")
     return command, (read_input(stdin), _output(stdout), _output(stderr))
@@ -211,9 +211,8 @@ def start(
 
     The arguments are those of :func:`run`. The guest waits when its output is not read.
     """
-    granted = _granted(policy, env, dirs, workdir, deterministic=deterministic)
-    limited = _limited(limits, timeout)
-    command = Command(program, args, granted, limited, imports)
+    given, limits = _given(policy, env, dirs, workdir), _limited(program, limits, timeout)
+    command = Command(program, args, given, limits, imports, deterministic=deterministic)
     return Running(command, read_input(stdin), _output(stderr))
 
 
@@ -286,9 +285,11 @@ class Command:
         self,
         program: Path | bytes | Component,
         args: tuple[str, ...],
-        policy: Policy,
+        policy: Policy | None,
         limits: Limits,
         imports: Mapping[str, object] | None = None,
+        *,
+        deterministic: bool = False,
     ) -> None:
         for arg in args:
             if not isinstance(arg, str):
@@ -297,8 +298,9 @@ class Command:
                     hint='each stands by itself: `wherry.run(program, "--level", "3")`',
                 )
         self._component = program if isinstance(program, Component) else load(program, limits=limits)
-        self._args = args
-        self._policy = policy
+        origin = self._component.origin
+        self._args = args if origin is None else (*origin.args, *args)
+        self._policy = granted(policy, origin, deterministic=deterministic)
         self._limits = limits
         self._imports = imports or {}
         self._cancelled = False
@@ -306,7 +308,9 @@ class Command:
 
     def run(self, stdin: Source, stdout: Sink, stderr: Sink) -> Completed:
         """Run it on this thread."""
-        name = os.path.basename(self._component.name)  # noqa: PTH119 - pathlib costs 5 ms at start-up
+        origin = self._component.origin
+        # pathlib would cost 5 ms at start-up.
+        name = origin.name if origin is not None else os.path.basename(self._component.name)  # noqa: PTH119
         streams = _native.Streams([name, *self._args], stdin, stdout, stderr)
         completed = Completed((name, *self._args), 0)
         try:
@@ -349,26 +353,26 @@ class Command:
             self._native.cancel()
 
 
-def _granted(
+def _given(
     policy: Policy | None,
     env: Mapping[str, str] | Iterable[str] | None,
     dirs: Dirs | None,
     workdir: str | None,
-    *,
-    deterministic: bool,
-) -> Policy:
-    if policy is None:
-        return _native.Policy(dirs=dirs, env=env, workdir=workdir, deterministic=deterministic)
-    if env is not None or dirs is not None or workdir is not None:
+) -> Policy | None:
+    """What the caller grants; ``None`` where nothing is said of it."""
+    if env is None and dirs is None and workdir is None:
+        return policy
+    if policy is not None:
         raise UsageError(
             "`policy` and `env`, `dirs` or `workdir` exclude each other", hint="put them into the policy"
         )
-    return granted(policy, deterministic=deterministic)
+    return _native.Policy(dirs=dirs, env=env, workdir=workdir)
 
 
-def _limited(limits: Limits | None, timeout: float | str | None) -> Limits:
+def _limited(program: Path | bytes | Component, limits: Limits | None, timeout: float | str | None) -> Limits:
     if limits is None:
-        return default_limits() if timeout is None else _native.Limits(timeout=timeout)
+        usual = limits_of(program) if isinstance(program, Component) else default_limits()
+        return usual if timeout is None else usual.replace(timeout=timeout)
     if timeout is not None:
         raise UsageError("`limits` and `timeout` exclude each other", hint="put the timeout into the limits")
     return limits

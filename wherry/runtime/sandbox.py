@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wherry import _native
 from wherry.errors import ClosedError, NoSuchExportError, UsageError
-from wherry.runtime.component import Component, default_limits, granted, load
+from wherry.runtime.component import Component, granted, limits_of, load
 from wherry.runtime.imports import host_functions
 from wherry.runtime.instance import Functions, Instance, Interface, find_interface
 from wherry.runtime.program import Command, read_input
@@ -130,8 +130,9 @@ class Sandbox(Functions):
     ) -> None:
         self._interface = None
         self.component = program if isinstance(program, Component) else load(program)
-        self.policy = granted(policy, deterministic=deterministic)
-        self.limits = limits if limits is not None else default_limits()
+        origin = self.component.origin
+        self.policy = granted(policy, origin, deterministic=deterministic)
+        self.limits = limits if limits is not None else limits_of(self.component)
         self.concurrency = most_calls() if concurrency is None else concurrency
         self._imports = imports
         # What is missing is an error now, and not at the first call.

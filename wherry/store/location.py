@@ -1,8 +1,13 @@
-"""Where the store is. Every run of a package asks, so that nothing is imported here that costs time."""
+"""Where the store is, and which words name something in it.
+
+The start of every run of a package asks, so that nothing is imported here that costs time.
+"""
 
 import os
 
-__all__ = ["store_folder"]
+__all__ = ["is_path", "names_package", "store_folder"]
+
+_SUFFIXES = (".wasm", ".wat", ".cwasm", ".tar", ".toml")
 
 
 def store_folder() -> str:
@@ -12,3 +17,14 @@ def store_folder() -> str:
         return chosen
     base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - see above
     return f"{base}/wherry/store"
+
+
+def is_path(text: str) -> bool:
+    """Whether a text names a file or folder, and no package."""
+    text = text.partition("#")[0]
+    return text.startswith((".", "/")) or text.endswith(_SUFFIXES)
+
+
+def names_package(text: str) -> bool:
+    """Whether what is to be run is a package; a word without a slash is a file without an ending."""
+    return not is_path(text) and ("/" in text or text.startswith(("@", "sha256:")))

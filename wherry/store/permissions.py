@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wherry.artifact.manifest import Needs
     from wherry.store.local import LocalStore
 
-__all__ = ["Agreement", "Asked", "Permissions", "asked", "unanswered"]
+__all__ = ["Agreement", "Asked", "Permissions", "asked", "lacking", "unanswered"]
 
 _ALWAYS = frozenset({"clock", "random"})
 """What every guest has unless it is withheld: nobody has to agree to it."""
@@ -78,6 +78,12 @@ def unanswered(wanted: Iterable[Asked], words: Sequence[str]) -> list[Asked]:
     typed |= {(flag, value) for flag, _, value in (word.partition("=") for word in words)}
     known = {(flag, _subject(flag, value)) for flag, value in typed}
     return [one for one in wanted if (one.flag[0], _subject(one.flag[0], (*one.flag, "")[1])) not in known]
+
+
+def lacking(wanted: Iterable[Asked], agreed: Agreement | None) -> list[Asked]:
+    """What nobody has agreed to and the package does not do without."""
+    flags = agreed.flags if agreed is not None else ()
+    return [one for one in wanted if one.flag not in flags and not one.optional]
 
 
 class Permissions:

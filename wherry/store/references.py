@@ -12,14 +12,13 @@ from typing import Any
 
 from wherry.errors import UsageError
 
-__all__ = ["Reference", "is_path", "read_reference"]
+__all__ = ["Reference", "read_reference"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PART_OF_DIGEST = re.compile(r"sha256:[0-9a-f]{6,63}")
 _LABEL = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _COMMAND = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}")
-_SUFFIXES = (".wasm", ".wat", ".cwasm", ".tar", ".toml")
 _HINT = "a package is named `acme/thumbs`, `acme/thumbs@1.2`, `acme/thumbs@sha256:…` or `acme/tools#command`"
 
 
@@ -57,12 +56,6 @@ class Reference:
             return True
         spec: Any = SimpleSpec(self.requirement)
         return bool(spec.match(Version(version)))
-
-
-def is_path(text: str) -> bool:
-    """Whether a text names a file or folder, and no package."""
-    text = text.partition("#")[0]
-    return text.startswith((".", "/")) or text.endswith(_SUFFIXES)
 
 
 def read_reference(text: str) -> Reference:

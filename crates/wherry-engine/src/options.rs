@@ -34,7 +34,7 @@ impl Invocation {
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
         let file = self.file.file_name().unwrap_or(self.file.as_os_str());
-        let name = self.options.rerun.clone();
+        let name = self.options.rerun.clone().or_else(|| self.options.name.clone());
         let name = name.unwrap_or_else(|| file.to_string_lossy().into_owned());
         std::iter::once(name).chain(self.args.iter().cloned()).collect()
     }
@@ -68,6 +68,8 @@ impl Format {
 )]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
+    /// What the program is called, for itself and in messages, in place of its file.
+    pub name: Option<String>,
     /// The call to make instead of running the program, such as `add(1, 2)`.
     pub invoke: Option<String>,
     /// How the result of [`Options::invoke`] is printed.

@@ -157,7 +157,7 @@ fn load_path(path: &Path, options: &LoadOptions<'_>) -> Result<Program> {
     let identity = found.is_file().then(|| Identity::of(&found));
     let loading = Loading {
         options,
-        name: path.display().to_string(),
+        name: options.name.clone().unwrap_or_else(|| path.display().to_string()),
         file: identity.map(|identity| (path, identity)),
     };
     if let Some(program) = loading.known()? {

@@ -123,6 +123,7 @@ fn load_program(invocation: &Invocation, how: &How<'_>) -> Result<Program> {
         mode: mode(invocation)?,
         stack: limits.stack,
         target: options.target.clone(),
+        name: options.name.clone(),
         coredump: options.coredump.is_some(),
         cache: cache(&invocation.cache, how),
         precompiled: options.precompiled,

@@ -65,13 +65,13 @@ impl Component {
         let source = match source.cast::<PyBytes>() {
             Ok(bytes) => Source::Bytes {
                 bytes: bytes.as_bytes().to_vec(),
-                name,
+                name: name.clone(),
             },
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
         let key = (Mode::Interruptible, EngineLimits::embedded().stack, true);
         let limits = limits.inner.clone();
-        let template = make(py, source, key, precompiled, target.clone(), &limits)?;
+        let template = make(py, source, key, precompiled, target.clone(), name, &limits)?;
         let exports = Arc::new(template.linked.surface.exports.clone());
         Ok(Self {
             template: Arc::new(template),
@@ -250,7 +250,15 @@ impl Component {
             bytes: bytes.to_vec(),
             name: program.name.clone(),
         };
-        let template = Arc::new(make(py, source, key, false, self.target.clone(), &self.limits)?);
+        let template = Arc::new(make(
+            py,
+            source,
+            key,
+            false,
+            self.target.clone(),
+            program.name.clone(),
+            &self.limits,
+        )?);
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(others.entry(key).or_insert(template)))
     }
@@ -263,6 +271,7 @@ fn make(
     (mode, stack, pooled): Key,
     precompiled: bool,
     target: Option<String>,
+    name: String,
     limits: &EngineLimits,
 ) -> PyResult<Template<Python3>> {
     let cache = loading::cache(py, &cache_options(py)?)?;
@@ -276,6 +285,7 @@ fn make(
             stack,
             pooled,
             target,
+            name: Some(name),
             cache,
             precompiled,
             child,

@@ -16,6 +16,16 @@ pub(super) const FLAGS: &[Flag] = &[
         ..ROW
     },
     Flag {
+        name: "name",
+        value: Some("NAME"),
+        help: "What the guest is told that it is called, and messages call it",
+        set: |run, text, _| {
+            run.options.name = Some(text.to_owned());
+            Ok(())
+        },
+        ..ROW
+    },
+    Flag {
         name: "precompiled",
         help: "FILE holds compiled code, which is trusted as the programs on this machine are",
         set: |run, text, _| options::switch(text).map(|on| run.options.precompiled = on),

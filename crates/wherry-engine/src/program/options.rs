@@ -17,6 +17,8 @@ pub struct LoadOptions<'a> {
     pub stack: usize,
     /// `None` for this machine, or [`mode::PULLEY`].
     pub target: Option<String>,
+    /// What messages call a file, in place of its path.
+    pub name: Option<String>,
     /// Whether a trap takes a picture of the guest.
     pub coredump: bool,
     /// Whether memory for guests comes out of a pool.
@@ -50,6 +52,7 @@ impl Default for LoadOptions<'_> {
             mode: Mode::Plain,
             stack: mode::DEFAULT_STACK,
             target: None,
+            name: None,
             coredump: false,
             pooled: false,
             bounds: Bounds::default(),

@@ -44,7 +44,7 @@ pub fn add_to_modules(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 /// Those of the linker.
 pub fn add_to_components(linker: &mut ComponentLinker<Guest>, concurrency: bool) -> wasmtime::Result<()> {
     let generations = ["wasi:cli/environment@0.2.12", "wasi:cli/environment@0.3.0"];
-    for interface in &generations[..1 + usize::from(concurrency)] {
+    for interface in &generations[..=usize::from(concurrency)] {
         let mut environment = linker.instance(interface)?;
         environment.func_wrap(
             "get-environment",
