@@ -235,6 +235,36 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
         '[library]\n[dependencies]\n"acme/b" = { files = "/b" }\n',
         (3, 1, 'dependencies."acme/b"', "does not say which one", 'add `version = "…"`, `digest` or `path`'),
     ),
+    "a command that is its own": (
+        '[command.b]\n[dependencies]\n"acme/b" = { path = "b", commands = ["a", "b"] }\n',
+        (
+            3,
+            43,
+            'dependencies."acme/b".commands[1]',
+            '"b" is a command of the package itself already',
+            "leave one of them out",
+        ),
+    ),
+    "a command of two dependencies": (
+        '[library]\n[dependencies."acme/b"]\npath="b"\ncommands=["a"]\n[dependencies."acme/c"]\npath="c"\ncommands=["a"]\n',
+        (
+            7,
+            11,
+            'dependencies."acme/c".commands[0]',
+            '"a" is a command of `acme/b` already',
+            "leave one of them out",
+        ),
+    ),
+    "files in one place": (
+        '[library]\n[files]\n"/b" = "b"\n[dependencies]\n"acme/b" = { path = "b", files = "/b/" }\n',
+        (
+            5,
+            34,
+            'dependencies."acme/b".files',
+            '"/b/" is the place of one of its own files already',
+            "another place",
+        ),
+    ),
     "an address": (
         '[library]\n[needs]\nallow-net = [{ address = "db.example.com", why = "x" }]\n',
         (

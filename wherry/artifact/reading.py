@@ -171,6 +171,26 @@ class _Check:
             if isinstance(dependency, dict) and not dependency.keys() & {"version", "digest", "path"}:
                 right = 'add `version = "…"`, `digest` or `path`'
                 self._say(("dependencies", name), "does not say which one", right, at_key=True)
+        self._borrowed(table)
+
+    def _borrowed(self, table: dict[str, Any]) -> None:
+        """Commands and files of dependencies stand beside the package's own, and each name is there once."""
+        commands = dict.fromkeys(table.get("command", {}), "a command of the package itself")
+        places = {_place(path): "one of its own files" for path in table.get("files", {})}
+        for name, dependency in table.get("dependencies", {}).items():
+            if not isinstance(dependency, dict):
+                continue
+            for number, command in enumerate(dependency.get("commands", ())):
+                if command in commands:
+                    path = ("dependencies", name, "commands", number)
+                    self._say(path, f'"{command}" is {commands[command]} already', "leave one of them out")
+                commands.setdefault(command, f"a command of `{name}`")
+            if "files" in dependency:
+                place = _place(dependency["files"])
+                if place in places:
+                    wrong = f'"{dependency["files"]}" is the place of {places[place]} already'
+                    self._say(("dependencies", name, "files"), wrong, "another place")
+                places.setdefault(place, f"those of `{name}`")
 
     def _say(self, path: positions.Path, wrong: str, right: str, *, at_key: bool = False) -> None:
         line, column = self._where.of_key(path) if at_key else self._where.of_value(path)
@@ -262,6 +282,11 @@ class _Check:
                 return
         if "check" in told and (wrong := told["check"](value)):
             self._say(path, f"{_quoted(value)} {wrong}", right)
+
+
+def _place(path: str) -> str:
+    """A path in the guest, however many slashes it is written with."""
+    return "/".join(part for part in path.split("/") if part)
 
 
 def _is_of(value: object, form: types.Type) -> bool:

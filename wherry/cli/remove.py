@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wherry.cli import output
-from wherry.cli.command import Command
+from wherry.cli.command import Command, option
 from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
@@ -18,15 +18,17 @@ __all__ = ["freed", "remove"]
 
 @click.command(cls=Command, examples=["wherry remove acme/thumbs@1.1", "wherry remove acme/thumbs"])
 @click.argument("names", metavar="PACKAGE...", nargs=-1, required=True)
-def remove(names: tuple[str, ...]) -> None:
+@option("--force", is_flag=True, help="Remove also what other packages use")
+def remove(names: tuple[str, ...], *, force: bool) -> None:
     """Remove packages from this machine.
 
     A name with a version or label takes away that one, a name alone all of its versions, a digest the package
-    whatever it is called. What another name leads to stays.
+    whatever it is called. What another name leads to stays. The last version that fits what another package
+    uses is not removed.
     """
     with LocalStore() as store:
         for name in names:
-            click.echo(f"{name}: {freed(store.remove(name))}")
+            click.echo(f"{name}: {freed(store.remove(name, force=force))}")
 
 
 def freed(what: Freed) -> str:

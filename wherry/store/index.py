@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -178,15 +179,16 @@ class Index:
         with self._writing() as database:
             database.execute("DELETE FROM package WHERE digest = ?", (digest,))
 
-    def drop_unnamed(self) -> list[str]:
-        """Takes the packages away that nothing leads to: their digests."""
+    def drop_unnamed(self, kept: Iterable[str] = ()) -> list[str]:
+        """Takes the packages away that nothing leads to, but for those that are ``kept``: their digests."""
         with self._writing() as database:
             query = (
                 "DELETE FROM package WHERE name IS NOT NULL"
                 " AND NOT EXISTS (SELECT 1 FROM reference WHERE package = digest)"
-                " AND NOT EXISTS (SELECT 1 FROM launcher WHERE package = digest) RETURNING digest"
+                " AND NOT EXISTS (SELECT 1 FROM launcher WHERE package = digest)"
+                " AND digest NOT IN (SELECT value FROM json_each(?)) RETURNING digest"
             )
-            return [digest for (digest,) in database.execute(query).fetchall()]
+            return [digest for (digest,) in database.execute(query, (json.dumps([*kept]),)).fetchall()]
 
     def sizes(self) -> dict[str, int]:
         """How many bytes belong to each package."""

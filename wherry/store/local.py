@@ -25,7 +25,7 @@ from wherry.artifact.read import read_artifact
 from wherry.artifact.read import verify as verify_artifact
 from wherry.artifact.refusals import host_error
 from wherry.artifact.unpack import holds_files, unpack_files
-from wherry.errors import ArtifactError, HostIOError, NotFoundError, UsageError
+from wherry.errors import ArtifactError, HostIOError, ManifestError, NotFoundError, UsageError
 from wherry.store.index import Index, Row
 from wherry.store.location import store_folder
 from wherry.store.references import Reference, read_reference
@@ -164,14 +164,16 @@ class LocalStore:
             reference = read_reference(reference)
         return self._packages([self._row(reference)])[0]
 
-    def artifact(self, package: Package) -> Artifact:
-        """A package as its image manifest describes it.
+    def artifact(self, package: Package | str) -> Artifact:
+        """A package, or the one of a digest, as its image manifest describes it.
 
         Raises:
             ArtifactError: Its bytes are damaged or gone.
+            NotFoundError: Another process has taken it away.
 
         """
-        return read_artifact(self._layout, self._descriptor(package.digest))
+        digest = package if isinstance(package, str) else package.digest
+        return read_artifact(self._layout, self._descriptor(digest))
 
     @property
     def source(self) -> Source:
@@ -220,16 +222,21 @@ class LocalStore:
         self.index(make=True).refer(wanted.name, wanted.label, found.digest)
         return self.find(wanted)
 
-    def remove(self, reference: Reference | str) -> Freed:
+    def remove(self, reference: Reference | str, *, force: bool = False) -> Freed:
         """Takes away what is named: one version or label, all of a name, or a package by its digest.
+
+        With ``force`` also what other packages use.
 
         Raises:
             NotFoundError: There is none.
+            UsageError: It is installed, or others use it and there is no other that fits.
 
         """
         if isinstance(reference, str):
             reference = read_reference(reference)
         index = self.index()
+        if not force:
+            self._refuse_used(reference)
         if reference.name is None or reference.digest is not None:
             gone = [self._row(reference).digest]
             installed = [command for _, command, _, digest in index.installed() if digest == gone[0]]
@@ -244,10 +251,15 @@ class LocalStore:
         return Freed(tuple(gone), self._sweep())
 
     def prune(self) -> Freed:
-        """Deletes the packages that no name leads to any more, and bytes that belong to none."""
+        """Deletes the packages that no name leads to any more, and bytes that belong to none.
+
+        What another package uses by its digest stays.
+        """
+        from wherry.store.dependencies import kept_by_digest
+
         index = self.index()
         with self._holding(fcntl.LOCK_EX) as held:
-            gone = index.drop_unnamed()
+            gone = index.drop_unnamed(kept_by_digest(self))
             return Freed(tuple(gone), self._delete_unused() if held else 0)
 
     def verify(self) -> list[Problem]:
@@ -267,6 +279,8 @@ class LocalStore:
                     problems.append(Problem(row.digest, "wrong-files", message))
             except ArtifactError as error:
                 problems.append(Problem(row.digest, error.reason, error.message))
+            except ManifestError as error:  # of a version of Wherry that knew it otherwise
+                problems.append(Problem(row.digest, "manifest", error.message))
         return problems
 
     def save(self, references: Sequence[Reference | str], path: Path) -> list[Package]:
@@ -404,6 +418,27 @@ class LocalStore:
             )
         return rows[0]
 
+    def _refuse_used(self, reference: Reference) -> None:
+        """Refuses to take away what a package that stays would miss."""
+        from wherry.store.dependencies import users
+
+        index = self.index()
+        if reference.name is None or reference.digest is not None:
+            going = {self._row(reference).digest}
+            labels = [(name, label) for name, label, digest in index.references() if digest in going]
+        else:
+            fitting = self._fitting(reference, reference.name)
+            labels = [(reference.name, label) for label, _ in fitting]
+            kept = {digest for name, label, digest in index.references() if (name, label) not in labels}
+            kept |= {digest for *_, digest in index.installed()}
+            going = {row.digest for _, row in fitting} - kept
+        used = users(self, going, labels)
+        if used:
+            raise UsageError(
+                "\n".join(f"`{one.by.reference}` uses `{one.name}` {one.said}" for one in used if one.by),
+                hint="nothing else that fits is here; `--force` removes it all the same",
+            )
+
     def _fitting(self, reference: Reference, name: str) -> list[tuple[str, Row]]:
         """The versions or the label under a name that are meant, each with its package; never none."""
         known = self.index().named(name)
@@ -456,7 +491,7 @@ class LocalStore:
         ]
 
     def _descriptor(self, digest: str) -> oci.Descriptor:
-        (row,) = self.index().with_digest(digest)
+        row = self._row(Reference(digest=digest))
         return oci.Descriptor(oci.IMAGE_MANIFEST, digest, row.size)
 
     def _named(self, package: Package) -> oci.Descriptor:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from wherry.artifact.manifest import Dependency, Manifest
 
-__all__ = ["Chosen", "Packages", "Resolved", "Wanted", "World", "resolve", "solution"]
+__all__ = ["Chosen", "Packages", "Resolved", "Wanted", "World", "resolve", "solution", "wants"]
 
 _ROUNDS = (100, 1000, 20_000)
 """How long each attempt may take; the next one begins with what was in the way of the one before."""
@@ -196,8 +196,7 @@ class World:
         if package not in self._wants:
             if len({one.name for one in self._wants}) >= _MOST_PACKAGES:
                 raise DependencyError(f"`{self.package.reference}` uses more than {_MOST_PACKAGES} packages")
-            uses = self._manifest(package).uses()
-            self._wants[package] = tuple(_wanted(package, name, wanted) for name, wanted in uses)
+            self._wants[package] = wants(package, self._manifest(package))
         return self._wants[package]
 
     def there(self, name: str, wanted: Iterable[Wanted]) -> list[Chosen]:
@@ -216,10 +215,10 @@ class World:
 
     def trouble(self, names: set[str]) -> None:
         """Remembers names that did not fit together."""
-        wants = self.wants()
+        looked_at = self.wants()
         while names:
             self.troubled |= names
-            names = {one.by.name for one in wants if one.name in names and one.by} - self.troubled
+            names = {one.by.name for one in looked_at if one.name in names and one.by} - self.troubled
 
     def _manifest(self, package: Chosen) -> Manifest:
         if package not in self._manifests:
@@ -278,8 +277,8 @@ class _Choice(AbstractProvider[Wanted, Chosen, str]):
 
     def get_dependencies(self, candidate: Chosen) -> list[Wanted]:
         """What a package wants: itself, so that it stays chosen, and what it uses."""
-        wants = self._world.wants_of(candidate)
-        taken = wants if self._only is None else [one for one in wants if one in self._only]
+        uses = self._world.wants_of(candidate)
+        taken = uses if self._only is None else [one for one in uses if one in self._only]
         return [Wanted(candidate.name, itself=candidate), *taken]
 
 
@@ -292,6 +291,11 @@ class _Listener(BaseReporter[Wanted, Chosen, str]):
     def resolving_conflicts(self, causes: Collection[RequirementInformation[Wanted, Chosen]]) -> None:
         """Hears of it."""
         self._world.trouble({cause.requirement.name for cause in causes})
+
+
+def wants(package: Chosen, manifest: Manifest) -> tuple[Wanted, ...]:
+    """What a package wants, which ``manifest`` is of."""
+    return tuple(_wanted(package, name, said) for name, said in manifest.uses())
 
 
 def _wanted(by: Chosen, name: str, said: Dependency) -> Wanted:
