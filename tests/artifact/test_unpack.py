@@ -17,9 +17,10 @@ from wherry.artifact.blobs import MemoryBlobs
 from wherry.artifact.pack import pack
 from wherry.artifact.read import read_artifact
 from wherry.artifact.unpack import FILES, unpack, unpack_files
-from wherry.errors import ArtifactError, HostIOError
+from wherry.errors import ArtifactError, DigestError, HostIOError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 WITH_FILES = f'{SMALLEST}[files]\n"/data" = "data"\n'
@@ -148,24 +149,38 @@ def test_full_disk_leaves_nothing_behind(after: int, tmp_path: Path, monkeypatch
     assert snapshot(tmp_path) == before
 
 
-def test_source_that_gets_shorter_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Bytes that are gone after they were checked end in an error, not in files that are too short."""
+def half(data: bytes) -> bytes:
+    """Bytes that end early."""
+    return data[: len(data) // 2]
+
+
+def other(data: bytes) -> bytes:
+    """As many bytes, of which one is another: in a file, where there are some."""
+    return data.replace(b"a\n\0", b"A\n\0") if b"a\n\0" in data else data[:-1] + b"\xff"
+
+
+@pytest.mark.parametrize("part", ["component", "files"])
+@pytest.mark.parametrize("change", [half, other])
+def test_source_that_changes_leaves_nothing_behind(
+    part: str, change: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    """Bytes that are gone or others after they were checked end in an error, and no file has them."""
     blobs, descriptor = packed(tmp_path / "project", WITH_FILES)
     artifact = read_artifact(blobs, descriptor)
     assert artifact.files is not None
-    digest = artifact.files.digest
+    digest = artifact.files.digest if part == "files" else artifact.components[0].descriptor.digest
 
-    class Shrinking(MemoryBlobs):
-        """Gives out the files whole twice, and cut the third time."""
+    class Changing(MemoryBlobs):
+        """Gives the bytes out whole twice, and others the third time."""
 
         opened = 0
 
         def open(self, wanted: str) -> io.BytesIO:
             self.opened += wanted == digest
             whole = blobs.blobs[wanted]
-            return io.BytesIO(whole[:1024] if self.opened > 2 else whole)
+            return io.BytesIO(change(whole) if wanted == digest and self.opened > 2 else whole)
 
     before = snapshot(tmp_path)
-    with pytest.raises(HostIOError, match="became shorter"):
-        unpack_files(artifact, Shrinking(), tmp_path / "target")
+    with pytest.raises(DigestError):
+        unpack(artifact, Changing(), tmp_path / "target")
     assert snapshot(tmp_path) == before

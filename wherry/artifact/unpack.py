@@ -5,12 +5,13 @@ target, brought to the disk, and the folder gets its name: who looks sees the wh
 left when the machine stops in between has a name that begins with ``PARTIAL``, and is never taken for a
 package.
 
-Between check and writing the source must not change: what lies where somebody else can write is copied to a
-place of one's own first (``blobs.copy``).
+What is written is checked once more on its way: where somebody else can write, bytes may change after they
+were looked at.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -18,13 +19,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wherry.artifact.blobs import CHUNK
+from wherry.artifact.blobs import CHUNK, chunks, verified
 from wherry.artifact.bounds import BOUNDS, Bounds
+from wherry.artifact.headers import END, padding
 from wherry.artifact.oci import Annotation
 from wherry.artifact.paths import of_disk, on_disk
 from wherry.artifact.read import verify
 from wherry.artifact.reading import FILE_NAME
-from wherry.artifact.refusals import host_error
+from wherry.artifact.refusals import differs, host_error
 from wherry.errors import HostIOError
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from wherry.artifact.blobs import Source
     from wherry.artifact.headers import Member
+    from wherry.artifact.oci import Descriptor
     from wherry.artifact.read import Artifact
 
 __all__ = ["FILES", "PARTIAL", "holds_files", "unpack", "unpack_files"]
@@ -67,12 +70,11 @@ def unpack(artifact: Artifact, source: Source, target: Path, bounds: Bounds = BO
         for number, component in enumerate(artifact.components, 1):
             path = folder / f"component-{number}.wasm"
             with source.open(component.descriptor.digest) as stream, path.open("xb") as file:
-                shutil.copyfileobj(stream, file, CHUNK)
+                file.writelines(verified(chunks(stream), component.descriptor))
             yield str(path)
         if artifact.files is not None:
-            with source.open(artifact.files.digest) as stream:
-                (folder / FILES).mkdir()
-                yield from _write_members(stream, entries, folder / FILES)
+            (folder / FILES).mkdir()
+            yield from _write_members(source, artifact.files, entries, folder / FILES)
 
     _write_whole(target, write)
 
@@ -89,8 +91,7 @@ def unpack_files(artifact: Artifact, source: Source, target: Path, bounds: Bound
 
     def write(folder: Path) -> Iterator[str]:
         if artifact.files is not None:
-            with source.open(artifact.files.digest) as stream:
-                yield from _write_members(stream, entries, folder)
+            yield from _write_members(source, artifact.files, entries, folder)
 
     _write_whole(target, write)
 
@@ -150,37 +151,47 @@ def _write_whole(target: Path, write: Callable[[Path], Iterator[str]]) -> None:
         raise
 
 
-def _write_members(stream: BinaryIO, entries: list[Member], folder: Path) -> Iterator[str]:
+def _write_members(source: Source, archive: Descriptor, entries: list[Member], folder: Path) -> Iterator[str]:
     """Writes files and folders that were checked. The folder is new and ours: nothing in it can be a link."""
     root = os.fspath(folder)
-    for member in entries:
-        path = f"{root}/{on_disk(member.path)}"
-        if member.folder:
-            os.mkdir(path)  # noqa: PTH102 - tens of thousands: a `Path` for each takes as long as the file
-            os.chmod(path, 0o755)  # noqa: PTH101, S103 - whatever the umask is
-            continue
-        stream.seek(member.offset)
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            _copy(stream, member.size, opened, path)
-            os.fchmod(opened, 0o644)
-            os.utime(opened, ns=(0, 0))
-        finally:
-            os.close(opened)
-        yield path
+    seen = hashlib.sha256()
+    with source.open(archive.digest) as stream:
+        for member in entries:
+            path = f"{root}/{on_disk(member.path)}"
+            seen.update(member.head)
+            if member.folder:
+                os.mkdir(path)  # noqa: PTH102 - tens of thousands: a `Path` for each takes as long as the file
+                os.chmod(path, 0o755)  # noqa: PTH101, S103 - whatever the umask is
+                continue
+            stream.seek(member.offset)
+            _write_file(path, _read(stream, member.size, seen))
+            seen.update(padding(member.size))
+            yield path
+    seen.update(END)
+    if f"sha256:{seen.hexdigest()}" != archive.digest:
+        raise differs("wrong-digest", f"`{archive.digest}` changed while it was unpacked")
 
 
-def _copy(stream: BinaryIO, size: int, opened: int, path: str) -> None:
-    """The next ``size`` bytes of a stream."""
-    left = size
-    while left:
-        piece = stream.read(min(left, CHUNK))
-        if not piece:
-            raise HostIOError(f"`{path}`: what it is unpacked from became shorter")
-        left -= len(piece)
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(opened, view) :]
+def _read(stream: BinaryIO, size: int, seen: hashlib._Hash) -> Iterator[bytes]:
+    """The next ``size`` bytes of a stream, or as many as there are."""
+    while size and (piece := stream.read(min(size, CHUNK))):
+        size -= len(piece)
+        seen.update(piece)
+        yield piece
+
+
+def _write_file(path: str, pieces: Iterable[bytes]) -> None:
+    """Writes a new file, of no time and readable by all."""
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(opened, view) :]
+        os.fchmod(opened, 0o644)
+        os.utime(opened, ns=(0, 0))
+    finally:
+        os.close(opened)
 
 
 def _sync_all(paths: Iterable[str]) -> None:

@@ -123,13 +123,15 @@ class LocalStore:
             HostIOError: The store cannot be written.
 
         """
-        artifact = read_artifact(source, descriptor)
-        verify_artifact(source, artifact)
+        return self._take(source, _checked(source, descriptor), references)
+
+    def _take(self, source: Source, artifact: Artifact, references: Sequence[tuple[str, str]]) -> Package:
+        """Takes in what was checked, and checks what it copies."""
         said = artifact.manifest.package if artifact.manifest is not None else None
         own = [(said.name, said.version, True)] if said is not None else []
         row = Row(
             artifact.digest,
-            descriptor.size,
+            artifact.descriptor.size,
             said.name if said is not None else None,
             said.version if said is not None else None,
             said.description if said is not None else None,
@@ -300,7 +302,7 @@ class LocalStore:
         """Takes in the packages of an OCI layout, in a folder or one file.
 
         Raises:
-            ArtifactError: One is refused; those before it are in the store then.
+            ArtifactError: One is refused, and none is taken in.
             NotFoundError: There is no such file.
 
         """
@@ -308,7 +310,8 @@ class LocalStore:
             found = layout.index()
             if not found:
                 raise NotFoundError(f"`{path}` holds no packages")
-            return [self.put(layout, one, _labels(one)) for one in found]
+            checked = [_checked(layout, one) for one in found]
+            return [self._take(layout, one, _labels(one.descriptor)) for one in checked]
 
     def size(self) -> int:
         """How many bytes all packages take together; what two share counts once."""
@@ -499,6 +502,13 @@ class LocalStore:
         name, _, label = package.reference.partition("@")
         annotations = {oci.Annotation.REFERENCE: f"{name}:{label}"} if label else None
         return msgspec.structs.replace(self._descriptor(package.digest), annotations=annotations)
+
+
+def _checked(source: Source, descriptor: oci.Descriptor) -> Artifact:
+    """An artifact of which every byte was read."""
+    artifact = read_artifact(source, descriptor)
+    verify_artifact(source, artifact)
+    return artifact
 
 
 def _newest(found: list[tuple[str, Row]]) -> Row:
