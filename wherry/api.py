@@ -158,7 +158,7 @@ def _origin(source: str, found: Launch) -> Origin:
     from wherry.store.local import LocalStore
     from wherry.store.permissions import Permissions, asked, lacking
 
-    files = _policy(zip(found.flags[::2], found.flags[1::2], strict=True))
+    own = list(zip(found.flags[::2], found.flags[1::2], strict=True))
     wanted = asked(found.manifest.needs) if found.manifest is not None else []
     with LocalStore() as store:
         agreed = Permissions(store).of(found.subject) if wanted else None
@@ -167,8 +167,9 @@ def _origin(source: str, found: Launch) -> Origin:
     words = [f"`{source}` asks for what nobody has agreed to:", *(f"  {one.words}" for one in missing)]
     return Origin(
         found.name,
+        dict(own).get("--entry"),
         found.args,
-        files,
+        _policy(own),
         None if missing else _policy(flags),
         _limits(flags),
         "\n".join(words),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.artifact.projects import FULL, SMALLEST, add, greeter, hello, project
+from tests.guests.build import binary, text
 from wherry.artifact import oci
 from wherry.artifact.blobs import MemoryBlobs, digest_of
 from wherry.artifact.pack import MOST_README, pack, pack_file
@@ -207,6 +208,46 @@ def test_components_can_come_from_elsewhere(tmp_path: Path) -> None:
     assert read_artifact(blobs, pack(folder, blobs, {"library": folder / "add.wasm"})).at("library")
 
 
+def test_the_text_format_is_packed_as_what_it_stands_for(tmp_path: Path) -> None:
+    """It has the digest of the package of the binary form; what is wrong in a text has its line."""
+    (tmp_path / "tool.wat").write_bytes(text("unnamed").read_bytes())
+    (tmp_path / "tool.wasm").write_bytes(binary(text("unnamed")).read_bytes())
+    digests = {
+        pack_file(tmp_path / name, MemoryBlobs(), name="acme/tool", version="1.0.0").digest
+        for name in ("tool.wat", "tool.wasm")
+    }
+    assert len(digests) == 1
+    (tmp_path / "tool.wat").write_text("(module\n  (fnuc))")
+    with pytest.raises(PackError, match=r"tool\.wat:2:"):
+        pack_file(tmp_path / "tool.wat", MemoryBlobs(), name="acme/tool", version="1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("component", "entry", "why"),
+    [
+        pytest.param("tool.wasm", "other", None, id="function"),
+        pytest.param("tool.wasm", "", None, id="empty-name"),
+        pytest.param("tool.wasm", "taking", "it exports no function `taking` without", id="takes-something"),
+        pytest.param("tool.wasm", "memory", "it exports no function `memory` without", id="no-function"),
+        pytest.param("tool.wasm", "nothing", "it exports no function `nothing` without", id="not-there"),
+        pytest.param("add.wasm", "add", "it is a component, which says itself where", id="component"),
+    ],
+)
+def test_an_entry_is_a_function_of_the_module(
+    component: str, entry: str, why: str | None, tmp_path: Path
+) -> None:
+    """It takes nothing and gives nothing; all else is refused when it is packed, not when it is run."""
+    folder = project(tmp_path)
+    (folder / "tool.wasm").write_bytes(binary(text("unnamed")).read_bytes())
+    manifest = SMALLEST.replace("[library]", f'[command.tool]\nentry = "{entry}"')
+    (folder / "wherry.toml").write_text(manifest.replace("add.wasm", component))
+    if why is None:
+        pack(folder, MemoryBlobs())
+        return
+    with pytest.raises(PackError, match=f"cannot be `command.tool`: {why}"):
+        pack(folder, MemoryBlobs())
+
+
 def test_what_cannot_be_packed_is_named(tmp_path: Path) -> None:
     """A missing or wrong component, a missing file, a readme that is too long: each says which."""
     folder = project(tmp_path)
@@ -215,7 +256,7 @@ def test_what_cannot_be_packed_is_named(tmp_path: Path) -> None:
         (
             SMALLEST.replace("add.wasm", "README.md"),
             PackError,
-            "`.*README.md` is no WebAssembly in binary form",
+            "`.*README.md` is not WebAssembly: it looks like text",
         ),
         (SMALLEST.replace("[library]", "[command.add]"), PackError, "`.*add.wasm` cannot be `command.add`: "),
         (SMALLEST + '[files]\n"/data" = "nothing"\n', PackError, "`.*nothing`: no such file or folder"),

@@ -12,6 +12,8 @@ import pytest
 
 import wherry
 from tests.build.projects import make
+from tests.guests.build import binary, text
+from wherry import _native
 from wherry.artifact.reading import FILE_NAME
 from wherry.build import builder, tools
 from wherry.build.builder import build
@@ -306,3 +308,9 @@ def test_the_language_of_a_command_comes_before_that_of_build(tmp_path: Path) ->
     (tmp_path / FILE_NAME).write_text(text)
     found = {one.name: one.language for one in read_project(tmp_path).targets}
     assert found == {"x": "c", "y": "cpp"}
+
+
+def test_a_module_that_starts_under_the_empty_name_becomes_a_component() -> None:
+    """It starts once and is set up once; the adapter takes no empty name."""
+    component = _native.componentize(binary(text("unnamed")).read_bytes())
+    assert wherry.run(wherry.load(component), capture=True).returncode == 7

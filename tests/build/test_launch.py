@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.build.projects import make
+from tests.guests.build import text
+from wherry import api
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,3 +159,52 @@ def test_what_a_package_needs_its_tests_get(tmp_path: Path) -> None:
     need = '\n[[needs.dir]]\nguest = "/data"\nhost = "data"\nwhy = "to read"\n'
     manifest.write_text(manifest.read_text() + need)
     assert wherry(folder, "test")[0] == 0
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    """A project without source: its manifest names a module in the text format, and where it starts."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "tool.wat").write_bytes(text("unnamed").read_bytes())
+    manifest = (
+        '[package]\nname = "acme/tool"\nversion = "1.0.0"\n\n[command.tool]\ncomponent = "tool.wat"\n\n'
+    )
+    manifest += '[command.other]\ncomponent = "tool.wat"\nentry = "other"\n'
+    (folder / "wherry.toml").write_text(manifest)
+    return folder
+
+
+def test_a_command_starts_where_its_manifest_says(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the folder, from the packed file, by name, and in tests; here it is in the text format."""
+    monkeypatch.setenv("WHERRY_STORE", str(texts.parent / "store"))
+    assert wherry(texts, "pack", "-o", "tool.tar")[0] == 0
+    assert wherry(texts, "load", "tool.tar")[0] == 0
+    for place in (".", "./tool.tar", "acme/tool"):
+        assert wherry(texts, "run", place)[0] == 7
+        assert wherry(texts, "run", f"{place}#other")[0] == 8
+    monkeypatch.chdir(texts)
+    for place in (".", "./tool.tar", "acme/tool"):
+        assert api.run(place, capture=True).returncode == 7
+        assert api.run(f"{place}#other", capture=True).returncode == 8
+    (texts / "tests").mkdir()
+    (texts / "tests" / "x.console").write_text("$ tool\n[exit 7]\n\n$ other\n[exit 8]\n")
+    assert wherry(texts, "test") == (0, "2 passed, 0 failed\n", "")
+
+
+def test_a_source_that_is_webassembly_already_is_no_source(texts: Path) -> None:
+    """The error says which key takes it."""
+    manifest = texts / "wherry.toml"
+    manifest.write_text(manifest.read_text().replace("component =", "source ="))
+    code, _, said = wherry(texts, "build")
+    assert code == 1
+    assert "tool.wat` is WebAssembly already" in said
+    assert '`component = "tool.wat"` in place of `source` takes it' in said
+
+
+def test_tests_see_the_files_of_the_package(project: Path, tmp_path: Path) -> None:
+    """Commands under test have the files and arguments that they have when they are run."""
+    folder = tmp_path / "copy"
+    shutil.copytree(project, folder)
+    (folder / "tests" / "greeter.console").write_text("$ other x\nword\n2 first\n")
+    assert wherry(folder, "test") == (0, "1 passed, 0 failed\n", "")

@@ -36,6 +36,32 @@ if TYPE_CHECKING:
 U32, STRING = Prim("u32"), Prim("string")
 
 
+class TestEntry:
+    """Where a core module starts."""
+
+    @pytest.mark.parametrize(
+        ("flags", "code"),
+        [pytest.param((), 7, id="empty-name"), pytest.param(("--entry", "other"), 8, id="said")],
+    )
+    def test_a_module_starts_where_it_says(self, wherry: Terminal, flags: tuple[str, ...], code: int) -> None:
+        """Under the empty name where there is no `_start`, or where ``--entry`` says."""
+        assert wherry("run", *flags, text("unnamed")).code == code
+
+    @pytest.mark.parametrize("entry", ["taking", "nothing", "memory"])
+    def test_what_cannot_be_a_start_is_refused(self, wherry: Terminal, entry: str) -> None:
+        """A function that takes something, one that is not there, and what is no function."""
+        typed = wherry("run", "--entry", entry, text("unnamed"))
+        assert (typed.code, typed.stdout) == (126, "")
+        assert f"cannot start with `{entry}`" in typed.stderr
+        assert "`wherry inspect " in typed.stderr
+
+    def test_a_component_says_itself_where_it_starts(self, wherry: Terminal) -> None:
+        """What is for core modules is refused for components."""
+        typed = wherry("run", "--entry", "run", text("add"))
+        assert typed.code == 126
+        assert "is a component, which says itself where it starts" in typed.stderr
+
+
 class TestExitCode:
     """The guest's exit code is Wherry's."""
 

@@ -14,6 +14,7 @@ import pytest
 
 import wherry
 from tests.guests.build import python_command
+from wherry import _native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +125,47 @@ def test_an_svg_becomes_a_picture(tmp_path: Path) -> None:
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     assert struct.unpack(">II", picture[16:24]) == (40, 20)
     assert b"IEND" in picture[-12:]
+
+
+class TestItkWasm:
+    """Zstandard of itk-wasm: modules that start under the empty name."""
+
+    @pytest.fixture
+    def text(self, tmp_path: Path) -> bytes:
+        """What is packed."""
+        data = b"the same again and " * 1_000
+        (tmp_path / "text").write_bytes(data)
+        return data
+
+    def test_what_one_packs_another_unpacks(self, tmp_path: Path, text: bytes) -> None:
+        """As files of WASI 0.1, and one of them as a component."""
+        pack = packaged("itkwasm_compress_stringify_wasi", "compress-stringify.wasi.wasm")
+        unpack = packaged("itkwasm_compress_stringify_wasi", "parse-string-decompress.wasi.wasm")
+        dirs = [f"{tmp_path}::/work"]
+        for program in (pack, wherry.load(_native.componentize(pack.read_bytes()))):
+            done = wherry.run(program, "/work/text", "/work/packed", dirs=dirs, capture=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+            packed = (tmp_path / "packed").read_bytes()
+            assert packed.startswith(b"\x28\xb5\x2f\xfd"), "RFC 8878, section 3.1.1"
+            assert len(packed) < len(text) / 100
+            done = wherry.run(unpack, "/work/packed", "/work/again", dirs=dirs, capture=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+            assert (tmp_path / "again").read_bytes() == text
+            (tmp_path / "again").unlink()
+
+    @pytest.mark.usefixtures("text")
+    def test_it_runs_by_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Packed as it is: a command, though it has no `_start`."""
+        monkeypatch.setenv("WHERRY_STORE", str(tmp_path / "store"))
+        module = packaged("itkwasm_compress_stringify_wasi", "compress-stringify.wasi.wasm")
+        words: list[list[str | Path]] = [[WHERRY, "pack", module, "--name", "itk/compress"]]
+        words += [
+            [WHERRY, "run", "--dir", f"{tmp_path}::/work", "itk/compress", "/work/text", "/work/packed"]
+        ]
+        for command in words:
+            done = subprocess.run(command, capture_output=True, check=False)
+            assert done.returncode == 0, done.stderr
+        assert (tmp_path / "packed").read_bytes().startswith(b"\x28\xb5\x2f\xfd")
 
 
 def test_graphviz_draws_a_graph() -> None:

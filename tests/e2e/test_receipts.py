@@ -117,7 +117,9 @@ def misfits(schema: Any, value: Any, path: str = "") -> list[str]:
     if not isinstance(value, expected):
         return [path]
     if schema["type"] == "object":
-        found = [f"{path}.{name}" for name in value.keys() ^ schema["properties"].keys()]
+        wanted = {*schema.get("required", schema["properties"])}
+        found = [f"{path}.{name}" for name in value if name not in schema["properties"]]
+        found += [f"{path}.{name}" for name in wanted if name not in value]
         shared = [name for name in value if name in schema["properties"]]
         return found + [
             fault
@@ -312,6 +314,20 @@ class TestReceipt:
         done = cli("verify-run", tmp_path / "r.json")
         assert done.returncode == 1
         assert b"does not hold" in done.stderr
+
+
+def test_where_a_module_was_started_is_in_its_receipt(tmp_path: Path) -> None:
+    """The function that ``--entry`` named is recorded, and a receipt that names another does not hold."""
+    made = Recorded(tmp_path, text("unnamed"), (), "--entry", "other")
+    assert made.done.returncode == 8
+    receipt = json.loads(made.receipt.read_text())
+    assert receipt["program"]["entry"] == "other"
+    assert misfits(json.loads((ROOT / "docs" / "receipt.schema.json").read_text()), receipt) == []
+    assert made.verify() == (0, {"verified": True, "differences": []})
+    with made.altered(at("program.entry", lambda _: "")):
+        code, said = made.verify()
+    assert code == 1
+    assert {one["field"] for one in said["differences"]} >= {"end.code"}
 
 
 def test_no_secret_is_in_a_receipt(tmp_path: Path) -> None:

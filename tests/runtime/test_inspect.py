@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.guests.build import text
 from wherry import errors
 from wherry.runtime.inspect import Inspection, inspect, wit_text
 
@@ -58,11 +59,20 @@ def test_a_real_component_is_described_whole(codec: Path) -> None:
     assert found.sections[0].name == "code"
 
 
+def test_a_module_that_starts_under_the_empty_name_is_a_command() -> None:
+    """It fits as one, whatever else it exports, and the name is shown where it can be seen."""
+    found = inspect(text("unnamed"))
+    assert (found.form, found.kind) == ("module", "command")
+    (place,) = [place for place in found.places if place.name == "command"]
+    assert (place.fits, place.why) == (True, "it exports its start function under the empty name")
+    assert [one.signature for one in found.exports[0].entries if one.name == ""] == ['"": func()']
+
+
 def test_the_wit_of_a_real_component_names_its_world(codec: Path) -> None:
     """``--wit`` prints what tools for WIT read."""
-    text = wit_text(codec)
-    assert text.startswith("package root:component;")
-    assert "export " in text
+    printed = wit_text(codec)
+    assert printed.startswith("package root:component;")
+    assert "export " in printed
 
 
 def test_imports_are_said_in_plain_words() -> None:

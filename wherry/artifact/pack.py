@@ -136,33 +136,41 @@ def _code(manifest: Manifest, files: Mapping[str, Path]) -> list[_Code]:
 
 
 def _check_fits(place: str, wanted: Command | Library | Http, file: Path, data: bytes) -> None:
-    """Whether the file can be what ``wherry.toml`` says; one with an entry of its own is not asked."""
+    """Whether the file can be what ``wherry.toml`` says."""
     from wherry.runtime.inspect import inspect
 
     kind = "command" if isinstance(wanted, Command) else "http" if isinstance(wanted, Http) else "library"
-    if isinstance(wanted, Command) and wanted.entry is not None:
-        return
     try:
-        found = next(one for one in inspect(data).places if one.name == kind)
+        inspection = inspect(data)
     except LoadError as error:
         raise PackError(f"`{file}` cannot be `{place}`: {error.message}", hint=error.hint) from error
-    if not found.fits:
-        raise PackError(
-            f"`{file}` cannot be `{place}`: {found.why}", hint=f"`wherry inspect {file}` says what it is"
-        )
+    why = None
+    if isinstance(wanted, Command) and wanted.entry is not None:
+        signatures = {one.name: one.signature for group in inspection.exports for one in group.entries}
+        if inspection.form != "module":
+            why = "it is a component, which says itself where it starts: leave out `entry`"
+        elif not signatures.get(wanted.entry, "").endswith(": func()"):
+            why = f"it exports no function `{wanted.entry}` without parameters and results"
+    else:
+        why = next((one.why for one in inspection.places if one.name == kind and not one.fits), None)
+    if why is not None:
+        hint = f"`wherry inspect {file}` says what it is"
+        raise PackError(f"`{file}` cannot be `{place}`: {why}", hint=hint)
 
 
 def _wasm(file: Path) -> bytes:
-    """The bytes of a component or core module."""
+    """The bytes of a component or core module, those that it stands for if it is in the text format."""
+    from wherry import _native
+
     data = _read(file)
     if len(data) > BOUNDS.component:
         raise PackError(f"`{file}` is over the bound of {BOUNDS.component:,} bytes")
-    if not data.startswith(b"\0asm"):
-        raise PackError(
-            f"`{file}` is no WebAssembly in binary form",
-            hint="the text format is for people: build it into a binary",
-        )
-    return data
+    if data.startswith(b"\0asm"):
+        return data
+    try:
+        return _native.binary_form(data, str(file))
+    except LoadError as error:
+        raise PackError(error.message, hint=error.hint) from error
 
 
 def _config(main: bytes, layers: list[oci.Descriptor]) -> oci.WasmConfig:

@@ -173,6 +173,9 @@ def find_language(folder: Path, source: str | None) -> Name:
 
     """
     marked = _marked(folder)
+    if source is not None and source.endswith((".wasm", ".wat")):
+        what = f"`{folder / source}` is WebAssembly already"
+        raise BuildError(what, hint=f'`component = "{source}"` in place of `source` takes it as it is')
     if source is not None:
         own = _marked(folder / source) or _alone_in(folder / source)
         # AssemblyScript has files of TypeScript, and a mark to tell them apart.

@@ -28,11 +28,12 @@ from wherry.store.references import read_reference
 
 if TYPE_CHECKING:
     from wherry.artifact.manifest import Manifest
+    from wherry.build.project import Project
     from wherry.build.tools import Progress
     from wherry.store.local import LocalStore
     from wherry.store.references import Reference
 
-__all__ = ["Launch", "launch", "launch_file", "launch_package", "launch_project"]
+__all__ = ["Launch", "launch", "launch_built", "launch_file", "launch_package", "launch_project"]
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,17 @@ def launch_project(
     """
     build(folder, progress=progress, colour=colour)
     project = read_project(folder)
-    place = _choose(project.manifest, command, str(folder), calls=calls)
+    return launch_built(project, _choose(project.manifest, command, str(folder), calls=calls))
+
+
+def launch_built(project: Project, place: str) -> Launch:
+    """What is built in a project already: the component of a place, with the files of the project."""
+    folder = project.folder.absolute()
     files = []
     for guest, wanted in project.manifest.files.items():
         source = wanted if isinstance(wanted, FilesFrom) else FilesFrom(path=wanted)
-        files.append((project.folder / on_disk(source.path), guest))
-    subject = f"folder {project.folder.absolute()}"
-    return _launch(project.components()[place], subject, project.manifest, files, place)
+        files.append((folder / on_disk(source.path), guest))
+    return _launch(project.components()[place], f"folder {folder}", project.manifest, files, place)
 
 
 def launch_file(path: Path, command: str | None, *, calls: bool) -> Launch:
@@ -164,6 +169,8 @@ def _launch(
     if name == place:
         return Launch(component, _short(manifest.package.name), subject, manifest, tuple(flags))
     command = manifest.command[name]
+    if command.entry is not None:
+        flags += ["--entry", command.entry]
     if command.workdir is not None:
         flags += ["--workdir", command.workdir]
     return Launch(component, name, subject, manifest, tuple(flags), command.args)

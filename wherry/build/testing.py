@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wherry.build.builder import build
+from wherry.build.launch import launch_built
 from wherry.build.project import read_project
 from wherry.errors import BuildError, UsageError
 
@@ -119,9 +120,8 @@ def _words(project: Project, step: Step) -> tuple[list[str], str | None]:
         if not _UNNAMED & {*flag[-1].replace("=", "::").split("::")}
         for word in flag
     ]
-    components = project.components()
     if step.call:
-        return ["--invoke", step.text, *flags, str(_component(components, "library", step))], None
+        return ["--invoke", step.text, *flags, *_launched(project, "library", step)], None
     try:
         words = shlex.split(step.text)
     except ValueError as error:
@@ -131,14 +131,13 @@ def _words(project: Project, step: Step) -> tuple[list[str], str | None]:
         at = words.index("<")
         source = words[at + 1]
         del words[at : at + 2]
-    place = f"command.{words[0]}"
-    component = _component(components, place, step)
-    command = project.manifest.command[words[0]]
-    return [*flags, str(component), *command.args, *words[1:]], source
+    return [*flags, *_launched(project, f"command.{words[0]}", step), *words[1:]], source
 
 
-def _component(components: dict[str, Path], place: str, step: Step) -> Path:
-    if place not in components:
-        what = place.replace("command.", "command ").replace("library", "a library")
-        raise UsageError(f"{step.file}:{step.line}: the package has no {what}".replace("no a", "no"))
-    return components[place].absolute()
+def _launched(project: Project, place: str, step: Step) -> list[str]:
+    """The component of a place, between the flags and the arguments that the package has of its own."""
+    if place not in project.components():
+        what = place.replace(".", " ")
+        raise UsageError(f"{step.file}:{step.line}: the package has no {what}")
+    launch = launch_built(project, place)
+    return [*launch.flags, str(launch.component.absolute()), *launch.args]

@@ -30,13 +30,14 @@ class Readable(Protocol):
 class Origin(NamedTuple):
     """What a component brings along from the package that it came in.
 
-    ``name`` is what its command is called, ``args`` come before those of the caller, ``files`` are granted
-    whatever else is, ``agreed`` is what a person agreed to, which holds where the caller says nothing, and
-    ``limits`` likewise. Where nobody agreed to what the package asks for, ``agreed`` is ``None`` and ``asks``
-    and ``hint`` say so.
+    ``name`` is what its command is called, ``entry`` where it starts if that is said, ``args`` come
+    before those of the caller, ``files`` are granted whatever else is, ``agreed`` is what a person agreed
+    to, which holds where the caller says nothing, and ``limits`` likewise. Where nobody agreed to what
+    the package asks for, ``agreed`` is ``None`` and ``asks`` and ``hint`` say so.
     """
 
     name: str
+    entry: str | None
     args: tuple[str, ...]
     files: Policy
     agreed: Policy | None

@@ -327,7 +327,8 @@ class Command:
     def _run(self, completed: Completed, streams: _native.Streams) -> int:
         """Run it, and note in ``completed`` what it took."""
         component = self._component._native  # noqa: SLF001 - one package
-        entry = component.entry_point()
+        origin = self._component.origin
+        entry = component.entry_point(origin.entry if origin is not None else None)
         functions = host_functions(self._component.name, component.imports(), self._imports)
         instance = component.instantiate(self._policy, self._limits, streams, functions, whole=True)
         self._native = instance

@@ -72,6 +72,8 @@ pub struct Options {
     pub name: Option<String>,
     /// The call to make instead of running the program, such as `add(1, 2)`.
     pub invoke: Option<String>,
+    /// The function of a core module that it starts with, if not `_start`.
+    pub entry: Option<String>,
     /// How the result of [`Options::invoke`] is printed.
     pub format: Format,
     /// Where to write a profile of the run.

@@ -64,6 +64,9 @@ pub struct Ran {
     pub sha256: String,
     /// The call of `--invoke`; `None` for the program itself.
     pub invoke: Option<String>,
+    /// The function that it started with, where `--entry` said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
     /// How the result of a call was printed.
     pub format: String,
 }
@@ -288,6 +291,7 @@ impl Draft {
             program: Ran {
                 sha256: program.to_owned(),
                 invoke: invocation.options.invoke.clone(),
+                entry: invocation.options.entry.clone(),
                 format: invocation.options.format.name().to_owned(),
             },
             given: given(invocation, &self.policy),

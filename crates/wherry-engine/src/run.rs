@@ -216,7 +216,8 @@ enum Errand {
 impl Errand {
     fn of(linked: &Linked, invocation: &Invocation) -> Result<Self> {
         let Some(typed) = &invocation.options.invoke else {
-            return command(linked).cloned().map(Errand::Command);
+            let entry = invocation.options.entry.as_deref();
+            return command(linked, entry).cloned().map(Errand::Command);
         };
         let initialise = match linked.program.code {
             Code::Module(_) => linked
@@ -270,12 +271,37 @@ impl Errand {
     }
 }
 
-/// The function that a command starts with.
+/// The function that a command starts with, which for a core module `entry` may name.
 ///
 /// # Errors
-/// [`Kind::NoExport`] for what is no command, with what can be done with it instead.
-pub fn command(linked: &Linked) -> Result<&Export> {
-    entry_point(linked).ok_or_else(|| nothing_to_run(linked))
+/// [`Kind::NoExport`] for what is no command, with what can be done with it instead, and where there is no such `entry`.
+pub fn command<'linked>(linked: &'linked Linked, entry: Option<&str>) -> Result<&'linked Export> {
+    match entry {
+        Some(name) => chosen(linked, name),
+        None => entry_point(linked).ok_or_else(|| nothing_to_run(linked)),
+    }
+}
+
+/// The function of a core module that someone said it starts with.
+fn chosen<'linked>(linked: &'linked Linked, name: &str) -> Result<&'linked Export> {
+    let file = &linked.program.name;
+    if matches!(linked.program.code, Code::Component(_)) {
+        let what = format!("`{file}` is a component, which says itself where it starts");
+        return Err(Error::new(Kind::NoExport, what).with_hint("leave out `--entry`"));
+    }
+    let exports = &linked.surface.exports;
+    exports
+        .iter()
+        .find(|export| export.name == name && starts(export))
+        .ok_or_else(|| {
+            let what = format!("`{file}` cannot start with `{name}`: it exports no such function without parameters and results");
+            Error::new(Kind::NoExport, what).with_hint(format!("`wherry inspect {file}` shows what it exports"))
+        })
+}
+
+/// Whether a function can be where a program starts: it takes nothing and gives nothing.
+fn starts(export: &Export) -> bool {
+    export.params.is_empty() && !export.returns
 }
 
 /// Where a command starts: `_start`, or `run` of `wasi:cli/run` in any version.
@@ -284,7 +310,7 @@ fn entry_point(linked: &Linked) -> Option<&Export> {
     let named = |name: &str| exports.iter().find(|export| export.name == name);
     match linked.program.code {
         // Some tool-chains export the start function under the empty name.
-        Code::Module(_) => named("_start").or_else(|| named("")),
+        Code::Module(_) => named("_start").or_else(|| named("").filter(|export| starts(export))),
         Code::Component(_) => exports.iter().find(|export| {
             let interface = export.interface.as_deref().unwrap_or_default();
             export.name == "run" && interface.starts_with("wasi:cli/run@")

@@ -133,6 +133,7 @@ fn tried(receipt: &Receipt) -> Vec<String> {
     let Receipt { program, given, .. } = receipt;
     let fields = [
         ("program.invoke", program.invoke.is_some()),
+        ("program.entry", program.entry.is_some()),
         ("program.format", program.invoke.is_some()),
         ("given.arguments", true),
         ("given.environment", true),
@@ -200,6 +201,7 @@ fn again(
         args: given.arguments.iter().skip(1).cloned().collect(),
         options: Options {
             invoke: receipt.program.invoke.clone(),
+            entry: receipt.program.entry.clone(),
             receipt: Some(scratch.join("receipt.json")),
             rerun: Some(given.arguments.first().cloned().unwrap_or_default()),
             quiet: true,

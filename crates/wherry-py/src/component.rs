@@ -179,9 +179,10 @@ impl Component {
             .collect()
     }
 
-    /// The place in `exports()` of the function that a command starts with.
-    fn entry_point(&self, py: Python<'_>) -> PyResult<usize> {
-        let entry = command(&self.template.linked).map_err(|error| raise(py, error))?;
+    /// The place in `exports()` of the function that a command starts with, which `entry` names if not the usual one.
+    #[pyo3(signature = (entry = None))]
+    fn entry_point(&self, py: Python<'_>, entry: Option<&str>) -> PyResult<usize> {
+        let entry = command(&self.template.linked, entry).map_err(|error| raise(py, error))?;
         let place = self
             .exports
             .iter()

@@ -44,6 +44,14 @@ pub fn inspect(py: Python<'_>, data: PyBackedBytes, name: &str) -> PyResult<Stri
         .map_err(|error| raise(py, error))
 }
 
+/// `data` in binary form, which it may be already; `name` is for messages.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn binary_form(py: Python<'_>, data: PyBackedBytes, name: &str) -> PyResult<Vec<u8>> {
+    py.detach(|| binary(&data, name).map(Cow::into_owned))
+        .map_err(|error| raise(py, error))
+}
+
 /// The interface of `data` as JSON, for `wherry.wit.model`.
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]

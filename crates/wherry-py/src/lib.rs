@@ -40,7 +40,7 @@ mod _native {
     #[pymodule_export]
     use crate::errors::error_kinds;
     #[pymodule_export]
-    use crate::inspect::{explain_policy, inspect, policy_beyond, wit_model, wit_text};
+    use crate::inspect::{binary_form, explain_policy, inspect, policy_beyond, wit_model, wit_text};
     #[pymodule_export]
     use crate::instance::{Function, Instance};
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! Core modules become components: the form that every place knows.
 
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTED;
-use wasm_encoder::{RawSection, Section as _};
+use wasm_encoder::{ExportSection, RawSection, Section as _};
 use wasmparser::{ExternalKind, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -9,6 +9,9 @@ use crate::adapter::{HEADER, adapter};
 use crate::error::{Error, Result};
 use crate::quiet;
 use crate::source::Source;
+
+/// Where a command starts.
+const START: &str = "_start";
 
 /// The component of a core module that was compiled for WASI 0.1 or for the world of `source`.
 ///
@@ -23,11 +26,11 @@ pub fn componentize(module: &[u8], source: Option<&Source>) -> Result<Vec<u8>> {
 }
 
 fn encode(module: &[u8], source: Option<&Source>) -> anyhow::Result<Vec<u8>> {
-    let mut module = without_debug(module)?;
+    let mut module = kept(module, starts_unnamed(module)?)?;
     if let Some(source) = source {
         embed_component_metadata(&mut module, &source.resolve, source.world, StringEncoding::UTF8)?;
     }
-    let adapter = adapter(starts(&module)?)?;
+    let adapter = adapter(exports(&module, START)?)?;
     ComponentEncoder::default()
         .validate(true)
         .module(&module)?
@@ -36,7 +39,10 @@ fn encode(module: &[u8], source: Option<&Source>) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The module without what debuggers read, which is most of its bytes; names of functions stay, for traps.
-fn without_debug(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+///
+/// Where it starts without a name, which the adapter does not take, it starts at `_start`; that does what `_initialize`
+/// would do, so that nothing is set up twice.
+fn kept(module: &[u8], named: bool) -> anyhow::Result<Vec<u8>> {
     let mut kept = Vec::with_capacity(module.len());
     kept.extend_from_slice(&module[..module.len().min(HEADER)]);
     for payload in Parser::new(0).parse_all(module) {
@@ -46,7 +52,23 @@ fn without_debug(module: &[u8]) -> anyhow::Result<Vec<u8>> {
         {
             continue;
         }
-        if let Some((id, range)) = payload.as_section() {
+        if let Payload::ExportSection(exports) = &payload
+            && named
+        {
+            let mut renamed = ExportSection::new();
+            for export in exports.clone() {
+                let export = export?;
+                let name = if export.name.is_empty() {
+                    START
+                } else {
+                    export.name
+                };
+                if name != "_initialize" {
+                    renamed.export(name, export.kind.into(), export.index);
+                }
+            }
+            renamed.append_to(&mut kept);
+        } else if let Some((id, range)) = payload.as_section() {
             RawSection {
                 id,
                 data: &module[range],
@@ -57,13 +79,18 @@ fn without_debug(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(kept)
 }
 
-/// Whether the module has the entry of a command.
-fn starts(module: &[u8]) -> anyhow::Result<bool> {
+/// Whether the module starts under the empty name, as some tool-chains have it.
+fn starts_unnamed(module: &[u8]) -> anyhow::Result<bool> {
+    Ok(exports(module, "")? && !exports(module, START)?)
+}
+
+/// Whether the module has a function under this name.
+fn exports(module: &[u8], name: &str) -> anyhow::Result<bool> {
     for payload in Parser::new(0).parse_all(module) {
         if let Payload::ExportSection(exports) = payload? {
             for export in exports {
                 let export = export?;
-                if export.name == "_start" && export.kind == ExternalKind::Func {
+                if export.name == name && export.kind == ExternalKind::Func {
                     return Ok(true);
                 }
             }

@@ -136,7 +136,7 @@ fn kind(surface: &Surface) -> Option<&'static str> {
         {
             Some("command")
         }
-        Surface::Module(core) if surface::has_start(core, "_start") => Some("command"),
+        Surface::Module(core) if surface::start(core).is_some() => Some("command"),
         Surface::Module(core) if surface::has_start(core, "_initialize") => Some("reactor"),
         Surface::Component(_) | Surface::Module(_) => Some("library"),
         Surface::Package => None,
@@ -253,7 +253,10 @@ fn core_entry(name: &str, ty: &CoreType) -> Entry {
             CoreType::Global { .. } => "global",
             CoreType::Tag => "tag",
         },
-        signature: format!("{name}: {}", signature::core(ty)),
+        signature: match name {
+            "" => format!("\"\": {}", signature::core(ty)),
+            name => format!("{name}: {}", signature::core(ty)),
+        },
     }
 }
 

@@ -14,7 +14,7 @@
 
 use serde::Serialize;
 
-use crate::surface::{Id, PREVIEW1, Surface, UNSTABLE, has_start, is_wasi, offered};
+use crate::surface::{Id, PREVIEW1, Surface, UNSTABLE, is_wasi, offered, start};
 
 /// Whether a file fits a place, and why or why not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,8 +83,11 @@ fn command(surface: &Surface) -> Verdict {
             Some(name) => format!("it exports `{name}`"),
             None => return Err("it does not export `wasi:cli/run`".to_owned()),
         },
-        Surface::Module(core) if has_start(core, "_start") => "it exports `_start`".to_owned(),
-        Surface::Module(_) => return Err("it does not export `_start`".to_owned()),
+        Surface::Module(core) => match start(core) {
+            Some("") => "it exports its start function under the empty name".to_owned(),
+            Some(name) => format!("it exports `{name}`"),
+            None => return Err("it does not export `_start`".to_owned()),
+        },
         Surface::Package => return Err(nothing_runs()),
     };
     only_wasi(surface).map(|()| why)

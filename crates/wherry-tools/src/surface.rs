@@ -132,6 +132,11 @@ fn is_plumbing(name: &str) -> bool {
     matches!(name, "_start" | "_initialize" | "") || name.starts_with("__") || name.starts_with("cabi_")
 }
 
+/// Where a module starts: some tool-chains export the start function under the empty name.
+pub(crate) fn start(core: &Core) -> Option<&'static str> {
+    ["_start", ""].into_iter().find(|name| has_start(core, name))
+}
+
 /// Whether a module exports the function `name` without parameters and results.
 pub(crate) fn has_start(core: &Core, name: &str) -> bool {
     core.exports.iter().any(|export| {

@@ -26,6 +26,16 @@ pub(super) const FLAGS: &[Flag] = &[
         ..ROW
     },
     Flag {
+        name: "entry",
+        value: Some("FUNCTION"),
+        help: "Where a core module starts, if not at `_start`",
+        set: |run, text, _| {
+            run.options.entry = Some(text.to_owned());
+            Ok(())
+        },
+        ..ROW
+    },
+    Flag {
         name: "precompiled",
         help: "FILE holds compiled code, which is trusted as the programs on this machine are",
         set: |run, text, _| options::switch(text).map(|on| run.options.precompiled = on),
