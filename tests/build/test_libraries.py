@@ -5,6 +5,7 @@ All of them implement one interface, ``reach/library.wit``, and are held to one 
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 REACH = Path(__file__).parent / "reach"
 SOURCES: dict[Language, dict[str, str]] = {
+    "go": {"library_go": "."},
     "c": {"library.c": "src/greeter.c"},
     "rust": {"library.rs": "src/lib.rs"},
 }
-"""For each language the files that implement the interface, and where they stand in a project."""
+"""For each language the files or folders that implement the interface, and where they stand in a project."""
 
 FAST = {"c"}
 """Languages that compile within a second or two."""
@@ -38,8 +40,10 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     language: Language = request.param
     folder = make(tmp_path_factory.mktemp(language), language, "library")
     for name, place in SOURCES[language].items():
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        (folder / place).write_text((REACH / name).read_text())
+        if (REACH / name).is_dir():
+            shutil.copytree(REACH / name, folder / place, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(REACH / name, folder / place)
     (folder / "wit" / "greeter.wit").write_text((REACH / "library.wit").read_text())
     (made,) = build(folder)
     assert made.said == ""

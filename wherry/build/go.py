@@ -76,7 +76,12 @@ def _overlay(job: Job, root: Path) -> list[str]:
     files = _native.generate_bindings(job.target.wit, "go", job.target.world)
     del files["go.mod"]
     own = f'"{found[1]}/'.encode()
-    files = {name: text.replace(f'"{_GENERATED}/'.encode(), own) for name, text in files.items()}
+    # The empty assembly in some packages is for other compilers: here it would need the folder to exist.
+    files = {
+        name: text.replace(f'"{_GENERATED}/'.encode(), own)
+        for name, text in files.items()
+        if not name.endswith(".s")
+    }
     written = write_bindings(job, files)
     replaced = {str(root / path.relative_to(job.bindings)): str(path) for path in written}
     overlay = job.work / "overlay.json"

@@ -1,5 +1,7 @@
 //! What a guest in some language is compiled against: source made from WIT by the generators of the Bytecode Alliance.
 
+mod go;
+
 use wit_bindgen_core::{Files, WorldGenerator};
 
 use crate::error::{Error, Result};
@@ -71,10 +73,18 @@ pub fn generate(mut source: Source, language: Language) -> Result<Vec<(String, V
     })
     .and_then(|done| done)
     .map_err(|why| Error::Interface(format!("world `{name}` has no form in this language: {why}")))?;
-    Ok(files
+    files
         .iter()
-        .map(|(name, bytes)| (name.to_owned(), bytes.to_vec()))
-        .collect())
+        .map(|(name, bytes)| Ok((name.to_owned(), repaired(language, bytes)?)))
+        .collect()
+}
+
+/// A file of the generator, without what is known to be wrong in it.
+fn repaired(language: Language, bytes: &[u8]) -> Result<Vec<u8>> {
+    match (language, std::str::from_utf8(bytes)) {
+        (Language::Go, Ok(text)) => Ok(go::with_resources(text)?.into_bytes()),
+        _ => Ok(bytes.to_vec()),
+    }
 }
 
 /// The module of Go, each file with its name, that generated Go imports as [`GO_MODULE_PATH`].

@@ -7,6 +7,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::adapter::{HEADER, adapter};
 use crate::error::{Error, Result};
+use crate::lending::kept_inside;
 use crate::quiet;
 use crate::source::Source;
 
@@ -28,6 +29,7 @@ pub fn componentize(module: &[u8], source: Option<&Source>) -> Result<Vec<u8>> {
 fn encode(module: &[u8], source: Option<&Source>) -> anyhow::Result<Vec<u8>> {
     let mut module = kept(module, starts_unnamed(module)?)?;
     if let Some(source) = source {
+        module = kept_inside(&module)?;
         embed_component_metadata(&mut module, &source.resolve, source.world, StringEncoding::UTF8)?;
     }
     let adapter = adapter(exports(&module, START)?)?;

@@ -18,6 +18,7 @@ pub mod error;
 pub mod exports;
 pub mod inspect;
 pub mod layout;
+mod lending;
 pub mod model;
 mod module;
 pub mod needs;
