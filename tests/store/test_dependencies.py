@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from wherry.store.local import Package
+    from wherry.store.catalogue import Package
 
     Put = Callable[..., Package]
 

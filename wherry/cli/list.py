@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from wherry.cli import output
 from wherry.cli.command import Command, format_option
-from wherry.store.local import LocalStore
+from wherry.store.catalogue import Catalogue
 
 __all__ = ["list_"]
 
@@ -21,10 +20,12 @@ def list_(format: str) -> None:  # noqa: A002 - the name of the option
 
     Without a NAME is what lost it to a later package of the same version; `wherry prune` deletes it.
     """
-    with LocalStore() as store:
+    with Catalogue() as store:
         packages = store.packages()
         taken = store.size()
     if format == "json":
+        import msgspec
+
         click.echo(msgspec.json.format(msgspec.json.encode(packages)))
     elif packages:
         rows = [("NAME", "DIGEST", "SIZE", "ADDED")]

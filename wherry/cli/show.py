@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wherry.artifact.manifest import Manifest
     from wherry.artifact.read import Artifact
-    from wherry.store.local import Package
+    from wherry.store.catalogue import Package
 
 __all__ = ["show"]
 

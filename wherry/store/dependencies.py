@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from wherry.artifact.manifest import Manifest
     from wherry.artifact.read import Artifact
+    from wherry.store.catalogue import Package
     from wherry.store.index import Row
-    from wherry.store.local import LocalStore, Package
+    from wherry.store.local import LocalStore
     from wherry.store.resolve import Resolved
 
 __all__ = ["StorePackages", "kept_by_digest", "resolve_package", "unmet", "users", "with_used"]

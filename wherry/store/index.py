@@ -144,10 +144,13 @@ class Index:
         with self._reading() as database:
             return [Row(*found) for found in database.execute(query, (start, f"{start}g"))]
 
-    def references(self) -> list[tuple[str, str, str]]:
-        """All names with their labels, and the digests that they lead to."""
+    def references(self, digest: str | None = None) -> list[tuple[str, str, str]]:
+        """The names that lead to one package or to any, with their labels, and the digests of these."""
+        query = "SELECT name, label, package FROM reference WHERE package = ? ORDER BY 1, 2"
+        if digest is None:
+            query = query.replace("package = ?", "? IS NULL")
         with self._reading() as database:
-            return database.execute("SELECT name, label, package FROM reference ORDER BY 1, 2").fetchall()
+            return database.execute(query, (digest,)).fetchall()
 
     def names(self) -> list[str]:
         """The names that there are."""
@@ -190,10 +193,13 @@ class Index:
             )
             return [digest for (digest,) in database.execute(query, (json.dumps([*kept]),)).fetchall()]
 
-    def sizes(self) -> dict[str, int]:
-        """How many bytes belong to each package."""
+    def sizes(self, digest: str | None = None) -> dict[str, int]:
+        """How many bytes belong to one package, or to each."""
+        query = "SELECT package, SUM(size) FROM part WHERE package = ? GROUP BY package"
+        if digest is None:
+            query = query.replace("package = ?", "? IS NULL")
         with self._reading() as database:
-            return dict(database.execute("SELECT package, SUM(size) FROM part GROUP BY package"))
+            return dict(database.execute(query, (digest,)))
 
     def agree(self, subject: str, name: str, version: str, flags: str, agreed: float) -> None:
         """Remembers what somebody agreed to, in place of what it was before."""

@@ -20,7 +20,8 @@ from wherry.store.references import read_reference
 
 if TYPE_CHECKING:
     from wherry.artifact.manifest import Manifest
-    from wherry.store.local import LocalStore, Package
+    from wherry.store.catalogue import Package
+    from wherry.store.local import LocalStore
 
 __all__ = ["Installed", "Launchers"]
 

@@ -1,8 +1,9 @@
-"""The packages on this machine: put in, found by name, looked through, taken out.
+"""The packages on this machine with their bytes: put in, read, written out, taken away.
 
-Bytes lie under their digests in an OCI layout, names in an ``Index`` beside it. What is put in is there whole
-before any name leads to it, and a process that is killed leaves at most bytes that nothing leads to. Those
-are deleted under a lock that whoever puts bytes in holds as well, so that nothing is deleted on its way in.
+Bytes lie under their digests in an OCI layout, names in the ``Catalogue`` beside it. What is put in is there
+whole before any name leads to it, and a process that is killed leaves at most bytes that nothing leads to.
+Those are deleted under a lock that whoever puts bytes in holds as well, so that nothing is deleted on its way
+in.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,46 +26,19 @@ from wherry.artifact.read import verify as verify_artifact
 from wherry.artifact.refusals import host_error
 from wherry.artifact.unpack import holds_files, unpack_files
 from wherry.errors import ArtifactError, HostIOError, ManifestError, NotFoundError, UsageError
-from wherry.store.index import Index, Row
-from wherry.store.location import store_folder
+from wherry.store.catalogue import Catalogue
+from wherry.store.index import Row
 from wherry.store.references import Reference, read_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from wherry.artifact.blobs import Source
     from wherry.artifact.read import Artifact
+    from wherry.store.catalogue import Package
 
-__all__ = ["Freed", "LocalStore", "Package", "Problem"]
-
-_SHOWN_DIGITS = 12
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package in the store.
-
-    ``name`` and ``version`` are what it says of itself; other tools' packages have none. ``references`` are
-    all names that lead to it, ``size`` is what its bytes take, ``added`` when it came, in seconds since 1970.
-    """
-
-    digest: str
-    name: str | None
-    version: str | None
-    description: str | None
-    references: tuple[str, ...]
-    size: int
-    added: float
-
-    @property
-    def reference(self) -> str:
-        """The name that is shown: one that leads to it, or the beginning of its digest."""
-        own = f"{self.name}@{self.version}"
-        if own in self.references or not self.references:
-            return own if self.references else self.digest[: len("sha256:") + _SHOWN_DIGITS]
-        return self.references[0]
+__all__ = ["Freed", "LocalStore", "Problem"]
 
 
 @dataclass(frozen=True)
@@ -85,30 +58,15 @@ class Problem:
     message: str
 
 
-class LocalStore:
+class LocalStore(Catalogue):
     """The packages in one folder, which is made when the first one comes. Close it after use.
 
     Safe with any number of processes; one object is for one thread.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path if path is not None else Path(store_folder())
+        super().__init__(path)
         self._layout = LayoutFolder(self.path)
-        self._opened: Index | None = None
-
-    def close(self) -> None:
-        """Lets go of the index."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def put(
         self, source: Source, descriptor: oci.Descriptor, references: Sequence[tuple[str, str]] = ()
@@ -146,25 +104,7 @@ class LocalStore:
             self._mend_files(artifact)
             labels = [(name, label, False) for name, label in references if self._may_name(row, name)]
             index.add(row, artifact.blobs(), own + labels)
-        return self._packages([row])[0]
-
-    def packages(self) -> list[Package]:
-        """All packages, by name and the newest first."""
-        return self._packages(self.index().packages())
-
-    def find(self, reference: Reference | str) -> Package:
-        """The package that is meant: of several that fit, the one with the highest version.
-
-        A version before a release (``2.0.0-rc.1``) is meant only where it is named or there is no other.
-
-        Raises:
-            NotFoundError: There is none; the message says what there is.
-            UsageError: It is no reference, or the digits of a digest fit several.
-
-        """
-        if isinstance(reference, str):
-            reference = read_reference(reference)
-        return self._packages([self._row(reference)])[0]
+        return self.described([row])[0]
 
     def artifact(self, package: Package | str) -> Artifact:
         """A package, or the one of a digest, as its image manifest describes it.
@@ -240,7 +180,7 @@ class LocalStore:
         if not force:
             self._refuse_used(reference)
         if reference.name is None or reference.digest is not None:
-            gone = [self._row(reference).digest]
+            gone = [self.row(reference).digest]
             installed = [command for _, command, _, digest in index.installed() if digest == gone[0]]
             if installed:
                 raise UsageError(
@@ -248,7 +188,7 @@ class LocalStore:
                 )
             index.drop(gone[0])
         else:
-            fitting = self._fitting(reference, reference.name)
+            fitting = self.fitting(reference, reference.name)
             gone = index.forget((reference.name, label) for label, _ in fitting)
         return Freed(tuple(gone), self._sweep())
 
@@ -312,24 +252,6 @@ class LocalStore:
                 raise NotFoundError(f"`{path}` holds no packages")
             checked = [_checked(layout, one) for one in found]
             return [self._take(layout, one, _labels(one.descriptor)) for one in checked]
-
-    def size(self) -> int:
-        """How many bytes all packages take together; what two share counts once."""
-        return sum(size for _, size in self.index().parts())
-
-    def index(self, *, make: bool = False) -> Index:
-        """The index; one that is empty where there is no store yet, unless something is put in."""
-        file = self.path / "index.db"
-        if make and not file.exists():
-            self.close()
-            try:
-                (self.path / "blobs/sha256").mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise host_error(self.path, error) from error
-            self._opened = Index(file)
-        if self._opened is None:
-            self._opened = Index(file if file.exists() else None)
-        return self._opened
 
     @contextlib.contextmanager
     def _holding(self, kind: int) -> Iterator[bool]:
@@ -402,35 +324,16 @@ class LocalStore:
         finally:
             os.close(folder)
 
-    def _row(self, reference: Reference) -> Row:
-        """The one package that is meant."""
-        if reference.digest is None:
-            return _newest(self._fitting(reference, reference.name or ""))
-        rows = self.index().with_digest(reference.digest)
-        if reference.name is not None:
-            known = {row.digest for _, _, row in self.index().named(reference.name)}
-            rows = [row for row in rows if row.digest in known or row.name == reference.name]
-        if not rows:
-            raise NotFoundError(
-                f"there is no package `{reference}`", hint="`wherry list` shows what there is"
-            )
-        if len(rows) > 1:
-            raise UsageError(
-                f"`{reference}` is the beginning of {len(rows)} digests",
-                hint="\n".join(f"`{row.digest}`" for row in rows),
-            )
-        return rows[0]
-
     def _refuse_used(self, reference: Reference) -> None:
         """Refuses to take away what a package that stays would miss."""
         from wherry.store.dependencies import users
 
         index = self.index()
         if reference.name is None or reference.digest is not None:
-            going = {self._row(reference).digest}
+            going = {self.row(reference).digest}
             labels = [(name, label) for name, label, digest in index.references() if digest in going]
         else:
-            fitting = self._fitting(reference, reference.name)
+            fitting = self.fitting(reference, reference.name)
             labels = [(reference.name, label) for label, _ in fitting]
             kept = {digest for name, label, digest in index.references() if (name, label) not in labels}
             kept |= {digest for *_, digest in index.installed()}
@@ -442,59 +345,8 @@ class LocalStore:
                 hint="nothing else that fits is here; `--force` removes it all the same",
             )
 
-    def _fitting(self, reference: Reference, name: str) -> list[tuple[str, Row]]:
-        """The versions or the label under a name that are meant, each with its package; never none."""
-        known = self.index().named(name)
-        if reference.label is not None:
-            found = [
-                (label, row) for label, released, row in known if label == reference.label and not released
-            ]
-        else:
-            found = [(label, row) for label, released, row in known if released and reference.fits(label)]
-            if not found and reference.requirement is None and len(known) == 1:
-                found = [(label, row) for label, _, row in known]
-        if not found:
-            raise self._unknown(reference, [label for label, _, _ in known])
-        return found
-
-    def _unknown(self, reference: Reference, labels: list[str]) -> NotFoundError:
-        """There is no such package, or not in that version; the hint says what there is."""
-        if labels:
-            said = ", ".join(f"`{reference.name}@{label}`" for label in sorted(labels)[:10])
-            return NotFoundError(f"there is no package `{reference}`", hint=f"there is {said}")
-        import difflib
-
-        names = self.index().names()
-        close = difflib.get_close_matches(reference.name or "", names, n=1)
-        hint = (
-            f"did you mean `{close[0]}`?"
-            if close
-            else "`wherry list` shows what there is, and `wherry load FILE` brings packages in"
-        )
-        return NotFoundError(f"there is no package `{reference}` in the store", hint=hint)
-
-    def _packages(self, rows: Iterable[Row]) -> list[Package]:
-        """The packages of rows, with the names that lead to them and what they take."""
-        index = self.index()
-        names: dict[str, list[str]] = {}
-        for name, label, digest in index.references():
-            names.setdefault(digest, []).append(f"{name}@{label}")
-        sizes = index.sizes()
-        return [
-            Package(
-                row.digest,
-                row.name,
-                row.version,
-                row.description,
-                tuple(names.get(row.digest, ())),
-                sizes.get(row.digest, 0),
-                row.added,
-            )
-            for row in rows
-        ]
-
     def _descriptor(self, digest: str) -> oci.Descriptor:
-        row = self._row(Reference(digest=digest))
+        row = self.row(Reference(digest=digest))
         return oci.Descriptor(oci.IMAGE_MANIFEST, digest, row.size)
 
     def _named(self, package: Package) -> oci.Descriptor:
@@ -509,17 +361,6 @@ def _checked(source: Source, descriptor: oci.Descriptor) -> Artifact:
     artifact = read_artifact(source, descriptor)
     verify_artifact(source, artifact)
     return artifact
-
-
-def _newest(found: list[tuple[str, Row]]) -> Row:
-    """The highest version; one before a release only where there is no other. Of labels there is one."""
-    from semantic_version.base import Version
-
-    if len(found) == 1:
-        return found[0][1]
-    versions = {Version(label): row for label, row in found}
-    released = [version for version in versions if not version.prerelease]
-    return versions[max(released or versions)]
 
 
 def _labels(descriptor: oci.Descriptor) -> list[tuple[str, str]]:

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wherry.errors import UsageError
 
-__all__ = ["Reference", "read_reference"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Reference", "newest", "read_reference"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PART_OF_DIGEST = re.compile(r"sha256:[0-9a-f]{6,63}")
 _LABEL = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+_NUMBERS = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){0,2}")
+"""Versions and requirements that say no more than which; to compare these no library is loaded."""
 _COMMAND = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}")
 _HINT = "a package is named `acme/thumbs`, `acme/thumbs@1.2`, `acme/thumbs@sha256:…` or `acme/tools#command`"
 
@@ -50,10 +55,12 @@ class Reference:
 
     def fits(self, version: str) -> bool:
         """Whether the requirement covers a version; a version before a release only where it is named."""
-        from semantic_version.base import SimpleSpec, Version
-
         if self.requirement is None:
             return True
+        if _NUMBERS.fullmatch(self.requirement) and _NUMBERS.fullmatch(version):
+            return f"{version}.".startswith(f"{self.requirement}.")
+        from semantic_version.base import SimpleSpec, Version
+
         spec: Any = SimpleSpec(self.requirement)
         return bool(spec.match(Version(version)))
 
@@ -99,7 +106,23 @@ def _said_otherwise(name: str) -> str:
     return _HINT
 
 
+def newest(versions: Iterable[str]) -> str:
+    """The highest of versions; one before a release only where there is no other. Of one it is that."""
+    versions = list(versions)
+    if len(versions) == 1:
+        return versions[0]
+    if all(map(_NUMBERS.fullmatch, versions)):
+        return max(versions, key=lambda version: [int(number) for number in version.split(".")])
+    from semantic_version.base import Version
+
+    parsed = {Version(version): version for version in versions}
+    released = [version for version in parsed if not version.prerelease]
+    return parsed[max(released or parsed)]
+
+
 def _is_requirement(text: str) -> bool:
+    if _NUMBERS.fullmatch(text):
+        return True
     from semantic_version.base import SimpleSpec
 
     try:
