@@ -73,6 +73,145 @@ def test_types_are_checked(tmp_path: Path) -> None:
     assert "src/greeter.ts(3,7): error TS2322" in raised.value.output
 
 
+_SHAPES = """package acme:greeter;
+
+interface host {
+  /// What is left of it.
+  left: func(of: u32) -> option<u32>;
+}
+interface shapes {
+  record point { x: u32, long-name: string }
+  resource pen { constructor(width: u32); draw: func(to: point) -> result<u32, string>; }
+}
+world greeter { import host; import aside: interface { hm: func() -> u64; } export shapes; }
+"""
+_PEN = """import { left } from "acme:greeter/host";
+import type { Point, Shapes } from "acme:greeter/shapes";
+import { hm } from "aside";
+
+class Pen {
+  constructor(private readonly width: number) {}
+  draw(to: Point): number {
+    return (left(to.x) ?? this.width) + to.longName.length + hm();
+  }
+}
+export const shapes: Shapes = { Pen };
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("?? this.width", "?? null", "src/greeter.ts(8,12): error TS2531: Object is possibly 'null'"),
+        (
+            "left(to.x)",
+            "left(to.y)",
+            "src/greeter.ts(8,21): error TS2339: Property 'y' does not exist on type 'Point'",
+        ),
+        ("to: Point): number {", "to: Point): string {", "src/greeter.ts(8,5): error TS2322"),
+        (
+            "shapes: Shapes = { Pen }",
+            "shapes = { pen: Pen }",
+            "src/greeter.ts(11,14): error TS2741: Property 'Pen' is missing",
+        ),
+        ("export const", "const", "src/greeter.ts(1,1): error TS7053: `shapes` is not exported"),
+        ("(private readonly width: number)", "(private readonly width: string)", "src/greeter.ts(8,"),
+    ],
+    ids=["result", "field", "return", "export", "missing", "constructor"],
+)
+def test_types_are_those_of_the_interfaces(tmp_path: Path, right: str, wrong: str, message: str) -> None:
+    """What does not fit an interface is an error at the user's line."""
+    folder = make(tmp_path, "typescript", "library")
+    (folder / "wit" / "greeter.wit").write_text(_SHAPES)
+    assert right in _PEN
+    (folder / "src" / "greeter.ts").write_text(_PEN.replace(right, wrong))
+    with pytest.raises(wherry.BuildError) as raised:
+        build(folder)
+    assert message in raised.value.output
+
+
+@pytest.mark.slow
+def test_declarations_are_there_and_interfaces_work(tmp_path: Path) -> None:
+    """The right source builds and runs, 32 bits are whole both ways, and packages have their own types."""
+    folder = make(tmp_path, "typescript", "library")
+    package = folder / "node_modules" / "loud"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text(
+        '{"name": "loud", "version": "1.0.0", "main": "loud.js", "types": "loud.d.ts"}'
+    )
+    (package / "loud.js").write_text("exports.loud = (n) => n;\n")
+    (package / "loud.d.ts").write_text("export declare function loud(n: number): number;\n")
+    (folder / "wit" / "greeter.wit").write_text(_SHAPES)
+    source = f'import {{ loud }} from "loud";\n{_PEN.replace("left(to.x)", "left(loud(to.x))")}'
+    (folder / "src" / "greeter.ts").write_text(source)
+    (built,) = build(folder)
+    declared = (folder / "build" / "bindings" / "greeter" / "greeter.d.ts").read_text()
+    assert "/** What is left of it. */\n  export function left(of: number): number | null;" in declared
+    seen: list[int] = []
+
+    def left(of: int) -> int | None:
+        seen.append(of)
+        return of - 1 if of else None
+
+    imports = {
+        "acme:greeter/host": {"left": left},
+        "aside": {"hm": lambda: 0},
+    }
+    with wherry.load(built.path).instantiate(imports=imports) as instance:
+        pen = instance["acme:greeter/shapes"].Pen((1 << 32) - 2)
+        assert pen.draw({"x": (1 << 32) - 1, "long_name": ""}) == (1 << 32) - 2
+        assert pen.draw({"x": 0, "long_name": "a"}) == (1 << 32) - 1
+    assert seen == [(1 << 32) - 1, 0]
+    (folder / "src" / "greeter.ts").write_text(source.replace("loud(to.x)", "loud(to.longName)"))
+    with pytest.raises(wherry.BuildError) as raised:
+        build(folder)
+    assert "src/greeter.ts(9,23): error TS2345" in raised.value.output
+
+
+def test_numbers_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    """A number beyond its type, or beyond what is exact, is an error, and never another number."""
+    folder = make(tmp_path, "javascript", "library")
+    wit = "export word: func(of: u64) -> u32; export long: func(of: u64) -> u64;"
+    wit = f"package acme:greeter;\nworld greeter {{ {wit} }}\n"
+    (folder / "wit" / "greeter.wit").write_text(wit)
+    source = "export const word = (of) => of;\nexport function long(of) {\n  return of * 2;\n}\n"
+    (folder / "src" / "greeter.js").write_text(source)
+    (built,) = build(folder)
+    component = wherry.load(built.path)
+    with component.instantiate() as instance:
+        assert (instance.word((1 << 32) - 1), instance.long(1 << 51)) == ((1 << 32) - 1, 1 << 52)
+    for name, value in (
+        ("word", 1 << 32),
+        ("word", (1 << 53) + 1),
+        ("word", (1 << 64) - 1),
+        ("long", 1 << 52),
+    ):
+        with component.instantiate() as instance, pytest.raises(wherry.Trap):
+            getattr(instance, name)(value)
+
+
+def test_an_export_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A library without a function of its interface does not build."""
+    folder = make(tmp_path, "javascript", "library")
+    (folder / "src" / "greeter.js").write_text("export const greets = () => '';\n")
+    with pytest.raises(wherry.BuildError) as raised:
+        build(folder)
+    assert "src/greeter.js has no `greet`" in raised.value.output
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [("strnig", "greeter.wit:8:39"), ("stream<u8>", "`stream` has no form")]
+)
+def test_wrong_interfaces_are_errors_with_their_line(tmp_path: Path, wrong: str, message: str) -> None:
+    """The line of the interface is named, or what the language has no form for."""
+    folder = make(tmp_path, "javascript", "library")
+    wit = folder / "wit" / "greeter.wit"
+    wit.write_text(wit.read_text().replace("-> string", f"-> {wrong}"))
+    with pytest.raises(wherry.InterfaceError, match=message):
+        build(folder)
+
+
 @pytest.mark.slow
 def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The bundler's own words, with the user's file."""

@@ -23,14 +23,35 @@ REACH = Path(__file__).parent / "reach"
 SOURCES: dict[Language, dict[str, str]] = {
     "go": {"library_go": "."},
     "c": {"library.c": "src/greeter.c"},
+    "javascript": {"library.js": "src/greeter.js"},
+    "python": {"library.py": "src/greeter.py", "counters.py": "src/counters.py"},
+    "typescript": {"library.ts": "src/greeter.ts"},
     "rust": {"library.rs": "src/lib.rs"},
 }
 """For each language the files or folders that implement the interface, and where they stand in a project."""
 
-FAST = {"c"}
+NAMES = {"python": ("delete: func(self: default)", "delete: func(it: default)")}
+"""Names in the interface that are not possible in a language, and what is there in its tests."""
+
+FAST = {"c", "javascript"}
 """Languages that compile within a second or two."""
 
-GAPS: dict[Language, dict[str, str]] = {}
+_JAVASCRIPT = {
+    "long numbers": "64 bits hold integers up to 2^53 - 1",
+    "handles given away": "An object of a library's own class cannot be given back to it for good",
+    "destructors": "a class does not hear that one is dropped",
+    "imported resources lent": "nor can an object of the host be lent to it",
+    "memory of resources": "nor can an object of the host be lent to it",
+}
+_PYTHON = {
+    "destructors": "An object of an exported class is kept until the instance ends",
+    "memory": "bytes that a function returns are never freed",
+}
+GAPS: dict[Language, dict[str, str]] = {
+    "javascript": _JAVASCRIPT,
+    "python": _PYTHON,
+    "typescript": _JAVASCRIPT,
+}
 """What a language cannot do, by the name of the feature, in the words of ``docs/build.md``."""
 
 
@@ -44,9 +65,10 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             shutil.copytree(REACH / name, folder / place, dirs_exist_ok=True)
         else:
             shutil.copyfile(REACH / name, folder / place)
-    (folder / "wit" / "greeter.wit").write_text((REACH / "library.wit").read_text())
+    interfaces = (REACH / "library.wit").read_text().replace(*NAMES.get(language, ("", "")))
+    (folder / "wit" / "greeter.wit").write_text(interfaces)
     (made,) = build(folder)
-    assert made.said == ""
+    assert [line for line in made.said.splitlines() if not line.startswith("note: ")] == []
     return wherry.load(made.path)
 
 

@@ -6,7 +6,6 @@ of ``node:fs``. Messages and traps name the user's lines, by the bundler's map o
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import msgspec
 from wherry import _native
 from wherry.build import tools
 from wherry.build.bindings import write_changed
+from wherry.build.crossing import as_the_engine_has_it, declare, library_entry, module_flags, quoted
 from wherry.build.languages import Job, Product, Requirement, node
 from wherry.build.running import run_tool
 from wherry.build.source_map import line_table
@@ -23,18 +23,16 @@ from wherry.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wherry.build.crossing import Interfaces
     from wherry.build.project import Target
 
-__all__ = ["build", "bundle_and_componentize", "identity", "requirements"]
+__all__ = ["build", "componentize", "declarations", "entry", "identity", "requirements"]
 
 _GUEST = Path(__file__).with_name("guest")
 _COMMAND = "package wherry:guest;\n\nworld guest {{\n{imports}  export wasi:cli/run@0.2.12;\n}}\n"
 _PROGRAM = """import {base};
 import {{ start }} from {command};
 export const run = {{ run: () => start(() => require({user})) }};
-"""
-_FUNCTIONS = """import {{ told }} from {base};
-import * as user from {user};
 """
 _IMPORTS = (
     "cli/environment",
@@ -49,7 +47,6 @@ _NOTE = (
     "note: `{name}` has another digest each time it is built, as QuickJS has random numbers in its state\n"
 )
 _ENTRIES = ("index", "main", "app")
-_NAMESPACE = re.compile(r"\b([a-z][a-z0-9-]*):[a-z]")
 
 
 def requirements() -> list[Requirement]:
@@ -66,15 +63,20 @@ def identity() -> str:
 
 def build(job: Job) -> Product:
     """Bundles the module of the user and what it imports, and makes a component of it."""
-    return bundle_and_componentize(job, (".js", ".mjs"))
+    return componentize(job, entry(job.target, (".js", ".mjs")), declare(job, declarations(job.target)))
 
 
-def bundle_and_componentize(job: Job, suffixes: Sequence[str]) -> Product:
+def declarations(target: Target) -> dict[str, bytes]:
+    """What guests of this kind have beside the language, for editors and the compiler of TypeScript."""
+    names = ("wherry.d.ts", *(("command.d.ts",) if target.kind == "command" else ()))
+    return {name: (_GUEST / name).read_bytes() for name in names}
+
+
+def componentize(job: Job, source: Path, interfaces: Interfaces | None) -> Product:
     """What JavaScript and TypeScript have in common."""
     target = job.target
     modules = tools.provide(tools.JAVASCRIPT, job.progress) / "node_modules"
-    source = _entry(target, suffixes)
-    bundle, said = _bundle(job, modules, source)
+    bundle, said = _bundle(job, modules, source, interfaces)
     wit, world = target.wit, target.world
     if wit is None:
         wit, world = _command_world(job.work / "wit"), "guest"
@@ -97,7 +99,7 @@ def bundle_and_componentize(job: Job, suffixes: Sequence[str]) -> Product:
     return Product(data, said + note, inputs=[installed] if installed.is_file() else [])
 
 
-def _entry(target: Target, suffixes: Sequence[str]) -> Path:
+def entry(target: Target, suffixes: Sequence[str]) -> Path:
     """The module that is the program, or that exports the functions."""
     if target.source.is_file():
         return target.source
@@ -110,53 +112,30 @@ def _entry(target: Target, suffixes: Sequence[str]) -> Path:
     raise BuildError(what, hint="`source` in `wherry.toml` names the file")
 
 
-def _bundle(job: Job, modules: Path, source: Path) -> tuple[Path, str]:
+def _bundle(job: Job, modules: Path, source: Path, interfaces: Interfaces | None) -> tuple[Path, str]:
     """One file with all that the module imports, and what the bundler said."""
     (program,) = modules.glob("@esbuild/*/bin/esbuild")
     # Beside what is bundled, so that no path of this machine gets into it.
     own = job.work / "guest"
     for path in _GUEST.glob("*.js"):
         write_changed(own / path.name, path.read_bytes())
-    common = [str(program), "--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"]
-    common += ["--target=es2023", "--log-level=warning", f"--color={str(job.colour).lower()}"]
-    common += [f"--external:{namespace}:*" for namespace in ("wasi", *_namespaces(job.target))]
-    base = _quoted(own / "base.js")
-    if job.target.kind == "command":
-        common += [f"--alias:{name}={own / 'fs.js'}" for name in ("node:fs", "fs")]
-        text = _PROGRAM.format(base=base, command=_quoted(own / "command.js"), user=_quoted(source))
+    command = [str(program), "--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"]
+    command += ["--target=es2023", "--log-level=warning", f"--color={str(job.colour).lower()}"]
+    command += module_flags(interfaces, own)
+    if interfaces is None:
+        command += [f"--alias:{name}={own / 'fs.js'}" for name in ("node:fs", "fs")]
+        base, start = quoted(own / "base.js"), quoted(own / "command.js")
+        text = _PROGRAM.format(base=base, command=start, user=quoted(source))
     else:
-        text = _FUNCTIONS.format(base=base, user=_quoted(source))
-        names = _exports(job, common, source)
-        text += "".join(f"export const {name} = told(user.{name});\n" for name in names)
-    entry, bundle = job.work / "entry.js", job.work / "guest.js"
-    write_changed(entry, text.encode())
-    command = [*common, str(entry), "--sourcemap=external", f"--outfile={bundle}"]
+        text = library_entry(interfaces, source, job.folder, own)
+    first, bundle = job.work / "entry.js", job.work / "guest.js"
+    write_changed(first, text.encode())
+    command += [str(first), "--sourcemap=external", f"--outfile={bundle}"]
     said = run_tool(command, job.folder, job.progress, what=f"bundling {job.target.name}")
     table = line_table((job.work / "guest.js.map").read_bytes(), job.work, job.folder, job.work)
-    with bundle.open("ab") as file:
-        file.write(b"\nglobalThis.__wherryLines.push(..." + msgspec.json.encode(table) + b");\n")
+    lines = f"\nglobalThis.__wherryLines.push(...{msgspec.json.encode(table).decode()});\n"
+    bundle.write_text(as_the_engine_has_it(bundle.read_text(encoding="utf-8")) + lines, encoding="utf-8")
     return bundle, said
-
-
-def _exports(job: Job, common: list[str], source: Path) -> list[str]:
-    """The names that a module exports."""
-    facts = job.work / "exports.json"
-    command = [*common, str(source), f"--metafile={facts}", f"--outfile={job.work / 'exports.js'}"]
-    run_tool(command, job.folder, job.progress, what=f"reading {job.target.name}")
-    (output,) = msgspec.json.decode(facts.read_bytes())["outputs"].values()
-    return [name for name in output["exports"] if name != "default"]
-
-
-def _quoted(path: Path) -> str:
-    return msgspec.json.encode(str(path)).decode()
-
-
-def _namespaces(target: Target) -> list[str]:
-    """The namespaces that the interfaces speak of, from which modules are imported."""
-    if target.wit is None:
-        return []
-    files = [target.wit] if target.wit.is_file() else sorted(target.wit.rglob("*.wit"))
-    return sorted({name for file in files for name in _NAMESPACE.findall(file.read_text(encoding="utf-8"))})
 
 
 def _command_world(folder: Path) -> Path:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wherry import _native
 from wherry.build import tools
-from wherry.build.bindings import write_changed
+from wherry.build.bindings import write_bindings, write_changed
 from wherry.build.languages import Job, Product, Requirement
 from wherry.build.running import run_tool
 from wherry.errors import BuildError, ToolError
@@ -59,13 +60,8 @@ def build(job: Job) -> Product:
     folders = [guest, path, *_dependencies(job)]
     tool = _script(tools.provide(tools.COMPONENTIZE_PY, job.progress))
     about = ["--quiet", "-d", str(wit), *(["-w", world] if world is not None else [])]
-    if target.kind == "library":
-        run_tool(
-            [*tool, *about, "bindings", str(job.bindings)],
-            job.folder,
-            job.progress,
-            what="generating bindings",
-        )
+    if wit == target.wit:
+        _write_bindings(job, [*tool, *about])
     made = job.work / "guest.wasm"
     entry = "wherry_guest"
     command = [*tool, *about, "componentize", entry, "-o", str(made)]
@@ -81,6 +77,37 @@ def build(job: Job) -> Product:
         raise
     data = _native.without_other_exports(made.read_bytes(), wit, world)
     return Product(data, said + _NOTE.format(name=target.name))
+
+
+def _write_bindings(job: Job, tool: list[str]) -> None:
+    """What editors read; the same is in the guest.
+
+    Raises:
+        InterfaceError: The interfaces are wrong.
+        BuildError: They have a name that Python cannot have.
+
+    """
+    target = job.target
+    assert target.wit is not None  # noqa: S101 - commands have no bindings
+    # Read here first, as only that names the line which is wrong.
+    _native.world_name(target.wit, target.world)
+    with tempfile.TemporaryDirectory(dir=job.work) as fresh:
+        run_tool([*tool, "bindings", fresh], job.folder, job.progress, what="generating bindings")
+        files = {
+            str(path.relative_to(fresh)): path.read_bytes()
+            for path in Path(fresh).rglob("*")
+            if path.is_file()
+        }
+    for name, data in files.items():
+        if not name.startswith("wit_world") or not name.endswith(".py"):
+            continue
+        try:
+            compile(data, name, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            raise BuildError(
+                f"the interfaces have a name that Python has no form for: {error.msg}"
+            ) from error
+    write_bindings(job, files)
 
 
 def _script(folder: Path) -> list[str]:

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wherry.build import tools
-from wherry.build.bindings import write_bindings
-from wherry.build.javascript import _GUEST, bundle_and_componentize, identity, requirements
+from wherry.build.bindings import write_changed
+from wherry.build.crossing import declare, quoted
+from wherry.build.javascript import componentize, declarations, entry, identity, requirements
 from wherry.build.running import run_tool
 
 if TYPE_CHECKING:
+    from wherry.build.crossing import Interfaces
     from wherry.build.languages import Job, Product
 
 __all__ = ["build", "identity", "requirements"]
 
+_CHECK = Path(__file__).with_name("check_types.mjs")
+_FITS = "import * as source from {source};\nimport type {{ {type} as Wanted }} from {module};\n"
+
 
 def build(job: Job) -> Product:
-    """Checks the types as ``tsconfig.json`` has it, and builds."""
-    write_bindings(job, {"wherry.d.ts": (_GUEST / "wherry.d.ts").read_bytes()})
-    compiler = tools.provide(tools.JAVASCRIPT, job.progress) / "node_modules" / "typescript" / "bin" / "tsc"
-    command = ["node", str(compiler), "--noEmit", "--pretty", str(job.colour).lower()]
+    """Checks the types as ``tsconfig.json`` has it, and those of the interfaces, and builds."""
+    interfaces = declare(job, declarations(job.target))
+    source = entry(job.target, (".ts", ".mts"))
+    compiler = tools.provide(tools.JAVASCRIPT, job.progress) / "node_modules" / "typescript"
+    command = ["node", str(_CHECK), str(compiler), "pretty" if job.colour else "plain", str(source)]
+    if interfaces is not None:
+        command.append(str(_fits(job, source, interfaces)))
     run_tool(command, job.folder, job.progress, what=f"checking types of {job.target.name}")
-    return bundle_and_componentize(job, (".ts", ".mts"))
+    return componentize(job, source, interfaces)
+
+
+def _fits(job: Job, source: Path, interfaces: Interfaces) -> Path:
+    """A module that is right if the source fits its interfaces; errors are placed by its lines."""
+    path = job.work / "fits.ts"
+    module = source.with_suffix({".ts": ".js", ".mts": ".mjs"}.get(source.suffix, source.suffix))
+    text = _FITS.format(source=quoted(module), type=interfaces.type, module=quoted(interfaces.module))
+    for at, name in enumerate(interfaces.values.exports):
+        text += f"export const /*{name}*/ fits{at}: Wanted[{quoted(name)}] = source[{quoted(name)}];\n"
+    write_changed(path, text.encode())
+    return path

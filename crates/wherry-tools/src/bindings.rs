@@ -7,6 +7,7 @@ use wit_bindgen_core::{Files, WorldGenerator};
 use crate::error::{Error, Result};
 use crate::quiet;
 use crate::source::Source;
+use crate::{crossing, declarations};
 
 /// Languages that bindings are generated for here; the others bring generators of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Language {
     Go,
     /// Rust: one module.
     Rust,
+    /// JavaScript and TypeScript: declarations, and what the glue in their guests goes by.
+    JavaScript,
 }
 
 impl Language {
@@ -30,12 +33,13 @@ impl Language {
             "cpp" => Some(Self::Cpp),
             "go" => Some(Self::Go),
             "rust" => Some(Self::Rust),
+            "javascript" => Some(Self::JavaScript),
             _ => None,
         }
     }
 
-    fn generator(self) -> Box<dyn WorldGenerator> {
-        match self {
+    fn generator(self) -> Option<Box<dyn WorldGenerator>> {
+        Some(match self {
             Self::C => wit_bindgen_c::Opts::default().build(),
             Self::Cpp => wit_bindgen_cpp::Opts::default().build(None),
             Self::Go => wit_bindgen_go::Opts {
@@ -52,9 +56,13 @@ impl Language {
                 }
                 .build(),
             ),
-        }
+            Self::JavaScript => return None,
+        })
     }
 }
+
+/// What the glue in a guest in JavaScript goes by, among what is generated for it.
+pub const PLAN: &str = "plan.json";
 
 /// The files for a guest that implements the world of `source`, each with its name.
 ///
@@ -64,10 +72,12 @@ pub fn generate(mut source: Source, language: Language) -> Result<Vec<(String, V
     let world = source.world;
     let name = source.name().to_owned();
     let mut files = Files::default();
+    let Some(mut generator) = language.generator() else {
+        return for_javascript(&source);
+    };
     // Generators panic where they know no form for a type.
     quiet::quietly(|| {
-        language
-            .generator()
+        generator
             .generate(&mut source.resolve, world, &mut files)
             .map_err(|error| format!("{error:#}"))
     })
@@ -85,6 +95,18 @@ fn repaired(language: Language, bytes: &[u8]) -> Result<Vec<u8>> {
         (Language::Go, Ok(text)) => Ok(go::with_resources(text)?.into_bytes()),
         _ => Ok(bytes.to_vec()),
     }
+}
+
+fn for_javascript(source: &Source) -> Result<Vec<(String, Vec<u8>)>> {
+    let (module, contract) = declarations::contract(source);
+    let fits = serde_json::json!({"module": module, "type": contract, "values": crossing::plan(source)?});
+    Ok(vec![
+        (
+            format!("{}.d.ts", source.name()),
+            declarations::declarations(source)?.into_bytes(),
+        ),
+        (PLAN.to_owned(), fits.to_string().into_bytes()),
+    ])
 }
 
 /// The module of Go, each file with its name, that generated Go imports as [`GO_MODULE_PATH`].

@@ -66,21 +66,8 @@ export function located(stack) {
     const place = lines[found[1] - 1];
     return place ? frame.replace(found[0], `${place[0]}:${place[1]}`) : null;
   });
-  return mapped.filter((frame) => frame !== null).join("\n");
-}
-
-/** A function or object of functions whose errors name the user's lines. */
-export function told(value) {
-  if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
-    return (...words) => {
-      try {
-        return value(...words);
-      } catch (error) {
-        if (error instanceof Error) error.stack = located(error.stack);
-        throw error;
-      }
-    };
-  }
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, told(one)]));
+  const shown = mapped.filter((frame) => frame !== null);
+  // What called the first of the user's functions is the engine, for us.
+  while (/^\s+at .*\(native\)$/.test(shown.at(-1) ?? "")) shown.pop();
+  return shown.join("\n");
 }
