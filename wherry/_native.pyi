@@ -48,6 +48,7 @@ __all__ = [
     "run_noted",
     "setting",
     "settings_files",
+    "sync_disk",
     "targets",
     "verify_run",
     "wasi_interfaces",
@@ -116,6 +117,10 @@ class Component:
     def name(self) -> str: ...
     @property
     def is_component(self) -> bool: ...
+
+# disk.rs
+
+def sync_disk(path: _Path) -> None: ...
 
 # door.rs
 

@@ -128,6 +128,29 @@ def test_target_that_is_there_stays(kind: str, tmp_path: Path) -> None:
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("number", [3, 100])
+def test_all_of_it_is_on_the_disk_before_it_has_its_name(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a few files, or many at once with all else; what cannot be brought there leaves nothing."""
+    folder = project(tmp_path / "project", WITH_FILES)
+    for at in range(number):
+        (folder / "data" / f"{at}.txt").write_text(str(at))
+    blobs = MemoryBlobs()
+    artifact = read_artifact(blobs, pack(folder, blobs))
+    unpack(artifact, blobs, tmp_path / "whole")
+    assert (tmp_path / "whole" / FILES / "data" / "2.txt").read_text() == "2"
+
+    def broken(_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("wherry.artifact.unpack.os.fsync", broken)
+    monkeypatch.setattr("wherry.artifact.unpack._native.sync_disk", broken)
+    with pytest.raises(HostIOError, match="input/output error"):
+        unpack(artifact, blobs, tmp_path / "target")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["project", "whole"]
+
+
 @pytest.mark.parametrize("after", [0, 1, 5])
 def test_full_disk_leaves_nothing_behind(after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails in the middle ends in an error of the host, and nothing of the package is there."""

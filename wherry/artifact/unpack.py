@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wherry import _native
 from wherry.artifact.blobs import CHUNK, chunks, verified
 from wherry.artifact.bounds import BOUNDS, Bounds
 from wherry.artifact.headers import END, padding
@@ -46,7 +47,8 @@ FILES = "files"
 PARTIAL = ".wherry-partial-"
 """What names of unfinished folders begin with."""
 
-_AT_A_TIME = 32
+_ONE_BY_ONE = 64
+"""How many files are brought to the disk each by itself."""
 
 
 def unpack(artifact: Artifact, source: Source, target: Path, bounds: Bounds = BOUNDS) -> None:
@@ -139,9 +141,9 @@ def _write_whole(target: Path, write: Callable[[Path], Iterator[str]]) -> None:
     except OSError as error:
         raise host_error(target, error) from error
     try:
-        _sync_all(write(partial))
+        written = list(write(partial))
         partial.chmod(0o755)
-        _sync_all(path for path, _, _ in os.walk(partial, topdown=False))
+        _settle(partial, written)
         partial.rename(target)
         _sync(os.fspath(target.parent))
     except BaseException as error:
@@ -194,16 +196,18 @@ def _write_file(path: str, pieces: Iterable[bytes]) -> None:
         os.close(opened)
 
 
-def _sync_all(paths: Iterable[str]) -> None:
-    """Brings files or folders to the disk, many at a time and while others are still written.
+def _settle(folder: Path, files: list[str]) -> None:
+    """Brings files and the folders that they are in to the disk.
 
-    One by one each waits for a turn of the disk: 2,000 of them take seconds.
+    One by one each waits for a turn of the disk, and 2,000 of them for seconds; many go with all that waits.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        for done in [pool.submit(_sync, path) for path in paths]:
-            done.result()
+    if len(files) > _ONE_BY_ONE:
+        _native.sync_disk(folder)
+        return
+    for path in files:
+        _sync(path)
+    for path, _, _ in os.walk(folder, topdown=False):
+        _sync(path)
 
 
 def _sync(path: str) -> None:

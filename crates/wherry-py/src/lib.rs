@@ -7,6 +7,7 @@ mod cache;
 mod classes;
 mod component;
 mod configuration;
+mod disk;
 mod door;
 mod errors;
 mod inspect;
@@ -35,6 +36,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::component::Component;
+    #[pymodule_export]
+    use crate::disk::sync_disk;
     #[pymodule_export]
     use crate::door::left_behind;
     #[pymodule_export]
