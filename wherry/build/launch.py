@@ -18,11 +18,11 @@ from wherry.artifact.layout import LayoutArchive
 from wherry.artifact.manifest import FilesFrom
 from wherry.artifact.paths import on_disk
 from wherry.artifact.read import read_artifact
-from wherry.artifact.unpack import FILES, unpack
+from wherry.artifact.unpack import FILES
 from wherry.build.builder import build
 from wherry.build.project import read_project
-from wherry.build.tools import cache_folder
-from wherry.errors import HostIOError, NotFoundError, UsageError
+from wherry.errors import NotFoundError, UsageError
+from wherry.store import unpacked
 from wherry.store.location import is_path
 from wherry.store.references import read_reference
 
@@ -115,14 +115,7 @@ def launch_file(path: Path, command: str | None, *, calls: bool) -> Launch:
     """
     with contextlib.closing(LayoutArchive(path)) as layout:
         artifact = read_artifact(layout, layout.only())
-        target = cache_folder() / "packages" / artifact.digest.replace(":", "-")
-        if not target.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                unpack(artifact, layout, target)
-            except HostIOError:
-                if not target.is_dir():  # somebody else was not faster
-                    raise
+        target = unpacked.provide(artifact, layout)
     if artifact.manifest is None:
         return Launch(target / "component-1.wasm", path.name.partition(".")[0], artifact.digest)
     place = _choose(artifact.manifest, command, str(path), calls=calls)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from wherry.build.running import run_tool
 from wherry.errors import BuildError, ToolError
+from wherry.store import location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +76,7 @@ def tools_folder() -> Path:
 
 def cache_folder() -> Path:
     """The folder in the user's cache that is Wherry's."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry"
+    return Path(location.cache_folder())
 
 
 def installed(tool: Tool) -> bool:

@@ -1,4 +1,4 @@
-"""``wherry cache``: compiled code on disk."""
+"""``wherry cache``: compiled code and unpacked packages on disk."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from wherry import _native
 from wherry.cli import output
 from wherry.cli.command import Command, Group, format_option, option
 from wherry.runtime import cache as kept
+from wherry.store import unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wherry.runtime.cache import Cleared, Entry
+    from wherry.store.unpacked import Unpacked
 
 __all__ = ["cache"]
 
@@ -23,14 +27,15 @@ _MIB = 1 << 20
 
 @click.group(cls=Group, examples=["wherry cache ls", "wherry cache prune --size 1GiB", "wherry cache clear"])
 def cache() -> None:
-    """Show and look after compiled code that is kept."""
+    """Show and look after what is kept: compiled code and unpacked packages."""
 
 
 @cache.command(cls=Command, examples=["wherry cache ls", "wherry cache ls --format json"])
 @format_option
 def ls(format: str) -> None:  # noqa: A002 - the name of the option
     """List what is kept, the last used first."""
-    entries = kept.ls()
+    entries: list[Entry | Unpacked] = [*kept.ls(), *unpacked.ls()]
+    entries.sort(key=lambda one: -one.used)
     if format == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(entries)))
     elif entries:
@@ -39,14 +44,14 @@ def ls(format: str) -> None:  # noqa: A002 - the name of the option
 
 @cache.command(cls=Command, examples=["wherry cache path"])
 def path() -> None:
-    """Print the folder, whether it exists or not."""
+    """Print the folder of compiled code, whether it exists or not."""
     click.echo(kept.path())
 
 
 @cache.command(cls=Command, examples=["wherry cache verify"])
 @format_option
 def verify(format: str) -> int:  # noqa: A002 - the name of the option
-    """Check what is kept against its digests, and remove what is damaged.
+    """Check compiled code against its digests, and remove what is damaged.
 
     Ends with 1 when something was.
     """
@@ -74,28 +79,29 @@ def prune(size: int | None) -> None:
     """Remove what no run will use, and what was not used for longest until the rest fits.
 
     No run will use what a killed process left half written, and code that another version of Wherry compiled.
+    Compiled code has to fit, and so have packages that were run from a file; those that run now stay.
     """
-    click.echo(_said(kept.prune(size)))
+    click.echo(_said(kept.prune(size), unpacked.prune(size)))
 
 
 @cache.command(cls=Command, examples=["wherry cache clear"])
 def clear() -> None:
-    """Remove everything that is kept."""
-    click.echo(_said(kept.clear()))
+    """Remove everything that is kept, but for packages that run now."""
+    click.echo(_said(kept.clear(), unpacked.clear()))
 
 
-def _said(cleared: Cleared) -> str:
-    files = f"{cleared.files} file{'' if cleared.files == 1 else 's'}"
-    return f"removed {files}, {cleared.bytes / _MIB:.1f} MiB"
+def _said(*cleared: Cleared) -> str:
+    files = sum(one.files for one in cleared)
+    size = sum(one.bytes for one in cleared)
+    return f"removed {files} file{'' if files == 1 else 's'}, {size / _MIB:.1f} MiB"
 
 
-def _table(entries: list[Entry]) -> list[str]:
+def _table(entries: Sequence[Entry | Unpacked]) -> list[str]:
     rows = [("DIGEST", "MODE", "FOR", "SIZE", "USED", "NAME")]
     rows += [
         (
             entry.source[:_DIGITS],
-            entry.mode,
-            entry.platform,
+            *_kind(entry),
             f"{entry.size / _MIB:.1f} MiB",
             output.ago(entry.used),
             entry.name if entry.name.isprintable() else repr(entry.name),
@@ -103,3 +109,8 @@ def _table(entries: list[Entry]) -> list[str]:
         for entry in entries
     ]
     return output.table(rows)
+
+
+def _kind(entry: Entry | Unpacked) -> tuple[str, str]:
+    """How code was compiled and for what; of a package that it is unpacked, and for all."""
+    return ("unpacked", "all") if entry.form == "package" else (entry.mode, entry.platform)

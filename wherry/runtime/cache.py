@@ -2,7 +2,8 @@
 
 The engine keeps what it compiled in a folder and maps it at the next start; see ``docs/cache.md``. The
 folder and its size come from the settings: ``cache-dir`` and ``cache-size``. ``Entry`` and ``Verdict`` are
-also the schema of ``wherry cache ls --format json`` and ``wherry cache verify --format json``.
+also the schema of ``wherry cache ls --format json``, beside packages that were run from a file, and of
+``wherry cache verify --format json``.
 """
 
 from __future__ import annotations

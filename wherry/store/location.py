@@ -1,11 +1,11 @@
-"""Where the store is, and which words name something in it.
+"""Where the store and the cache are, and which words name something in the store.
 
 The start of every run of a package asks, so that nothing is imported here that costs time.
 """
 
 import os
 
-__all__ = ["is_path", "names_package", "store_folder"]
+__all__ = ["cache_folder", "is_path", "names_package", "store_folder"]
 
 _SUFFIXES = (".wasm", ".wat", ".cwasm", ".tar", ".toml")
 
@@ -17,6 +17,12 @@ def store_folder() -> str:
         return chosen
     base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - see above
     return f"{base}/wherry/store"
+
+
+def cache_folder() -> str:
+    """The folder in the user's cache that is Wherry's."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - see above
+    return f"{base}/wherry"
 
 
 def is_path(text: str) -> bool:
