@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wherry.build.languages import LANGUAGES
-from wherry.build.new import TEMPLATES, new_project
+from wherry.build.new import new_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,7 @@ __all__ = ["SLOW", "TEMPLATED", "make"]
 SLOW: frozenset[tuple[Language, Kind]] = frozenset(
     {
         ("assemblyscript", "command"),
+        ("assemblyscript", "library"),
         ("cpp", "library"),
         ("javascript", "command"),
         ("python", "command"),
@@ -29,10 +30,7 @@ SLOW: frozenset[tuple[Language, Kind]] = frozenset(
 """What takes long, or is much like another: tested by ``make test-slow``."""
 
 TEMPLATED: list[tuple[Language, Kind]] = [
-    (language, kind)
-    for language in LANGUAGES
-    for kind in ("command", "library")
-    if (TEMPLATES / language / kind).is_dir()
+    (language, kind) for language in LANGUAGES for kind in ("command", "library")
 ]
 
 

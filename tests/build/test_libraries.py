@@ -26,6 +26,7 @@ SOURCES: dict[Language, dict[str, str]] = {
     "javascript": {"library.js": "src/greeter.js"},
     "python": {"library.py": "src/greeter.py", "counters.py": "src/counters.py"},
     "typescript": {"library.ts": "src/greeter.ts"},
+    "assemblyscript": {"library.as.ts": "src/greeter.ts"},
     "rust": {"library.rs": "src/lib.rs"},
 }
 """For each language the files or folders that implement the interface, and where they stand in a project."""

@@ -131,10 +131,3 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
     assert (make(tmp_path, "c", "command", name="empty") / "wherry.toml").is_file()
-
-
-def test_what_a_language_cannot_do_is_said(tmp_path: Path) -> None:
-    """There is no library in AssemblyScript, and ``wherry new`` says why."""
-    with pytest.raises(wherry.UsageError, match="no library in AssemblyScript: nothing makes"):
-        make(tmp_path, "assemblyscript", "library")
-    assert list(tmp_path.iterdir()) == []

@@ -1,17 +1,27 @@
-"""AssemblyScript, compiled by its own compiler for WASI 0.1, with its shim for ``process`` and ``console``.
+"""AssemblyScript by its own compiler: commands for WASI 0.1, with its shim for ``process``, and libraries.
 
 A command stays a core module: the adapter to WASI 0.2 does not give arguments in the order in which the shim
-asks for them.
+asks for them. A library has no WASI but what its interfaces import; what is compiled is generated from those.
 """
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from wherry import _native
 from wherry.build import tools
-from wherry.build.languages import LANGUAGES, Job, Product, Requirement, node
+from wherry.build.bindings import write_bindings
+from wherry.build.languages import Job, Product, Requirement, node
 from wherry.build.running import run_tool
 from wherry.errors import BuildError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wherry.build.project import Target
 
 __all__ = ["build", "identity", "requirements"]
 
@@ -42,26 +52,51 @@ def identity() -> str:
 
 
 def build(job: Job) -> Product:
-    """Runs the compiler, on the settings of the project and of the shim."""
-    target = job.target
-    if target.kind != "command":
-        raise BuildError(f"AssemblyScript has no libraries: {LANGUAGES['assemblyscript'].limits['library']}")
+    """Runs the compiler, on the settings of the project."""
     modules = tools.provide(tools.ASSEMBLYSCRIPT, job.progress) / "node_modules"
+    source = _entry(job.target)
+    if job.target.kind == "library":
+        return _library(job, modules, source)
+    shim = os.path.relpath(modules / "@assemblyscript" / "wasi-shim" / "assembly", job.folder)
+    options = ["--lib", shim, "--exportStart", "_start", *(word for use in _USES for word in ("--use", use))]
+    data, said = _compile(job, modules, source, options)
+    return Product(data, said, adapt=False)
+
+
+def _entry(target: Target) -> Path:
+    """The file that is the program, or that has the functions."""
     source = target.source
     if source.is_dir():
-        names = [source / f"{name}.ts" for name in (target.name, *_ENTRIES)]
+        names = [source / f"{name}.ts" for name in (target.name.partition(".")[0], *_ENTRIES)]
         source = next((path for path in names if path.is_file()), names[0])
     if not source.is_file():
         raise BuildError(f"`{source}`: no such file", hint="`source` in `wherry.toml` names the file")
+    return source
+
+
+def _library(job: Job, modules: Path, source: Path) -> Product:
+    """Compiles what is generated from the interfaces, which calls the functions in ``source``."""
+    target = job.target
+    assert target.wit is not None  # noqa: S101 - as of each library
+    files = _native.generate_bindings(target.wit, "assemblyscript", target.world)
+    user = os.path.relpath(source.with_suffix(""), job.bindings)
+    files["user.ts"] = f'export * from "{user}";\n'.encode()
+    settings = {"extends": str(modules / "assemblyscript" / "std" / "assembly.json")}
+    files["tsconfig.json"] = msgspec.json.encode(settings)
+    write_bindings(job, files)
+    entry = job.bindings / "entry.ts"
+    abort = (job.bindings / "trap" / "trap").relative_to(job.folder)
+    options = ["--exportStart", "_initialize", "--use", f"abort={abort}", "--debug"]
+    data, said = _compile(job, modules, entry, options)
+    return Product(data, said, embed=True)
+
+
+def _compile(job: Job, modules: Path, entry: Path, options: list[str]) -> tuple[bytes, str]:
+    """Runs the compiler on a file: the module, and what was said."""
+    target = job.target
     made = job.work / "guest.wasm"
-    shim = os.path.relpath(modules / "@assemblyscript" / "wasi-shim" / "assembly", job.folder)
-    command = [
-        "node",
-        str(modules / "assemblyscript" / "bin" / "asc.js"),
-        str(source.relative_to(job.folder)),
-    ]
-    command += ["--lib", shim, "--exportStart", "_start", *(word for use in _USES for word in ("--use", use))]
-    command += [*_LEVELS[target.optimise], "-o", os.path.relpath(made, job.folder)]
-    command += [] if job.colour else ["--noColors"]
+    program = str(modules / "assemblyscript" / "bin" / "asc.js")
+    command = ["node", program, str(entry.relative_to(job.folder)), *options, *_LEVELS[target.optimise]]
+    command += ["-o", os.path.relpath(made, job.folder), *([] if job.colour else ["--noColors"])]
     said = run_tool(command, job.folder, job.progress, what=f"compiling {target.name}")
-    return Product(made.read_bytes(), said, adapt=False)
+    return made.read_bytes(), said

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from wherry.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from wherry.artifact.manifest import Language as Name
@@ -115,7 +115,6 @@ class Language:
     sources: tuple[str, ...] = ("src",)
     ignored: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
-    limits: Mapping[str, str] = field(default_factory=dict)
 
     def default_source(self, folder: Path) -> str:
         """The first of ``sources`` that is there, or the first."""
@@ -140,7 +139,6 @@ LANGUAGES: dict[Name, Language] = {
         ("asconfig.json",),
         (),
         ignored=("node_modules",),
-        limits={"library": "nothing makes the canonical ABI of its texts and objects yet"},
     ),
     "typescript": Language(
         "TypeScript",

@@ -104,9 +104,6 @@ def _files(full: str, short: str, language: Language, kind: Kind) -> dict[str, s
     words["Pascal"] = "".join(part.capitalize() for part in short.split("-"))
     words["namespace"] = full.partition("/")[0].replace("-", "_")
     source = TEMPLATES / language / kind
-    if not source.is_dir():
-        why = LANGUAGES[language].limits.get(kind, "not yet")
-        raise UsageError(f"there is no {kind} in {LANGUAGES[language].title}: {why}")
     place = f"command.{short}" if kind == "command" else "library"
     files = {
         FILE_NAME: _MANIFEST.format(name=full, language=language, place=place),

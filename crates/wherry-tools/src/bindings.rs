@@ -1,9 +1,11 @@
-//! What a guest in some language is compiled against: source made from WIT by the generators of the Bytecode Alliance.
+//! What a guest in some language is compiled against: source made from WIT by the generators of the Bytecode Alliance,
+//! and by one of Wherry's own for AssemblyScript, which has none there.
 
 mod go;
 
 use wit_bindgen_core::{Files, WorldGenerator};
 
+use crate::assemblyscript;
 use crate::error::{Error, Result};
 use crate::quiet;
 use crate::source::Source;
@@ -12,6 +14,8 @@ use crate::{crossing, declarations};
 /// Languages that bindings are generated for here; the others bring generators of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
+    /// AssemblyScript: classes, and a module that is compiled with the user's.
+    AssemblyScript,
     /// C: a header, a source and an object file with the types of the world.
     C,
     /// C++: headers, a source and the same object file.
@@ -29,6 +33,7 @@ impl Language {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
+            "assemblyscript" => Some(Self::AssemblyScript),
             "c" => Some(Self::C),
             "cpp" => Some(Self::Cpp),
             "go" => Some(Self::Go),
@@ -40,6 +45,7 @@ impl Language {
 
     fn generator(self) -> Option<Box<dyn WorldGenerator>> {
         Some(match self {
+            Self::AssemblyScript => Box::new(assemblyscript::Generator::default()),
             Self::C => wit_bindgen_c::Opts::default().build(),
             Self::Cpp => wit_bindgen_cpp::Opts::default().build(None),
             Self::Go => wit_bindgen_go::Opts {

@@ -6,6 +6,7 @@ use wasmparser::{ExternalKind, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::adapter::{HEADER, adapter};
+use crate::assemblyscript;
 use crate::error::{Error, Result};
 use crate::lending::kept_inside;
 use crate::quiet;
@@ -42,9 +43,9 @@ fn encode(module: &[u8], source: Option<&Source>) -> anyhow::Result<Vec<u8>> {
 
 /// The module without what debuggers read, which is most of its bytes; names of functions stay, for traps.
 ///
-/// Where it starts without a name, which the adapter does not take, it starts at `_start`; that does what `_initialize`
+/// Exports get the names that AssemblyScript has identifiers for. Where it starts without a name, which the adapter does not take, it starts at `_start`; that does what `_initialize`
 /// would do, so that nothing is set up twice.
-fn kept(module: &[u8], named: bool) -> anyhow::Result<Vec<u8>> {
+fn kept(module: &[u8], unnamed: bool) -> anyhow::Result<Vec<u8>> {
     let mut kept = Vec::with_capacity(module.len());
     kept.extend_from_slice(&module[..module.len().min(HEADER)]);
     for payload in Parser::new(0).parse_all(module) {
@@ -54,20 +55,16 @@ fn kept(module: &[u8], named: bool) -> anyhow::Result<Vec<u8>> {
         {
             continue;
         }
-        if let Payload::ExportSection(exports) = &payload
-            && named
-        {
+        if let Payload::ExportSection(exports) = &payload {
             let mut renamed = ExportSection::new();
             for export in exports.clone() {
                 let export = export?;
-                let name = if export.name.is_empty() {
-                    START
-                } else {
-                    export.name
+                let name = match export.name {
+                    "" if unnamed => START.to_owned(),
+                    "_initialize" if unnamed => continue,
+                    name => assemblyscript::stood_for(name).unwrap_or_else(|| name.to_owned()),
                 };
-                if name != "_initialize" {
-                    renamed.export(name, export.kind.into(), export.index);
-                }
+                renamed.export(&name, export.kind.into(), export.index);
             }
             renamed.append_to(&mut kept);
         } else if let Some((id, range)) = payload.as_section() {

@@ -11,6 +11,7 @@
 //! memory stay in proportion to the file.
 
 mod adapter;
+mod assemblyscript;
 pub mod bindings;
 mod component;
 pub mod componentize;

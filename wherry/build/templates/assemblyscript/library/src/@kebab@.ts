@@ -1,0 +1,4 @@
+// Declared in wit/@kebab@.wit.
+export function greet(name: string): string {
+  return `Hello, ${name}!`;
+}
