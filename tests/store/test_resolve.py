@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from wherry.artifact.reading import parse_manifest
 from wherry.errors import DependencyError, ManifestError, NotFoundError
-from wherry.store.resolve import Chosen, Resolved, resolve
+from wherry.store.resolve import resolve
+from wherry.store.wanted import Chosen, Resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,9 +17,10 @@ from wherry.artifact.blobs import MemoryBlobs
 from wherry.artifact.layout import write_archive
 from wherry.artifact.pack import pack
 from wherry.artifact.unpack import PARTIAL
-from wherry.build.launch import launch_file
+from wherry.build.launch import launch
 from wherry.runtime.cache import Cleared
 from wherry.store import unpacked
+from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,10 +152,12 @@ def test_what_a_component_was_loaded_from_stays(tmp_path: Path) -> None:
 def test_what_was_taken_away_meanwhile_is_unpacked_again(cache: Path, tmp_path: Path) -> None:
     """Whoever deletes the folder by hand loses nothing, in the same process either."""
     file = packed(tmp_path, "one")
-    first = launch_file(file, None, calls=False)
-    moved = first.component.parent
-    moved.rename(cache / "elsewhere")
-    assert launch_file(file, None, calls=False).component == first.component
+    with LocalStore(tmp_path / "store") as store:
+        first = launch(store, str(file), lambda *_: None, calls=False)
+        moved = first.component.parent
+        moved.rename(cache / "elsewhere")
+        again = launch(store, str(file), lambda *_: None, calls=False)
+    assert again.component == first.component
     assert first.component.is_file()
     assert unpacked.clear().files == 0
 

@@ -536,6 +536,10 @@ class Manifest(_Section, frozen=True, kw_only=True):
         """The commands of other packages that it offers, each with the name of the package that has it."""
         return {command: name for name, wanted in self.uses() for command in wanted.commands}
 
+    def commands(self) -> list[str]:
+        """All commands that it offers, its own first."""
+        return [*self.command, *self.borrowed()]
+
     def places(self) -> Iterator[tuple[str, Command | Library | Http]]:
         """Each place that the package offers: ``command.NAME``, ``library``, ``http``; the main one first."""
         for name, command in self.command.items():

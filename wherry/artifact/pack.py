@@ -62,6 +62,7 @@ def pack(
     folder = Path(project)
     text = _read(folder / FILE_NAME).decode("utf-8-sig", "replace")
     manifest = parse_manifest(_read(folder / FILE_NAME), str(folder / FILE_NAME))
+    _check_uses(manifest)
     files = {place: Path(path) for place, path in (components or {}).items()}
     for place, wanted in manifest.places():
         if place not in files:
@@ -118,6 +119,16 @@ def _pack(
         annotations=annotations,
     )
     return _add(sink, oci.IMAGE_MANIFEST, image)
+
+
+def _check_uses(manifest: Manifest) -> None:
+    """Whether others can have what it uses: a folder is the packer's alone."""
+    for name, wanted in manifest.uses():
+        if wanted.version is None and wanted.digest is None:
+            raise PackError(
+                f"`{name}` is used from `{wanted.path}`, which nobody else has",
+                hint=f'say in `[dependencies]` which version of `{name}` fits: `version = "…"` beside `path`',
+            )
 
 
 def _add(sink: Sink, media_type: str, record: object) -> oci.Descriptor:

@@ -1,39 +1,43 @@
 """From a project or package to what is run: ``wherry run .``, ``run thumbs.oci.tar`` and ``run acme/thumbs``.
 
-``launch_project`` builds what has changed, ``launch_file`` checks a packed file and unpacks it once into the
-user's cache, under its digest, and ``launch_package`` finds one in the store; ``launch`` takes the text that
-names any of them. Each says which component runs, with which files and arguments, and what the package asks
-for, which grants nothing.
+``launch`` takes the text that names a project, which is built if need be, a packed file, or a package in the
+store. It says which component runs, with which files and arguments, and what the package asks for, which
+grants nothing. A command of another package that this one uses is run as that package: with the files and
+needs that it has itself, and nothing of what the package has that uses it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wherry.artifact.layout import LayoutArchive
-from wherry.artifact.manifest import FilesFrom
 from wherry.artifact.paths import on_disk
 from wherry.artifact.read import read_artifact
-from wherry.artifact.unpack import FILES
-from wherry.build.builder import build
-from wherry.build.project import read_project
+from wherry.build.runnable import FileShelf, RunnableProject, StoreShelf, chosen
 from wherry.errors import NotFoundError, UsageError
-from wherry.store import unpacked
 from wherry.store.location import is_path
 from wherry.store.references import read_reference
+from wherry.store.wanted import Chosen, wants
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wherry.artifact.manifest import Manifest
-    from wherry.build.project import Project
+    from wherry.artifact.read import Artifact
+    from wherry.build.runnable import Runnable, Shelf
     from wherry.build.tools import Progress
     from wherry.store.local import LocalStore
     from wherry.store.references import Reference
+    from wherry.store.wanted import Resolved
 
-__all__ = ["Launch", "launch", "launch_built", "launch_file", "launch_package", "launch_project"]
+__all__ = ["Launch", "launch", "launch_project"]
+
+_MOST_TOGETHER = 500
+"""The most packages in one file of which one is what is run and the others are what it uses."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +56,93 @@ class Launch:
     args: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How somebody named a package, and how what it uses is found."""
+
+    shelf: Shelf
+    where: str
+    command: str | None
+    calls: bool
+    progress: Progress
+    colour: bool = False
+
+    def launch(self, package: Chosen, part: Runnable) -> Launch:
+        """What is run of a package."""
+        if part.manifest is None:
+            return Launch(part.component(None), _short(package.name), part.subject)
+        manifest = part.manifest
+        resolved = self._resolved(package, manifest)
+        where = self.where
+        while resolved is not None and self.command in manifest.borrowed():
+            one = resolved.of(manifest.borrowed()[self.command])
+            part, manifest, where = *self._used(one, manifest, self.command), one.reference
+        place = _choose(manifest, self.command, where, calls=self.calls)
+        files = [*part.files(), *(self._lent(resolved, manifest) if resolved is not None else ())]
+        return _launch(part.component(place), part.subject, manifest, files, place)
+
+    def _resolved(self, package: Chosen, manifest: Manifest) -> Resolved | None:
+        if not manifest.dependencies:
+            return None
+        from wherry.store.resolve import resolve
+
+        return resolve(package, manifest, self.shelf)
+
+    def _used(self, package: Chosen, user: Manifest, command: str | None = None) -> tuple[Runnable, Manifest]:
+        """A package that another one uses, for a command or for its files."""
+        part = self._runnable(package)
+        manifest = part.manifest
+        if manifest is None:
+            raise NotFoundError(f"`{package.reference}` is of another tool, and does not say what it offers")
+        if command is not None and command not in manifest.commands():
+            names = ", ".join(f"`{one}`" for one in manifest.commands()) or "none"
+            raise NotFoundError(
+                f"`{package.reference}` has no command `{command}`, which `{user.reference}` uses",
+                hint=f"its commands are: {names}",
+            )
+        return part, manifest
+
+    def _lent(self, resolved: Resolved, user: Manifest) -> Iterator[tuple[Path, str]]:
+        """The files of other packages, where ``user`` wants to see them."""
+        for name, wanted in user.uses():
+            if wanted.files is not None:
+                package = resolved.of(name)
+                part, manifest = self._used(package, user)
+                if not manifest.files:
+                    raise NotFoundError(f"`{package.reference}` has no files, which `{user.reference}` uses")
+                yield from ((path, f"{wanted.files.rstrip('/')}{guest}") for path, guest in part.files())
+
+    def _runnable(self, package: Chosen) -> Runnable:
+        if package.folder is not None:
+            return RunnableProject(package.folder, self.progress, colour=self.colour)
+        return self.shelf.runnable(package.digest or "")
+
+
 def launch(
     store: LocalStore, target: str, progress: Progress, *, calls: bool, colour: bool = False
 ) -> Launch:
     """Finds what a text names: the folder of a project, a packed file, or a package in the store.
 
+    It is the command that is named or the only one, or the library if a function is called.
+
     Raises:
         NotFoundError: There is no such thing; where a file has the name of a package, the hint says so.
-        UsageError, BuildError, ArtifactError: As for the three ways below.
+        UsageError: There is no such command, or there are several and none was named.
+        DependencyError: It cannot have what it uses.
+        BuildError: It does not build.
+        ArtifactError: It is refused.
 
     """
+    shelf = StoreShelf(store)
     if is_path(target):
         path, _, command = target.partition("#")
         if Path(path).is_dir():
-            return launch_project(path, command or None, progress, calls=calls, colour=colour)
-        return launch_file(Path(path), command or None, calls=calls)
+            return launch_project(store, path, command or None, progress, calls=calls, colour=colour)
+        return _of_file(_Way(shelf, path, command or None, calls, progress), shelf)
     try:
-        return launch_package(store, read_reference(target), calls=calls)
+        reference = read_reference(target)
+        where = str(reference.without_command())
+        return _of_package(_Way(shelf, where, reference.command, calls, progress), store, reference)
     except (NotFoundError, UsageError) as error:
         if not os.path.lexists(target):
             raise
@@ -76,6 +150,7 @@ def launch(
 
 
 def launch_project(
+    store: LocalStore,
     folder: str | os.PathLike[str],
     command: str | None,
     progress: Progress,
@@ -83,71 +158,55 @@ def launch_project(
     calls: bool,
     colour: bool = False,
 ) -> Launch:
-    """Builds the project in a folder: its command, or its library if a function is called.
-
-    Raises:
-        UsageError: There is no such command, or there are several and none was named.
-        BuildError: It does not build.
-
-    """
-    build(folder, progress=progress, colour=colour)
-    project = read_project(folder)
-    return launch_built(project, _choose(project.manifest, command, str(folder), calls=calls))
+    """The same for the project in a folder, and its command by name."""
+    way = _Way(StoreShelf(store), str(folder), command, calls, progress, colour)
+    part = RunnableProject(folder, progress, colour=colour)
+    said = part.manifest.package
+    return way.launch(Chosen(said.name, said.version, folder=Path(os.path.realpath(folder))), part)
 
 
-def launch_built(project: Project, place: str) -> Launch:
-    """What is built in a project already: the component of a place, with the files of the project."""
-    folder = project.folder.absolute()
-    files = []
-    for guest, wanted in project.manifest.files.items():
-        source = wanted if isinstance(wanted, FilesFrom) else FilesFrom(path=wanted)
-        files.append((folder / on_disk(source.path), guest))
-    return _launch(project.components()[place], f"folder {folder}", project.manifest, files, place)
-
-
-def launch_file(path: Path, command: str | None, *, calls: bool) -> Launch:
-    """Unpacks the package in an OCI layout: its command, or its library if a function is called.
-
-    Raises:
-        ArtifactError: It is refused.
-        UsageError: It has no such command, or several and none was named.
-
-    """
+def _of_file(way: _Way, store: StoreShelf) -> Launch:
+    """The package in a file; of several the one that uses the others."""
+    path = Path(way.where)
     with contextlib.closing(LayoutArchive(path)) as layout:
-        artifact = read_artifact(layout, layout.only())
-        target = unpacked.provide(artifact, layout)
-    if artifact.manifest is None:
-        return Launch(target / "component-1.wasm", path.name.partition(".")[0], artifact.digest)
-    place = _choose(artifact.manifest, command, str(path), calls=calls)
-    number = next(at for at, one in enumerate(artifact.components, 1) if place in one.places)
-    files = [(target / FILES / on_disk(guest.strip("/")), guest) for guest in artifact.manifest.files]
-    component = target / f"component-{number}.wasm"
-    return _launch(component, artifact.digest, artifact.manifest, files, place)
+        described = layout.index()
+        if len(described) > _MOST_TOGETHER:
+            layout.only()
+        artifacts = {one.digest: read_artifact(layout, one) for one in described}
+        first = _first(list(artifacts.values()))
+        if first is None:
+            layout.only()
+            raise UsageError(f"`{path}` holds no package")
+        shelf = FileShelf(layout, artifacts.values(), store)
+        package = chosen(first)
+        if first.manifest is None:
+            package = Chosen(path.name.partition(".")[0], "", first.digest)
+        return replace(way, shelf=shelf).launch(package, shelf.runnable(first.digest))
 
 
-def launch_package(store: LocalStore, reference: Reference, *, calls: bool) -> Launch:
-    """Finds a package in the store: its command, or its library if a function is called.
+def _first(artifacts: list[Artifact]) -> Artifact | None:
+    """The one package that no other of them uses."""
+    used = [
+        wanted for one in artifacts if one.manifest is not None for wanted in wants(chosen(one), one.manifest)
+    ]
+    found = (
+        artifacts
+        if len(artifacts) == 1
+        else [
+            one
+            for one in artifacts
+            if not any(wanted.name == chosen(one).name and wanted.fits(chosen(one)) for wanted in used)
+        ]
+    )
+    return found[0] if len(found) == 1 else None
 
-    Raises:
-        NotFoundError: There is no such package or command.
-        ArtifactError: It is damaged.
-        UsageError: It has several commands, and none was named.
 
-    """
+def _of_package(way: _Way, store: LocalStore, reference: Reference) -> Launch:
+    """A package in the store."""
     package = store.find(reference)
-    artifact = store.artifact(package)
-    if artifact.manifest is None:
-        blob = store.blob(artifact.components[0].descriptor.digest)
-        return Launch(blob, _short(reference.name or package.reference), artifact.digest)
-    where = str(reference.without_command())
-    place = _choose(artifact.manifest, reference.command, where, calls=calls)
-    (component,) = [one for one in artifact.components if place in one.places]
-    files = []
-    if artifact.manifest.files:
-        folder = store.files(artifact)
-        files = [(folder / on_disk(guest.strip("/")), guest) for guest in artifact.manifest.files]
-    blob = store.blob(component.descriptor.digest)
-    return _launch(blob, artifact.digest, artifact.manifest, files, place)
+    part = way.shelf.runnable(package.digest)
+    name = package.name or reference.name or package.reference
+    return way.launch(Chosen(name, package.version or "", package.digest), part)
 
 
 def _launch(
@@ -174,7 +233,7 @@ def _choose(manifest: Manifest, name: str | None, where: str, *, calls: bool) ->
     commands = manifest.command
     if name is not None:
         if name not in commands:
-            names = ", ".join(f"`{one}`" for one in commands) or "none"
+            names = ", ".join(f"`{one}`" for one in manifest.commands()) or "none"
             raise NotFoundError(f"`{where}` has no command `{name}`", hint=f"its commands are: {names}")
         return f"command.{name}"
     if manifest.library is not None and (calls or not commands):

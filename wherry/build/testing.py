@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wherry.build.builder import build
-from wherry.build.launch import launch_built
+from wherry.build.launch import launch_project
 from wherry.build.project import read_project
 from wherry.errors import BuildError, UsageError
+from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
     from pathlib import Path
 
+    from wherry.build.launch import Launch
     from wherry.build.project import Project
     from wherry.build.tools import Progress
 
@@ -114,14 +116,11 @@ def _taken(project: Project, step: Step) -> Outcome:
 
 def _words(project: Project, step: Step) -> tuple[list[str], str | None]:
     """The words after ``wherry run``, and the file that is its standard input."""
-    flags = [
-        word
-        for flag in project.manifest.needs.flags()
-        if not _UNNAMED & {*flag[-1].replace("=", "::").split("::")}
-        for word in flag
-    ]
     if step.call:
-        return ["--invoke", step.text, *flags, *_launched(project, "library", step)], None
+        if project.manifest.library is None:
+            raise UsageError(f"{step.file}:{step.line}: the package has no library")
+        found = _launch(project, None, calls=True)
+        return ["--invoke", step.text, *_granted(project), *found.flags, str(found.component)], None
     try:
         words = shlex.split(step.text)
     except ValueError as error:
@@ -131,13 +130,27 @@ def _words(project: Project, step: Step) -> tuple[list[str], str | None]:
         at = words.index("<")
         source = words[at + 1]
         del words[at : at + 2]
-    return [*flags, *_launched(project, f"command.{words[0]}", step), *words[1:]], source
+    if words[0] in project.manifest.borrowed():
+        # Another package: it has what somebody agreed to for it, and a test agrees to nothing.
+        return [f".#{words[0]}", *words[1:]], source
+    if words[0] not in project.manifest.command:
+        raise UsageError(f"{step.file}:{step.line}: the package has no command {words[0]}")
+    found = _launch(project, words[0], calls=False)
+    flags = ["--name", found.name, *_granted(project), *found.flags]
+    return [*flags, str(found.component), *found.args, *words[1:]], source
 
 
-def _launched(project: Project, place: str, step: Step) -> list[str]:
-    """The component of a place, between the flags and the arguments that the package has of its own."""
-    if place not in project.components():
-        what = place.replace(".", " ")
-        raise UsageError(f"{step.file}:{step.line}: the package has no {what}")
-    launch = launch_built(project, place)
-    return [*launch.flags, str(launch.component.absolute()), *launch.args]
+def _launch(project: Project, command: str | None, *, calls: bool) -> Launch:
+    """What is run for a place of the project."""
+    with LocalStore() as store:
+        return launch_project(store, project.folder.absolute(), command, lambda *_: None, calls=calls)
+
+
+def _granted(project: Project) -> list[str]:
+    """The flags for all that the package asks for and says itself."""
+    return [
+        word
+        for flag in project.manifest.needs.flags()
+        if not _UNNAMED & {*flag[-1].replace("=", "::").split("::")}
+        for word in flag
+    ]

@@ -9,8 +9,11 @@ import msgspec
 
 from wherry.cli import output
 from wherry.cli.command import Command, format_option
+from wherry.errors import DependencyError
 from wherry.runtime import cache
+from wherry.store.dependencies import resolve_package
 from wherry.store.local import LocalStore
+from wherry.store.wanted import Resolved, wants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +36,7 @@ def show(name: str, format: str) -> None:  # noqa: A002 - the name of the option
     with LocalStore() as store:
         package = store.find(name)
         artifact = store.artifact(package)
+        uses = _uses(store, package)
     compiled = sum(
         entry.size
         for entry in cache.ls()
@@ -44,13 +48,24 @@ def show(name: str, format: str) -> None:  # noqa: A002 - the name of the option
             "compiled": compiled,
             "form": artifact.form,
             "manifest": artifact.manifest,
+            "uses": uses.uses if isinstance(uses, Resolved) else (),
         }
         click.echo(msgspec.json.format(msgspec.json.encode(said)))
     else:
-        click.echo("\n".join(map(output.printable, _page(package, artifact, compiled))))
+        click.echo("\n".join(map(output.printable, _page(package, artifact, compiled, uses))))
 
 
-def _page(package: Package, artifact: Artifact, compiled: int) -> Iterator[str]:
+def _uses(store: LocalStore, package: Package) -> Resolved | DependencyError | None:
+    """What a package uses, or why it cannot have that."""
+    try:
+        return resolve_package(store, package)
+    except DependencyError as error:
+        return error
+
+
+def _page(
+    package: Package, artifact: Artifact, compiled: int, uses: Resolved | DependencyError | None
+) -> Iterator[str]:
     """The whole of it as text for a terminal."""
     yield package.reference if package.description is None else f"{package.reference}: {package.description}"
     yield f"  digest    {package.digest}"
@@ -62,6 +77,13 @@ def _page(package: Package, artifact: Artifact, compiled: int) -> Iterator[str]:
         yield f"  form      made by another tool: {count} component{'' if count == 1 else 's'}"
         return
     yield from _said(artifact.manifest)
+    if artifact.manifest.dependencies:
+        yield "Uses:"
+    if isinstance(uses, DependencyError):
+        yield f"  {uses.message}"
+    elif uses is not None:
+        wanted = {one.name: f" ({one.said})" for one in wants(uses.package, artifact.manifest)}
+        yield from (f"  {one.reference}{wanted.get(one.name, '')}" for one in uses.uses)
 
 
 def _said(manifest: Manifest) -> Iterator[str]:
@@ -73,6 +95,8 @@ def _said(manifest: Manifest) -> Iterator[str]:
         kind, _, name = place.partition(".")
         said = f": {offered.description}" if offered.description is not None else ""
         yield f"  {kind} {name}".rstrip() + said
+    for name, owner in manifest.borrowed().items():
+        yield f"  command {name}, of {owner}"
     needs = list(manifest.needs.asked())
     limits = msgspec.to_builtins(manifest.needs.limits) if manifest.needs.limits is not None else {}
     if needs or limits:
@@ -83,6 +107,3 @@ def _said(manifest: Manifest) -> Iterator[str]:
     for flag, value in limits.items():
         if value is not None:
             yield f"  --{flag} {value}"
-    if manifest.dependencies:
-        yield "Uses:"
-        yield from (f"  {name}" for name in manifest.dependencies)

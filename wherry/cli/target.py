@@ -28,7 +28,7 @@ def resolved(words: list[str], at: int) -> list[str]:
         # What another process takes back from here on, the note below must not bring back.
         state = store.index().state()
         found = _found(store, words, at)
-        granted = agreeing.granted(store, found, before)
+        granted = agreeing.granted(store, found, before, words[at])
         flags = ["--name", found.name, *found.flags, *granted, *before]
         stands = [*flags, str(found.component.absolute()), *found.args]
         if at == 0 and not is_path(words[at]) and agreeing.settled(store, found):

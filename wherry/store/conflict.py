@@ -16,7 +16,8 @@ from wherry.store.resolve import solution
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wherry.store.resolve import Chosen, Wanted, World
+    from wherry.store.resolve import World
+    from wherry.store.wanted import Chosen, Wanted
 
 __all__ = ["explained"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wherry.errors import ArtifactError, DependencyError, NotFoundError, PackageError
-from wherry.store.resolve import Chosen, Wanted, resolve, wants
+from wherry.store.wanted import Chosen, Resolved, Wanted, wants
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from wherry.store.catalogue import Package
     from wherry.store.index import Row
     from wherry.store.local import LocalStore
-    from wherry.store.resolve import Resolved
 
 __all__ = ["StorePackages", "kept_by_digest", "resolve_package", "unmet", "users", "with_used"]
 
@@ -73,13 +72,14 @@ def resolve_package(store: LocalStore, package: Package) -> Resolved | None:
         ArtifactError: A package is damaged.
 
     """
+    from wherry.store.resolve import resolve
+
     packages = StorePackages(store)
     manifest = packages.artifact(package.digest).manifest
     if manifest is None:
         return None
-    return resolve(
-        Chosen(manifest.package.name, manifest.package.version, package.digest), manifest, packages
-    )
+    chosen = Chosen(manifest.package.name, manifest.package.version, package.digest)
+    return resolve(chosen, manifest, packages) if manifest.dependencies else Resolved(chosen, ())
 
 
 def with_used(store: LocalStore, packages: Iterable[Package]) -> list[Package]:

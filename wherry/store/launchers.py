@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from wherry.artifact.refusals import host_error
 from wherry.errors import NotFoundError, UsageError
+from wherry.store.dependencies import resolve_package
 from wherry.store.references import read_reference
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ class Launchers:
 
         Raises:
             NotFoundError: There is no such package or command.
+            DependencyError: It cannot have what it uses.
             UsageError: It has no commands, or another file is in the way and ``force`` is not said.
             HostIOError: The folder cannot be written.
 
         """
         wanted = read_reference(reference)
         package = self._store.find(wanted)
+        resolve_package(self._store, package)  # what cannot run is said now, not at the first run
         commands = _commands(self._store.artifact(package).manifest, wanted.command, reference)
         for command in commands:
             self._check_way(command, package, force=force)
@@ -158,7 +161,7 @@ class Launchers:
 
 
 def _commands(manifest: Manifest | None, command: str | None, reference: str) -> list[str]:
-    offered = list(manifest.command) if manifest is not None else []
+    offered = manifest.commands() if manifest is not None else []
     if command is not None and command not in offered:
         names = ", ".join(f"`{one}`" for one in offered) or "none"
         raise NotFoundError(
