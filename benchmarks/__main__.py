@@ -26,8 +26,7 @@ class Line:
 def timed(row: Row) -> Line:
     """Measures a row against its peer."""
     timing = row.measure()
-    ratio = timing.ours / timing.theirs
-    reached = row.budget.limit is None or ratio <= row.budget.limit
+    reached = row.budget.holds(timing)
     verdict = "" if row.budget.limit is None else "yes" if reached else "NO"
     cells = (row.what, row.against, _time(timing.ours), _time(timing.theirs), _ratio(timing), row.budget.text)
     return Line((*cells, verdict), reached)

@@ -26,7 +26,7 @@ def list_(format: str) -> None:  # noqa: A002 - the name of the option
     if format == "json":
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(packages)))
+        click.echo(msgspec.json.format(msgspec.json.encode([package._asdict() for package in packages])))
     elif packages:
         rows = [("NAME", "DIGEST", "SIZE", "ADDED")]
         for package in packages:

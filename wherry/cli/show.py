@@ -44,7 +44,7 @@ def show(name: str, format: str) -> None:  # noqa: A002 - the name of the option
     )
     if format == "json":
         said = {
-            "package": package,
+            "package": package._asdict(),
             "compiled": compiled,
             "form": artifact.form,
             "manifest": artifact.manifest,

@@ -6,9 +6,8 @@ looks a name up pays for nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, NamedTuple
 
 from wherry.artifact.refusals import host_error
 from wherry.errors import NotFoundError, UsageError
@@ -26,8 +25,7 @@ __all__ = ["Catalogue", "Package"]
 _SHOWN_DIGITS = 12
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(NamedTuple):
     """A package in the store.
 
     ``name`` and ``version`` are what it says of itself; other tools' packages have none. ``references`` are
@@ -54,8 +52,9 @@ class Package:
 class Catalogue:
     """The index of the store in one folder, or of none. Close it after use."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path if path is not None else Path(store_folder())
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        # Not a `Path`: its module takes longer to load than all packages take to be listed.
+        self.folder = os.fspath(folder) if folder is not None else store_folder()
         self._opened: Index | None = None
 
     def close(self) -> None:
@@ -92,20 +91,21 @@ class Catalogue:
 
     def size(self) -> int:
         """How many bytes all packages take together; what two share counts once."""
-        return sum(size for _, size in self.index().parts())
+        return self.index().size()
 
     def index(self, *, make: bool = False) -> Index:
         """The index; one that is empty where there is no store yet, unless something is put in."""
-        file = self.path / "index.db"
-        if make and not file.exists():
+        file = f"{self.folder}/index.db"
+        there = os.path.exists(file)  # noqa: PTH110 - see above
+        if make and not there:
             self.close()
             try:
-                (self.path / "blobs/sha256").mkdir(parents=True, exist_ok=True)
+                os.makedirs(f"{self.folder}/blobs/sha256", exist_ok=True)  # noqa: PTH103
             except OSError as error:
-                raise host_error(self.path, error) from error
-            self._opened = Index(file)
+                raise host_error(self.folder, error) from error
+            there = True
         if self._opened is None:
-            self._opened = Index(file if file.exists() else None)
+            self._opened = Index(file if there else None)
         return self._opened
 
     def row(self, reference: Reference) -> Row:

@@ -8,16 +8,13 @@ Journals are of the old kind: with a write-ahead log a store on a read-only disk
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wherry.errors import HostIOError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from wherry.artifact.oci import Descriptor
 
@@ -60,8 +57,7 @@ change of anything else empties it.
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A package: digest and size of its image manifest, what it says of itself, when it came (seconds)."""
 
     digest: str
@@ -81,12 +77,11 @@ class Index:
 
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: str | None) -> None:
         """Opens the database at ``path``, which is made; without a path it is empty and in memory."""
         self._path = path
         with self._told():
-            uri = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rwc"
-            self._database = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
+            self._database = sqlite3.connect(path or ":memory:", timeout=_PATIENCE, isolation_level=None)
             self._database.execute("PRAGMA foreign_keys = ON")
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             if version < _VERSION:
@@ -106,7 +101,7 @@ class Index:
             database.execute(
                 "INSERT INTO package VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET added = excluded.added",
-                dataclasses.astuple(row),
+                row,
             )
             database.executemany(
                 "INSERT OR IGNORE INTO part VALUES (?, ?, ?)",
@@ -123,7 +118,7 @@ class Index:
         """All packages, by name and the newest first."""
         query = "SELECT * FROM package ORDER BY name IS NULL, name, added DESC, digest"
         with self._reading() as database:
-            return [Row(*found) for found in database.execute(query)]
+            return list(map(Row._make, database.execute(query)))
 
     def named(self, name: str) -> list[tuple[str, bool, Row]]:
         """What leads to packages under a name: each label, whether it is a version, and the package."""
@@ -163,6 +158,12 @@ class Index:
         with self._reading() as database:
             return database.execute(query, (digest, digest)).fetchall()
 
+    def size(self) -> int:
+        """How many bytes all packages take together; what two share counts once."""
+        with self._reading() as database:
+            query = "SELECT TOTAL(size) FROM (SELECT DISTINCT blob, size FROM part)"
+            return int(database.execute(query).fetchone()[0])
+
     def forget(self, references: Iterable[tuple[str, str]]) -> list[str]:
         """Takes references away, and the packages that nothing leads to any more: the digests of these."""
         with self._writing() as database:
@@ -184,6 +185,8 @@ class Index:
 
     def drop_unnamed(self, kept: Iterable[str] = ()) -> list[str]:
         """Takes the packages away that nothing leads to, but for those that are ``kept``: their digests."""
+        import json
+
         with self._writing() as database:
             query = (
                 "DELETE FROM package WHERE name IS NOT NULL"

@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,7 +33,6 @@ from wherry.store.references import Reference, read_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from wherry.artifact.blobs import Source
     from wherry.artifact.read import Artifact
@@ -66,6 +66,7 @@ class LocalStore(Catalogue):
 
     def __init__(self, path: Path | None = None) -> None:
         super().__init__(path)
+        self.path = Path(self.folder)
         self._layout = LayoutFolder(self.path)
 
     def put(

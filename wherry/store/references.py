@@ -7,8 +7,7 @@ begins with ``.`` or ``/`` or ends like a file is a path, as for ``wherry run``,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wherry.errors import UsageError
 
@@ -27,8 +26,7 @@ _COMMAND = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}")
 _HINT = "a package is named `acme/thumbs`, `acme/thumbs@1.2`, `acme/thumbs@sha256:…` or `acme/tools#command`"
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """The name of a package as somebody wrote it, taken apart.
 
     One of ``name`` and ``digest`` is there, or both. ``digest`` may be the first digits of one (six or more).
@@ -51,7 +49,7 @@ class Reference:
 
     def without_command(self) -> Reference:
         """The package as a whole."""
-        return replace(self, command=None)
+        return self._replace(command=None)
 
     def fits(self, version: str) -> bool:
         """Whether the requirement covers a version; a version before a release only where it is named."""
@@ -84,13 +82,13 @@ def read_reference(text: str) -> Reference:
     if not at and name:
         return found
     if _DIGEST.fullmatch(said) or _PART_OF_DIGEST.fullmatch(said):
-        return replace(found, digest=said)
+        return found._replace(digest=said)
     if not name:
         raise UsageError(f"`{_shown(text)}` names no package", hint=_HINT)
     if _LABEL.fullmatch(said):
-        return replace(found, label=said)
+        return found._replace(label=said)
     if _is_requirement(said):
-        return replace(found, requirement=said)
+        return found._replace(requirement=said)
     raise UsageError(f"`{_shown(text)}`: `{_shown(said)}` is no version, digest or label", hint=_HINT)
 
 
