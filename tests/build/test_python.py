@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,8 @@ from wherry.build.builder import build
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wherry.build.project import Kind
 
 _USES = """import sys
 from datetime import datetime
@@ -64,6 +68,34 @@ def test_native_code_is_named(tmp_path: Path) -> None:
         build(folder)
 
 
+_INNER = 'def inner(name):\n    raise ValueError(f"no {name}")\n\n\n'
+_RAISES: dict[Kind, str] = {
+    "command": f"{_INNER}def main():\n    inner('Ada')\n",
+    "library": f"{_INNER}\nclass WitWorld:\n    def greet(self, name):\n        return inner(name)\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "flags", "code", "line"),
+    [("command", [], 1, 2), ("library", ["--invoke", 'greet("Ada")'], 134, 2)],
+)
+def test_exceptions_name_the_user_s_files_and_lines(
+    kind: Kind, flags: list[str], code: int, line: int, tmp_path: Path
+) -> None:
+    """Who calls sees a traceback on standard error, with names as the user has them, and nothing of ours."""
+    folder = make(tmp_path, "python", kind)
+    (folder / "src" / "greeter.py").write_text(_RAISES[kind])
+    (built,) = build(folder)
+    command = [sys.executable, "-m", "wherry", "run", *flags, str(built.path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == code
+    shown = f'  File "src/greeter.py", line {line}, in inner\n    raise ValueError(f"no {{name}}")\n'
+    assert f"{shown}ValueError: no Ada\n" in done.stderr
+    assert done.stderr.startswith('Traceback (most recent call last):\n  File "src/greeter.py", line ')
+    assert not (folder / "src" / "__pycache__").exists()
+
+
 @pytest.mark.slow
 def test_an_error_in_a_module_is_shown_with_its_line(tmp_path: Path) -> None:
     """A traceback at build time names the file as the user does."""
@@ -71,5 +103,20 @@ def test_an_error_in_a_module_is_shown_with_its_line(tmp_path: Path) -> None:
     (folder / "src" / "greeter.py").write_text("import wit_world\n\nWORD = 1 / 0\n")
     with pytest.raises(wherry.BuildError) as raised:
         build(folder)
-    assert 'File "src/greeter.py", line 3' in raised.value.output
-    assert "ZeroDivisionError" in raised.value.output
+    begins = (
+        'Traceback (most recent call last):\n  File "src/greeter.py", line 3, in <module>\n    WORD = 1 / 0\n'
+    )
+    assert raised.value.output.startswith(begins)
+    assert raised.value.output.endswith("\nZeroDivisionError: division by zero\n")
+
+
+@pytest.mark.slow
+def test_a_name_that_python_cannot_have_is_said(tmp_path: Path) -> None:
+    """A parameter called `self` is refused before anything is compiled."""
+    folder = make(tmp_path, "python", "library")
+    wit = folder / "wit" / "greeter.wit"
+    wit.write_text(wit.read_text().replace("name: string", "self: string"))
+    with pytest.raises(
+        wherry.BuildError, match="a name that Python has no form for: duplicate argument 'self'"
+    ):
+        build(folder)

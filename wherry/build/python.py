@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -30,6 +31,9 @@ _GUEST = Path(__file__).with_name("guest") / "wherry_guest.py"
 _VERSION = "3.14"
 """The version of Python in the guest, which dependencies are chosen for."""
 _COMMAND = "package wherry:guest;\n\nworld guest {\n  include wasi:cli/command@0.2.12;\n}\n"
+_TRACEBACK = "Traceback (most recent call last):\n"
+_OURS = re.compile(r'^  File "/(?:0|python/importlib)/.*\n(?:    .*\n)*', re.MULTILINE)
+"""The steps of a traceback before those of the user."""
 _NOTE = (
     "note: `{name}` has another digest each time it is built, as CPython's state has random numbers in it\n"
 )
@@ -55,7 +59,10 @@ def build(job: Job) -> Product:
         wit, world = _command_world(job.work / "wit"), "guest"
     guest = job.work / "guest"
     write_changed(guest / "wherry_guest.py", _GUEST.read_bytes())
-    settings = f"MODULE = {module!r}\nKIND = {target.kind!r}\n"
+    # componentize-py gives the guest its folders as `/0`, `/1` and so on, in this order.
+    users = path.relative_to(job.folder) if path.is_relative_to(job.folder) else path.name
+    shown = {"/1/": "" if str(users) == "." else f"{users}{os.sep}", "/2/": f"site-packages{os.sep}"}
+    settings = f"MODULE = {module!r}\nKIND = {target.kind!r}\nFOLDERS = {shown!r}\n"
     write_changed(guest / "wherry_settings.py", settings.encode())
     folders = [guest, path, *_dependencies(job)]
     tool = _script(tools.provide(tools.COMPONENTIZE_PY, job.progress))
@@ -68,12 +75,12 @@ def build(job: Job) -> Product:
     command += [word for folder in folders for word in ("-p", str(folder))]
     # Without it the environment of whoever builds would come in.
     (job.work / "none" / "lib" / "site-packages").mkdir(parents=True, exist_ok=True)
-    environment = {"VIRTUAL_ENV": str(job.work / "none"), "PYTHONPATH": ""}
+    environment = {"VIRTUAL_ENV": str(job.work / "none"), "PYTHONPATH": "", "RUST_BACKTRACE": "0"}
     what = f"compiling {target.name}"
     try:
         said = run_tool(command, job.folder, job.progress, what=what, environment=environment)
     except BuildError as error:
-        error.output = _as_the_user_has_it(error.output, job.folder, path)
+        error.output = _users_part(error.output)
         raise
     data = _native.without_other_exports(made.read_bytes(), wit, world)
     return Product(data, said + _NOTE.format(name=target.name))
@@ -188,6 +195,11 @@ def _fetch(wanted: list[str], folder: Path, job: Job) -> None:
     partial.rename(folder)
 
 
-def _as_the_user_has_it(said: str, folder: Path, source: Path) -> str:
-    """Tracebacks of the build with the user's names of files: the guest sees the folders by number."""
-    return said.replace('File "/1/', f'File "{source.relative_to(folder)}{os.sep}')
+def _users_part(said: str) -> str:
+    """What went wrong in the guest while it was built, without what called the user's module."""
+    inside = said.rpartition(_TRACEBACK)[2].partition("\n\nCaused by:")[0]
+    return (
+        f"{_TRACEBACK}{_OURS.sub('', inside).rstrip()}\n"
+        if _TRACEBACK in said and "Caused by:" in said
+        else said
+    )

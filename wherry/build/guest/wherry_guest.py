@@ -10,17 +10,49 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import linecache
 import sys
 import traceback
+from importlib.machinery import FileFinder, SourceFileLoader
 from typing import TYPE_CHECKING
 
 import wherry_settings  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from types import CodeType
 
 _ALWAYS = ("_strptime", "encodings.idna", "encodings.latin_1", "encodings.utf_16", "encodings.cp1252")
 _NOT_THE_USERS = ("wit_world", "componentize_py", "wherry_")
+
+
+class _Loader(SourceFileLoader):
+    """Compiles modules under the names that the user's files have, which tracebacks show with their lines."""
+
+    def path_stats(self, path: str) -> Mapping[str, float]:
+        """Refuse: what was compiled before has other names in it."""
+        raise OSError(path)
+
+    def source_to_code(self, data: bytes, path: str, **options: int) -> CodeType:  # type: ignore[override]
+        """Compile a module; lines of the user's own are kept, as no file is there when it runs."""
+        shown = _shown(path)
+        if path.startswith(_USERS) and isinstance(data, bytes):
+            text = importlib.util.decode_source(data)
+            linecache.cache[shown] = (len(text), None, text.splitlines(keepends=True), shown)
+        return super().source_to_code(data, shown, **options)
+
+
+def _shown(path: str) -> str:
+    """The name of a file as the user has it: the guest sees folders by number."""
+    for folder, name in wherry_settings.FOLDERS.items():
+        if path.startswith(folder):
+            return f"{name}{path.removeprefix(folder)}"
+    return path
+
+
+_USERS = next(iter(wherry_settings.FOLDERS))
+sys.path_hooks.insert(0, FileFinder.path_hook((_Loader, [".py"])))
+sys.path_importer_cache.clear()
 
 
 def _read(file: str) -> ast.Module:
@@ -81,7 +113,10 @@ if wherry_settings.KIND == "command":
     from wit_world import exports  # type: ignore[import-not-found]
     from wit_world.imports import exit as _exit  # type: ignore[import-not-found]
 
-    _code = compile(_tree, _spec.origin, "exec") if _program else None
+    _code = None
+    if _program:
+        with open(_spec.origin, "rb") as _source:  # noqa: PTH123
+            _code = _Loader(wherry_settings.MODULE, _spec.origin).source_to_code(_source.read(), _spec.origin)
 
     class Run(exports.Run):  # type: ignore[misc]
         """The entry of the command."""
@@ -96,8 +131,10 @@ if wherry_settings.KIND == "command":
                     code = _module.main()
             except SystemExit as ending:
                 code = ending.code
-            except BaseException:  # noqa: BLE001 - as the interpreter does
-                traceback.print_exc()
+            except BaseException as error:  # noqa: BLE001 - as the interpreter does
+                # Without this function, which is not the user's.
+                trace = error.__traceback__.tb_next if error.__traceback__ else None
+                traceback.print_exception(error.with_traceback(trace))
                 code = 1
             if isinstance(code, str):
                 sys.stderr.write(f"{code}\n")
