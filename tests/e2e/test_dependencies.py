@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+import wherry
 from tests.guests.build import c_command
 from tests.terminals import DEADLINE, WHERRY, on_terminal
 
@@ -95,10 +96,9 @@ def project(folder: str, text: str, word: str) -> None:
 
 
 def put(typed: Callable[..., Typed], folder: str) -> None:
-    """Packs a project and loads it."""
-    for words in (("pack", folder, "-o", f"{folder}.tar"), ("load", f"{folder}.tar")):
-        done = typed(*words)
-        assert done.code == 0, done
+    """Packs a project into the store."""
+    done = typed("pack", folder)
+    assert done.code == 0, done
 
 
 def loaded(typed: Callable[..., Typed], version: str, word: str) -> None:
@@ -137,6 +137,18 @@ def test_rights_are_each_package_s_own(typed: Callable[..., Typed]) -> None:
     assert typed("permissions", "revoke", "acme/tools").code == 0
     assert typed("run", "acme/app#show", "/here/hello.txt").code == 126
     assert typed("run", "acme/app", WORD).code == 0
+
+
+def test_from_python(typed: Callable[..., Typed]) -> None:
+    """The same holds for ``wherry.run``: what it grants goes to the package that is run, and to no other."""
+    loaded(typed, "1.0.0", "first")
+    put(typed, "app")
+    here = wherry.Policy(dirs=[".::/here:ro"])
+    assert wherry.run("acme/app", WORD, policy=here, capture=True).stdout == b"first\n"
+    assert wherry.run("acme/app#show", "/words/word.txt", policy=here, capture=True).stdout == b"first\n"
+    assert wherry.run("acme/app#show", WORD, policy=here, capture=True).returncode == 1
+    with pytest.raises(wherry.errors.GrantError, match=r"read files in `\.`"):
+        wherry.run("acme/app#show", "/here/hello.txt")
 
 
 def test_a_newer_version_is_used_at_once(typed: Callable[..., Typed]) -> None:
@@ -193,8 +205,11 @@ def test_to_somebody_else(typed: Callable[..., Typed], monkeypatch: pytest.Monke
 
 def test_shown_and_installed(typed: Callable[..., Typed]) -> None:
     """The commands of the other package are among those of this one."""
-    put(typed, "app")
-    assert "`acme/app@1.0.0` wants `acme/tools` ^1, and there is none" in typed("show", "acme/app").text
+    missing = "`acme/app@1.0.0` wants `acme/tools` ^1, and there is none"
+    assert typed("pack", "app", "-o", "app.tar").code == 0
+    assert typed("load", "app.tar").text.endswith(f"\nwarning: {missing}\n")
+    assert typed("pack", "app").text.endswith(f"\nwarning: {missing}\n")
+    assert missing in typed("show", "acme/app").text
     assert typed("install", "acme/app").code == 1
     loaded(typed, "1.0.0", "first")
     shown = typed("show", "acme/app").text

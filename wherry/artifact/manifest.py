@@ -493,11 +493,24 @@ class Dependency(_Section, frozen=True, kw_only=True):
     version: _Requirement | None = None
     digest: Annotated[_Digest, Meta(description="Exactly this one.")] | None = None
     path: (
-        Annotated[str, Meta(min_length=1, description="A folder with its `wherry.toml`, for building.")]
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                description="The folder of its project, which is used as long as this is a project too.",
+            ),
+        ]
         | None
     ) = None
-    commands: Annotated[tuple[_CommandName, ...], Meta(description="Commands of it that are run.")] = ()
-    files: Annotated[_GuestPath, Meta(description="Where its files are seen.")] | None = None
+    commands: Annotated[
+        tuple[_CommandName, ...], Meta(description="Commands of it that this package offers as well.")
+    ] = ()
+    files: (
+        Annotated[
+            _GuestPath, Meta(description="Where its files are seen: below it, each under its own path.")
+        ]
+        | None
+    ) = None
 
 
 class Manifest(_Section, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from wherry.build.project import read_project
 from wherry.cli import output
 from wherry.cli.command import Command, option, packed_file_option
 from wherry.errors import BuildError, UsageError
+from wherry.store.dependencies import unmet
 from wherry.store.local import LocalStore
 
 __all__ = ["pack"]
@@ -64,4 +65,6 @@ def pack(source: str, target: str | None, name: str | None, version: str | None)
         return
     with LocalStore() as store:
         package = store.put(blobs, descriptor)
-    click.echo(f"{package.reference}  {package.digest}")
+        click.echo(f"{package.reference}  {package.digest}")
+        for _, message in unmet(store, [package.digest]):
+            output.warn(message)

@@ -98,9 +98,11 @@ def with_used(store: LocalStore, packages: Iterable[Package]) -> list[Package]:
     return list(found.values())
 
 
-def unmet(store: LocalStore) -> Iterator[tuple[str, str]]:
-    """The packages that cannot have what they use: the digest of each, and why."""
+def unmet(store: LocalStore, among: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
+    """The packages, of all or ``among`` some digests, that cannot have what they use: digest, and why."""
     for row in _using(store):
+        if among is not None and row.digest not in among:
+            continue
         try:
             resolve_package(store, store.find(row.digest))
         except DependencyError as error:
