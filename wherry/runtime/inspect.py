@@ -182,13 +182,6 @@ def inspect(source: str | os.PathLike[str] | Buffer, *, name: str | None = None)
     The file is read but not compiled, and its code is not validated. It may be in the text format. ``name``
     is what it is called, in place of the path.
 
-    >>> import wherry
-    >>> add = wherry.inspect(b'(module (func (export "add") (param i32 i32) (result i32) i32.const 0))')
-    >>> add.exports[0].entries[0].signature
-    'add: func(i32, i32) -> i32'
-    >>> [place.name for place in add.places if place.fits]
-    ['library', 'browser', 'step']
-
     Raises:
         NotFoundError: There is no such file.
         LoadError: It is no WebAssembly, damaged, or larger than anything that is not hostile.
