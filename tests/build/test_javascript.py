@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 import wherry
 from tests.build.projects import make
 from wherry.build.builder import build
+from wherry.build.npm import check_installed
 from wherry.build.source_map import line_table
 
 if TYPE_CHECKING:
@@ -210,6 +212,32 @@ def test_wrong_interfaces_are_errors_with_their_line(tmp_path: Path, wrong: str,
     wit.write_text(wit.read_text().replace("-> string", f"-> {wrong}"))
     with pytest.raises(wherry.InterfaceError, match=message):
         build(folder)
+
+
+@pytest.mark.parametrize(
+    ("locked", "installed", "message"),
+    [
+        ("1.0.0", None, "`loud`, which `package.json` asks for, is not installed"),
+        ("1.0.1", "1.0.0", "`package-lock.json` has `loud` 1.0.1, and `node_modules` 1.0.0"),
+        ("1.0.0", "1.0.0", None),
+    ],
+)
+def test_packages_are_those_of_the_lock_file(
+    locked: str, installed: str | None, message: str | None, tmp_path: Path
+) -> None:
+    """A package that is missing or of another version is named, with the command that installs it."""
+    (tmp_path / "package.json").write_text('{"dependencies": {"loud": "^1.0.0"}}')
+    lock = '{"packages": {"": {}, "node_modules/loud": {"version": "%s"}, "node_modules/x": {"dev": true}}}'
+    (tmp_path / "package-lock.json").write_text(lock % locked)
+    if installed is not None:
+        (tmp_path / "node_modules" / "loud").mkdir(parents=True)
+        (tmp_path / "node_modules" / ".package-lock.json").write_text(lock % installed)
+    if message is None:
+        check_installed(tmp_path)
+        return
+    with pytest.raises(wherry.BuildError, match=re.escape(message)) as raised:
+        check_installed(tmp_path)
+    assert "`npm ci`" in str(raised.value.hint)
 
 
 @pytest.mark.slow

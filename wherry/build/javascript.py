@@ -16,6 +16,7 @@ from wherry.build import tools
 from wherry.build.bindings import write_changed
 from wherry.build.crossing import as_the_engine_has_it, declare, library_entry, module_flags, quoted
 from wherry.build.languages import Job, Product, Requirement, node
+from wherry.build.npm import check_installed
 from wherry.build.running import run_tool
 from wherry.build.source_map import line_table
 from wherry.errors import BuildError
@@ -114,6 +115,7 @@ def entry(target: Target, suffixes: Sequence[str]) -> Path:
 
 def _bundle(job: Job, modules: Path, source: Path, interfaces: Interfaces | None) -> tuple[Path, str]:
     """One file with all that the module imports, and what the bundler said."""
+    check_installed(job.folder)
     (program,) = modules.glob("@esbuild/*/bin/esbuild")
     # Beside what is bundled, so that no path of this machine gets into it.
     own = job.work / "guest"

@@ -132,7 +132,14 @@ LANGUAGES: dict[Name, Language] = {
         written=("Cargo.lock",),
     ),
     "go": Language("Go", "wherry.build.go", ("go.mod",), (".go",), sources=(".",)),
-    "python": Language("Python", "wherry.build.python", ("pyproject.toml",), (".py",), sources=("src", ".")),
+    "python": Language(
+        "Python",
+        "wherry.build.python",
+        ("pyproject.toml",),
+        (".py",),
+        sources=("src", "."),
+        ignored=(".venv", "__pycache__"),
+    ),
     "assemblyscript": Language(
         "AssemblyScript",
         "wherry.build.assemblyscript",

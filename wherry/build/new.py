@@ -107,7 +107,7 @@ def _files(full: str, short: str, language: Language, kind: Kind) -> dict[str, s
     place = f"command.{short}" if kind == "command" else "library"
     files = {
         FILE_NAME: _MANIFEST.format(name=full, language=language, place=place),
-        ".gitignore": "\n".join(["/build/", *(f"/{name}/" for name in LANGUAGES[language].ignored)]) + "\n",
+        ".gitignore": "\n".join(["/build/", *(f"{name}/" for name in LANGUAGES[language].ignored)]) + "\n",
     }
     if kind == "library":
         package = full.replace("/", ":%")

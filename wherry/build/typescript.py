@@ -9,6 +9,7 @@ from wherry.build import tools
 from wherry.build.bindings import write_changed
 from wherry.build.crossing import declare, quoted
 from wherry.build.javascript import componentize, declarations, entry, identity, requirements
+from wherry.build.npm import check_installed
 from wherry.build.running import run_tool
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _FITS = "import * as source from {source};\nimport type {{ {type} as Wanted }} f
 
 def build(job: Job) -> Product:
     """Checks the types as ``tsconfig.json`` has it, and those of the interfaces, and builds."""
+    check_installed(job.folder)
     interfaces = declare(job, declarations(job.target))
     source = entry(job.target, (".ts", ".mts"))
     compiler = tools.provide(tools.JAVASCRIPT, job.progress) / "node_modules" / "typescript"

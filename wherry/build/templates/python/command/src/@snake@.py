@@ -1,3 +1,5 @@
+"""Greets whoever is named."""
+
 import sys
 
 

@@ -1,4 +1,5 @@
-# Made from wit/@kebab@.wit by `wherry build`, in build/bindings/@kebab@.
+"""Implements wit/@kebab@.wit."""
+
 import wit_world
 
 

@@ -1,4 +1,5 @@
-// Declared in wit/@kebab@.wit.
+// Implements wit/@kebab@.wit, which `wherry build` declares in build/bindings.
+
 export function greet(name: string): string {
   return `Hello, ${name}!`;
 }
