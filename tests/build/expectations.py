@@ -73,6 +73,11 @@ class Log:
         self.written.append(f"{event.tag} {plain(event.value)}")
         return len(self.written)
 
+    def add_all(self, events: list[Variant]) -> None:
+        """Write several events down."""
+        for event in events:
+            self.add(event)
+
     def lines(self) -> list[str]:
         """All that was written."""
         return self.written
@@ -358,9 +363,9 @@ def imported_types(library: Any, _: Host) -> None:
 def imported_resources(library: Any, _: Host) -> None:
     """Resources of the host: made, called, and given away."""
     client = library[interface("client")]
-    log = client.logged("né", [Variant("started"), Variant("said", "hi")])
+    log = client.logged("né", [Variant("started"), Variant("said", "ho"), Variant("said", "hi")])
     assert isinstance(log, Log)
-    assert log.lines() == ["né", "started None", "said hi"]
+    assert log.lines() == ["né", "started None", "said ho", "said hi"]
 
 
 def imported_resources_lent(library: Any, _: Host) -> None:

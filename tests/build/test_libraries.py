@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REACH = Path(__file__).parent / "reach"
 SOURCES: dict[Language, dict[str, str]] = {
+    "cpp": {"library_cpp": "src"},
     "go": {"library_go": "."},
     "c": {"library.c": "src/greeter.c"},
     "javascript": {"library.js": "src/greeter.js"},
@@ -91,6 +92,16 @@ def test_libraries_take_and_give_every_sort_of_type(
             return
         with pytest.raises((AssertionError, wherry.WherryError)):
             FEATURES[feature](library, host)
+
+
+def test_lists_of_what_is_lent_are_refused_in_cpp(tmp_path: Path) -> None:
+    """The bindings of C++ would take handles for addresses; alone a resource that is lent is one."""
+    folder = make(tmp_path, "cpp", "library")
+    world = "use i.{r}; export f: func(x: list<borrow<r>>);"
+    interfaces = f"package a:b; interface i {{ resource r; }} world greeter {{ {world} }}"
+    (folder / "wit" / "greeter.wit").write_text(interfaces)
+    with pytest.raises(wherry.InterfaceError, match="lists of resources that are lent"):
+        build(folder)
 
 
 def test_the_documentation_names_every_gap() -> None:

@@ -54,8 +54,13 @@ def compile_clang(job: Job, driver: str, suffixes: tuple[str, ...], flags: list[
     generated: list[Path] = []
     if target.wit is not None:
         language = "c" if driver == "cc" else "cpp"
-        generated = write_bindings(job, _native.generate_bindings(target.wit, language, target.world))
+        files = _native.generate_bindings(target.wit, language, target.world)
+        own = sorted({path.parent for name in files for path in _headers(target.source, name)})
+        # The class of a resource is the user's, with fields of their own; what is generated is a first form.
+        files = {name: text for name, text in files.items() if not _headers(target.source, name)}
+        generated = write_bindings(job, files)
         command += ["-mexec-model=reactor", f"-I{job.bindings.relative_to(job.folder)}"]
+        command += [f"-I{path.relative_to(job.folder)}" for path in own]
     command += [
         flag for flag in user_flags(job.folder) if flag != f"-I{job.bindings.relative_to(job.folder)}"
     ]
@@ -82,6 +87,12 @@ def find_sources(source: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if not found:
         raise BuildError(f"`{source}` has no file that ends in {' or '.join(f'`{one}`' for one in suffixes)}")
     return found
+
+
+def _headers(source: Path, name: str) -> list[Path]:
+    """The user's headers that are called like the one that is generated for the class of a resource."""
+    folder = source if source.is_dir() else source.parent
+    return [*folder.rglob(name)] if name.startswith("exports-") else []
 
 
 def user_flags(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 //! What a guest in some language is compiled against: source made from WIT by the generators of the Bytecode Alliance,
 //! and by one of Wherry's own for AssemblyScript, which has none there.
 
+mod cpp;
 mod go;
 
 use wit_bindgen_core::{Files, WorldGenerator};
@@ -91,16 +92,21 @@ pub fn generate(mut source: Source, language: Language) -> Result<Vec<(String, V
     .map_err(|why| Error::Interface(format!("world `{name}` has no form in this language: {why}")))?;
     files
         .iter()
-        .map(|(name, bytes)| Ok((name.to_owned(), repaired(language, bytes)?)))
+        .map(|(name, bytes)| Ok((name.to_owned(), repaired(language, name, bytes)?)))
         .collect()
 }
 
 /// A file of the generator, without what is known to be wrong in it.
-fn repaired(language: Language, bytes: &[u8]) -> Result<Vec<u8>> {
-    match (language, std::str::from_utf8(bytes)) {
-        (Language::Go, Ok(text)) => Ok(go::with_resources(text)?.into_bytes()),
-        _ => Ok(bytes.to_vec()),
-    }
+fn repaired(language: Language, name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Ok(bytes.to_vec());
+    };
+    Ok(match (language, name.rsplit('.').next()) {
+        (Language::Go, Some("go")) => go::with_resources(text)?.into_bytes(),
+        (Language::Cpp, Some("h")) => cpp::header(text).into_bytes(),
+        (Language::Cpp, Some("cpp")) => cpp::source(text)?.into_bytes(),
+        _ => bytes.to_vec(),
+    })
 }
 
 fn for_javascript(source: &Source) -> Result<Vec<(String, Vec<u8>)>> {

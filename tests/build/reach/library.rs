@@ -306,8 +306,9 @@ impl client::Guest for Library {
 
     fn logged(name: String, events: Vec<Event>) -> Log {
         let log = Log::new(&name);
-        for event in &events {
-            log.add(event);
+        if let Some((first, rest)) = events.split_first() {
+            log.add(first);
+            log.add_all(rest);
         }
         log
     }

@@ -30,8 +30,9 @@ func TellAll(texts []string) {
 
 func Logged(name string, events []Event) *Log {
 	log := MakeLog(name)
-	for _, event := range events {
-		log.Add(event)
+	if len(events) > 0 {
+		log.Add(events[0])
+		log.AddAll(events[1:])
 	}
 	return log
 }
