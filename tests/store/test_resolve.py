@@ -274,6 +274,24 @@ def test_more_packages_than_anybody_needs() -> None:
         chosen('"acme/n0" = "1"', there)
 
 
+def test_more_choices_than_anybody_can_try() -> None:
+    """Eight packages that want one of seven places each: it ends with an error, and soon."""
+    there = {f"h/h{place}@1.{one}.0": "" for place in range(7) for one in range(8)}
+    for one, place in itertools.product(range(8), range(7)):
+        there[f"p/p{one}@1.{place}.0"] = f'"h/h{place}" = "==1.{one}.0"'
+    with pytest.raises(DependencyError, match="leaves too many choices"):
+        chosen("\n".join(f'"p/p{one}" = "1"' for one in range(8)), there)
+
+
+def test_a_long_way() -> None:
+    """However far away something is used, and with a circle at its end."""
+    there = {f"acme/n{n}@1.0.0": f'"acme/n{n + 1}" = "1"' for n in range(450)} | {"acme/n450@1.0.0": ""}
+    assert len(chosen('"acme/n0" = "1"', there)) == 451
+    there["acme/n450@1.0.0"] = '"acme/n449" = "1"'
+    with pytest.raises(DependencyError, match="which uses `acme/n449"):
+        chosen('"acme/n0" = "1"', there)
+
+
 NAMES = ["a/a", "b/b", "c/c", "d/d"]
 VERSIONS = ["2.1.0-rc.1", "1.0.0", "1.1.0", "2.0.0"]
 """From the one that is taken last to the one that is taken first."""

@@ -23,8 +23,9 @@ __all__ = ["explained"]
 
 _MOST_LINES = 20
 _MOST_VERSIONS = 5
-_MOST_TRIED = 300
-"""How many lines are looked at one by one; that many people cannot read anyway."""
+_ROUNDS = (100, 1000)
+_MOST_ROUNDS = 5000
+"""How much is tried to leave lines out; where that is not enough, there are more than people read anyway."""
 
 
 def explained(world: World) -> DependencyError:
@@ -49,7 +50,10 @@ def _reason(world: World) -> list[Wanted]:
     in_the_way = [one for one in left if one.name in world.troubled]
     if _is_reason(world, in_the_way):
         left = in_the_way
-    for one in left[:_MOST_TRIED]:
+    until = world.rounds + _MOST_ROUNDS
+    for one in tuple(left):
+        if world.rounds > until:
+            break
         rest = [other for other in left if other is not one]
         if _is_reason(world, rest):
             left = rest
@@ -63,7 +67,7 @@ def _reason(world: World) -> list[Wanted]:
 
 def _is_reason(world: World, wants: list[Wanted]) -> bool:
     try:
-        return solution(world, wants) is None
+        return solution(world, wants, attempts=_ROUNDS) is None
     except DependencyError:  # it takes too long to say: better a line too many
         return False
 

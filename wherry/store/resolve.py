@@ -21,7 +21,7 @@ from wherry.errors import DependencyError, ManifestError
 from wherry.store.wanted import Chosen, Resolved, Wanted, wants
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from resolvelib.structs import RequirementInformation
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["World", "resolve", "solution"]
 
-_ROUNDS = (100, 1000, 20_000)
+_ROUNDS = (100, 1000, 10_000)
 """How long each attempt may take; the next one begins with what was in the way of the one before."""
 
 _MOST_PACKAGES = 500
@@ -56,7 +56,7 @@ def resolve(package: Chosen, manifest: Manifest, packages: Packages) -> Resolved
         from wherry.store.conflict import explained
 
         raise explained(world)
-    circle = _circle(world, found, (package,))
+    circle = _circle(world, found)
     if circle:
         way = ", which uses ".join(f"`{one.reference}`" for one in circle[1:])
         raise DependencyError(
@@ -65,8 +65,12 @@ def resolve(package: Chosen, manifest: Manifest, packages: Packages) -> Resolved
     return Resolved(package, tuple(found[name] for name in sorted(found.keys() - {package.name})))
 
 
-def solution(world: World, only: Collection[Wanted] | None = None) -> dict[str, Chosen] | None:
+def solution(
+    world: World, only: Collection[Wanted] | None = None, *, attempts: Sequence[int] = _ROUNDS
+) -> dict[str, Chosen] | None:
     """One package for each name, or ``None`` if nothing fits; with ``only`` as if nothing else were wanted.
+
+    ``attempts`` says how many rounds each may take.
 
     Raises:
         DependencyError: It takes too long to find out.
@@ -74,7 +78,7 @@ def solution(world: World, only: Collection[Wanted] | None = None) -> dict[str, 
     """
     choice = _Choice(world, only)
     first = Wanted(world.package.name, itself=world.package)
-    for rounds in _ROUNDS:
+    for rounds in attempts:
         search: Resolution[Wanted, Chosen, str] = Resolution(choice, _Listener(world))
         # Leaps over what seems to have nothing to do with it would miss higher versions.
         search._optimistic_backjumping_ratio = 0.0  # noqa: SLF001 - see above; the version is pinned
@@ -101,6 +105,8 @@ class World:
         self._named: dict[str, tuple[Chosen, ...]] = {}
         self.troubled: set[str] = set()
         """Names that did not fit together somewhere, and those that brought them."""
+        self.rounds = 0
+        """How much was tried so far."""
 
     def wants(self) -> list[Wanted]:
         """Everything that a package wanted that was looked at, in that order."""
@@ -198,10 +204,15 @@ class _Choice(AbstractProvider[Wanted, Chosen, str]):
 
 
 class _Listener(BaseReporter[Wanted, Chosen, str]):
-    """Tells what did not fit together."""
+    """Tells how long it takes, and what did not fit together."""
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    def starting_round(self, index: int) -> None:
+        """Counts."""
+        del index
+        self._world.rounds += 1
 
     def resolving_conflicts(self, causes: Collection[RequirementInformation[Wanted, Chosen]]) -> None:
         """Hears of it."""
@@ -221,18 +232,18 @@ def _precedence(version: str) -> tuple[bool, Any]:
     return not read.prerelease, read.precedence_key
 
 
-def _circle(world: World, found: dict[str, Chosen], way: tuple[Chosen, ...]) -> tuple[Chosen, ...]:
+def _circle(world: World, found: dict[str, Chosen]) -> list[Chosen]:
     """A way from a package to itself; empty if there is none."""
-    clear: set[Chosen] = set()
-
-    def below(way: tuple[Chosen, ...]) -> tuple[Chosen, ...]:
-        for wanted in world.wants_of(way[-1]):
-            one = found[wanted.name]
-            if one in way:
-                return (*way[way.index(one) :], one)
-            if one not in clear and (circle := below((*way, one))):
-                return circle
-        clear.add(way[-1])
-        return ()
-
-    return below(way)
+    uses = {one: {found[wanted.name] for wanted in world.wants_of(one)} for one in found.values()}
+    while free := [one for one, used in uses.items() if not used & uses.keys()]:
+        for one in free:
+            del uses[one]
+    if not uses:
+        return []
+    # What is left leads back to itself sooner or later.
+    one = world.package if world.package in uses else min(uses, key=lambda one: one.name)
+    way: list[Chosen] = []
+    while one not in way:
+        way.append(one)
+        one = min(uses[one] & uses.keys(), key=lambda one: one.name)
+    return [*way[way.index(one) :], one]
