@@ -94,6 +94,73 @@ def test_libraries_take_and_give_every_sort_of_type(
             FEATURES[feature](library, host)
 
 
+TRAPS: dict[Language, tuple[str, str]] = {
+    "c": (
+        "src/greeter.c",
+        """#include "greeter.h"
+[[gnu::noinline]] static void inner(size_t length) { if (length > 0) __builtin_trap(); }
+void exports_greeter_greet(greeter_string_t *name, greeter_string_t *ret) { inner(name->len); *ret = *name; }
+""",
+    ),
+    "cpp": (
+        "src/greeter.cpp",
+        """#include "greeter_cpp.h"
+[[gnu::noinline]] static void inner(size_t length) { if (length > 0) __builtin_trap(); }
+wit::string exports::greeter::Greet(wit::string name) { inner(name.size()); return name; }
+""",
+    ),
+    "go": (
+        "export_wit_world/greeter.go",
+        """package export_wit_world
+
+//go:noinline
+func inner(letters []byte) byte { return letters[len(letters)] }
+
+func Greet(name string) string { return string(inner([]byte(name))) }
+""",
+    ),
+    "rust": (
+        "src/lib.rs",
+        """#[path = "../build/bindings/greeter/greeter.rs"]
+mod bindings;
+
+#[inline(never)]
+fn inner(letters: &[u8]) -> u8 {
+    letters[letters.len()]
+}
+
+struct Library;
+
+impl bindings::Guest for Library {
+    fn greet(name: String) -> String {
+        inner(name.as_bytes()).to_string()
+    }
+}
+
+bindings::export!(Library);
+""",
+    ),
+}
+"""For each language a library whose function `inner` traps, and where that stands in a project."""
+
+
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(one, marks=[] if one in FAST else [pytest.mark.slow]) for one in TRAPS],
+)
+def test_a_trap_names_the_function_of_the_source(language: Language, tmp_path: Path) -> None:
+    """Where compilers know the names of functions they stay in the component."""
+    folder = make(tmp_path, language, "library")
+    place, source = TRAPS[language]
+    (folder / place).write_text(source)
+    (built,) = build(folder)
+    with wherry.load(built.path).instantiate() as library, pytest.raises(wherry.Trap) as raised:
+        library.greet("Ada")
+    names = [frame[0] or "" for frame in raised.value.frames]
+    assert any("inner" in name for name in names), names
+    assert "greet" in names[-1]
+
+
 def test_lists_of_what_is_lent_are_refused_in_cpp(tmp_path: Path) -> None:
     """The bindings of C++ would take handles for addresses; alone a resource that is lent is one."""
     folder = make(tmp_path, "cpp", "library")
