@@ -72,14 +72,7 @@ def resolve_package(store: LocalStore, package: Package) -> Resolved | None:
         ArtifactError: A package is damaged.
 
     """
-    from wherry.store.resolve import resolve
-
-    packages = StorePackages(store)
-    manifest = packages.artifact(package.digest).manifest
-    if manifest is None:
-        return None
-    chosen = Chosen(manifest.package.name, manifest.package.version, package.digest)
-    return resolve(chosen, manifest, packages) if manifest.dependencies else Resolved(chosen, ())
+    return _resolved(StorePackages(store), package.digest)
 
 
 def with_used(store: LocalStore, packages: Iterable[Package]) -> list[Package]:
@@ -100,11 +93,12 @@ def with_used(store: LocalStore, packages: Iterable[Package]) -> list[Package]:
 
 def unmet(store: LocalStore, among: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
     """The packages, of all or ``among`` some digests, that cannot have what they use: digest, and why."""
+    packages = StorePackages(store)
     for row in _using(store):
         if among is not None and row.digest not in among:
             continue
         try:
-            resolve_package(store, store.find(row.digest))
+            _resolved(packages, row.digest)
         except DependencyError as error:
             yield row.digest, error.message
         except (PackageError, NotFoundError):  # which is said where bytes are looked at
@@ -150,6 +144,18 @@ def kept_by_digest(store: LocalStore) -> set[str]:
             waiting |= wanted - kept
             kept |= wanted
     return kept
+
+
+def _resolved(packages: StorePackages, digest: str) -> Resolved | None:
+    manifest = packages.artifact(digest).manifest
+    if manifest is None:
+        return None
+    chosen = Chosen(manifest.package.name, manifest.package.version, digest)
+    if not manifest.dependencies:
+        return Resolved(chosen, ())
+    from wherry.store.resolve import resolve
+
+    return resolve(chosen, manifest, packages)
 
 
 def _using(store: LocalStore) -> Iterator[Row]:
