@@ -42,6 +42,10 @@ version = "1.0.0"
 component = "files.wasm"
 args = ["read"]
 
+[command.put]
+component = "files.wasm"
+args = ["write"]
+
 [needs]
 env = [{ name = "HOME", why = "to find your settings" }]
 
@@ -139,6 +143,19 @@ def test_rights_are_each_package_s_own(typed: Callable[..., Typed]) -> None:
     assert typed("run", "acme/app", WORD).code == 0
 
 
+def test_files_of_another_package_are_read_only(typed: Callable[..., Typed]) -> None:
+    """What can write elsewhere cannot write there, in a project neither."""
+    put(typed, "tools")
+    put(typed, "app")
+    grants = ("--env", "HOME", "--dir", ".::/out")
+    for target in ("acme/app#put", "./app#put"):
+        assert typed("run", *grants, target, "/out/hello.txt", "changed").code == 0
+        assert typed("run", *grants, target, WORD, "changed").code == 1
+    assert Path("hello.txt").read_text() == "changed"
+    assert typed("run", *grants, "acme/app", WORD) == Typed(0, "first\n")
+    assert typed("verify-store").text == "2 whole, 0 damaged\n"
+
+
 def test_from_python(typed: Callable[..., Typed]) -> None:
     """The same holds for ``wherry.run``: what it grants goes to the package that is run, and to no other."""
     loaded(typed, "1.0.0", "first")
@@ -213,7 +230,7 @@ def test_shown_and_installed(typed: Callable[..., Typed]) -> None:
     assert typed("install", "acme/app").code == 1
     loaded(typed, "1.0.0", "first")
     shown = typed("show", "acme/app").text
-    assert "Offers:\n  command app\n  command show, of acme/tools\n" in shown
+    assert "Offers:\n  command app\n  command put\n  command show, of acme/tools\n" in shown
     assert shown.endswith("Uses:\n  acme/tools@1.0.0 (^1)\n")
     (used,) = json.loads(typed("show", "acme/app", "--format", "json").text)["uses"]
     assert (used["name"], used["version"], used["digest"][:7]) == ("acme/tools", "1.0.0", "sha256:")
@@ -222,7 +239,7 @@ def test_shown_and_installed(typed: Callable[..., Typed]) -> None:
     done = subprocess.run(["bin/show", "/here/hello.txt"], check=False, capture_output=True)
     assert done.stdout == b"hello\n"
     assert typed("run", "acme/app#nobody").code == 127
-    assert "its commands are: `app`, `show`" in typed("run", "acme/app#nobody").text
+    assert "its commands are: `app`, `put`, `show`" in typed("run", "acme/app#nobody").text
 
 
 def test_what_the_other_package_has_not(typed: Callable[..., Typed]) -> None:
