@@ -107,7 +107,8 @@ VERSION = ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
 INDEX = ("index.json", b'{"schemaVersion":2,"manifests":[]}')
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "cut"),
-    "no archive": (b"#!/bin/sh\n" * 100, "damaged"),
+    "no archive": (b"#!/bin/sh\n" * 100, "no-archive"),
+    "short text": (b"hello\n", "no-archive"),
     "compressed": (b"\x1f\x8b\x08" + bytes(600), "damaged"),
     "cut": (archive(VERSION, INDEX)[:1300], "cut"),
     "no end": (archive(VERSION, INDEX, end=b""), "cut"),

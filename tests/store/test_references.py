@@ -52,7 +52,8 @@ def test_what_names_a_package(text: str, expected: Reference) -> None:
         ("@nightly", "acme/thumbs"),
         ("", "acme/thumbs"),
         ("acme/\x1b[2J", "acme/thumbs"),
-        ("../acme", "acme/thumbs"),
+        ("../acme", "`wherry pack`"),
+        ("thumbs.oci.tar", "`wherry load`"),
     ],
 )
 def test_what_names_none(text: str, hint: str) -> None:

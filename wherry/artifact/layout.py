@@ -220,6 +220,7 @@ class LayoutArchive(_Layout):
         except OSError as error:
             raise host_error(path, error) from error
         try:
+            self._check_archive()
             self._places = dict(self._members(bounds))
         except BaseException:
             self._archive.close()
@@ -235,6 +236,14 @@ class LayoutArchive(_Layout):
     def close(self) -> None:
         """Closes the file."""
         self._archive.close()
+
+    def _check_archive(self) -> None:
+        """Refuses a text: every header of an archive has zeros in it."""
+        head = os.pread(self._archive.fileno(), 512, 0)
+        if head and b"\0" not in head:
+            error = malformed("no-archive", f"`{self.path}` is no packed package")
+            error.hint = "`wherry pack -o FILE` and `wherry save` write such files"
+            raise error
 
     def _members(self, bounds: Bounds) -> Iterator[tuple[str, tuple[int, int]]]:
         """The files by name; other tools begin names with ``./``, and put files of their own in as well."""

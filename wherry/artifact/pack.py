@@ -8,6 +8,7 @@ comes into it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from wherry.artifact.bounds import BOUNDS
 from wherry.artifact.documents import encode
 from wherry.artifact.manifest import Command, FilesFrom, Http
 from wherry.artifact.paths import on_disk
-from wherry.artifact.reading import FILE_NAME, parse_manifest
+from wherry.artifact.reading import FILE_NAME, check_name, parse_manifest
 from wherry.artifact.tree import collect, pack_tree
 from wherry.errors import LoadError, NotFoundError, PackError
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from wherry.artifact.manifest import Library, Manifest
     from wherry.artifact.tree import Entry
 
-__all__ = ["MOST_README", "pack", "pack_file"]
+__all__ = ["MOST_README", "pack", "pack_file", "usual_name"]
 
 MOST_README = 128 << 10
 """The most bytes of a readme: it travels as an annotation."""
@@ -77,7 +78,7 @@ def pack_file(file: str | os.PathLike[str], sink: Sink, *, name: str, version: s
 
     Raises:
         NotFoundError: There is no such file.
-        ManifestError: Name or version are none.
+        UsageError: Name or version are none.
         PackError: The file is something that no package holds.
 
     """
@@ -85,14 +86,20 @@ def pack_file(file: str | os.PathLike[str], sink: Sink, *, name: str, version: s
 
     path = Path(file)
     found = inspect(_wasm(path))
+    check_name(name, version)
     place = "http" if found.fits("http") else "library"
     if found.fits("command"):
         place = f"command.{name.rpartition('/')[2]}"
-    text = f'[package]\nname = "{_escaped(name)}"\nversion = "{_escaped(version)}"\n\n[{_escaped(place)}]\n'
+    text = f'[package]\nname = "{name}"\nversion = "{version}"\n\n[{place}]\n'
     manifest = parse_manifest(text, "the package")
     return _pack(
         path.parent, text, manifest, dict.fromkeys((one for one, _ in manifest.places()), path), sink
     )
+
+
+def usual_name(file: str | os.PathLike[str]) -> str:
+    """What the package of a file is called if nobody says: as the file is, as far as names allow."""
+    return re.sub(r"[^a-z0-9]+", "-", Path(file).name.partition(".")[0].lower()).strip("-")
 
 
 def _pack(
@@ -238,8 +245,3 @@ def _read(path: Path) -> bytes:
         raise NotFoundError(f"`{path}`: no such file or directory") from error
     except OSError as error:
         raise PackError(f"`{path}`: {(error.strerror or str(error)).lower()}") from error
-
-
-def _escaped(text: str) -> str:
-    """A text as it stands between quotes in TOML; what is no name is refused by the manifest then."""
-    return text.encode("unicode_escape").decode().replace('"', '\\"')

@@ -19,7 +19,7 @@ from msgspec import inspect as types
 from wherry.artifact import positions
 from wherry.artifact.manifest import Manifest
 from wherry.artifact.refusals import host_error, shown
-from wherry.errors import ManifestError, NotFoundError
+from wherry.errors import ManifestError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from wherry.errors import Problem
 
-__all__ = ["FILE_NAME", "MOST_BYTES", "parse_manifest", "read_manifest"]
+__all__ = ["FILE_NAME", "MOST_BYTES", "check_name", "parse_manifest", "read_manifest"]
 
 FILE_NAME = "wherry.toml"
 MOST_BYTES = 256 << 10
@@ -71,6 +71,24 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     except OSError as error:
         raise host_error(file, error) from error
     return parse_manifest(data, str(file))
+
+
+def check_name(name: str, version: str = "0.0.0") -> None:
+    """Whether a package can be called so, where that is said and not read in a manifest.
+
+    Raises:
+        UsageError: It cannot; the hint says what would be right.
+
+    """
+    said = [text.encode("unicode_escape").decode().replace('"', '\\"') for text in (name, version)]
+    try:
+        parse_manifest('[package]\nname = "{}"\nversion = "{}"\n\n[library]\n'.format(*said))
+    except ManifestError as error:
+        _, _, key, _, right = error.problems[0]
+        what = (
+            f"`{version}` is no version" if key == "package.version" else f"`{name}` is no name of a package"
+        )
+        raise UsageError(what, hint=right) from error
 
 
 def parse_manifest(data: bytes | str, name: str = FILE_NAME) -> Manifest:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from wherry.artifact.layout import LayoutArchive
 from wherry.artifact.paths import on_disk
 from wherry.artifact.read import read_artifact
+from wherry.build.locate import find_project
 from wherry.build.runnable import FileShelf, RunnableProject, StoreShelf, chosen
 from wherry.errors import NotFoundError, UsageError
 from wherry.store.location import is_path
@@ -137,7 +138,8 @@ def launch(
     if is_path(target):
         path, _, command = target.partition("#")
         if Path(path).is_dir():
-            return launch_project(store, path, command or None, progress, calls=calls, colour=colour)
+            folder = find_project(path)
+            return launch_project(store, folder, command or None, progress, calls=calls, colour=colour)
         return _of_file(_Way(shelf, path, command or None, calls, progress), shelf)
     try:
         reference = read_reference(target)

@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wherry.artifact.reading import FILE_NAME, parse_manifest
+from wherry.artifact.reading import FILE_NAME, check_name
 from wherry.artifact.refusals import host_error
 from wherry.build.languages import LANGUAGES
-from wherry.errors import ManifestError, UsageError
+from wherry.errors import UsageError
 
 if TYPE_CHECKING:
     import os
@@ -76,23 +76,32 @@ def new_project(
         HostIOError: It cannot be written.
 
     """
+    if name.rstrip("/") == ".":
+        hint = f"`wherry new NAME --lang {language} --path .` makes it in a folder that is empty"
+        raise UsageError("`.` is a folder, and no name of a package", hint=hint)
     full = name if "/" in name else f"{NAMESPACE}/{name}"
+    check_name(full)
     short = full.rpartition("/")[2]
     target = Path(folder) if folder is not None else Path(short)
     files = _files(full, short, language, kind)
-    _check(full, files)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(
             f"`{target}` is there already", hint="choose another name, or an empty folder with `--path`"
         )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wherry-partial-") as partial:
+        # A folder that is there stays the one that it is: somebody may stand in it.
+        beside = target if target.exists() else target.parent
+        beside.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".wherry-partial-") as partial:
             whole = Path(partial) / "project"
             for path, text in files.items():
                 (whole / path).parent.mkdir(parents=True, exist_ok=True)
                 (whole / path).write_text(text, encoding="utf-8", newline="")
-            whole.rename(target)
+            if beside == target:
+                for one in whole.iterdir():
+                    one.rename(target / one.name)
+            else:
+                whole.rename(target)
     except OSError as error:
         raise host_error(target, error) from error
     return target
@@ -183,11 +192,3 @@ _KEYWORDS = frozenset(
 
 def _percent(full: str) -> str:
     return "%" if {*full.split("/")} & _KEYWORDS else ""
-
-
-def _check(full: str, files: dict[str, str]) -> None:
-    """Whether the name can be that of a package."""
-    try:
-        parse_manifest(files[FILE_NAME])
-    except ManifestError as error:
-        raise UsageError(f"`{full}` is no name of a package", hint=error.problems[0][4]) from error

@@ -50,7 +50,7 @@ class _Message(msgspec.Struct):
 
 def requirements() -> list[Requirement]:
     """Cargo with rustc, and the standard library for WASI."""
-    hint = "https://rustup.rs installs it, `rustup update` brings the newest"
+    hint = "https://rustup.rs installs and updates it"
     found = [Requirement(name, shutil.which(name), hint, "1.85") for name in ("cargo", "rustc")]
     if all(one.found for one in found):
         library = "your toolchain's" if _has_library() else rust_debian.described()

@@ -167,6 +167,9 @@ def understood(error: click.ClickException, words: Sequence[str]) -> WherryError
             else parameter.human_readable_name
         )
         if isinstance(error, click.MissingParameter):
+            if isinstance(parameter.type, click.Choice):
+                choices = ", ".join(f"`{choice}`" for choice in parameter.type.choices)
+                help_hint = f"it is one of {choices}"
             return UsageError(f"{name} is missing", hint=help_hint)
         return UsageError(f"`{name}`: {_plain(error.message)}", hint=help_hint)
     return UsageError(_plain(error.format_message()), hint=help_hint)

@@ -17,6 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["new"]
 
 
+_ALSO: dict[str, Language] = {
+    "c++": "cpp",
+    "golang": "go",
+    "js": "javascript",
+    "py": "python",
+    "rs": "rust",
+    "ts": "typescript",
+}
+
+
+class _LanguageName(click.Choice[str]):
+    """A language, by any of the names that people have for it."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(_ALSO.get(value.lower(), value.lower()), param, ctx)
+
+
 @click.command(
     cls=Command,
     examples=[
@@ -25,7 +42,7 @@ __all__ = ["new"]
     ],
 )
 @click.argument("name", metavar="NAME")
-@option("--lang", type=click.Choice(list(LANGUAGES)), required=True, help="The language")
+@option("--lang", type=_LanguageName(list(LANGUAGES)), required=True, help="The language")
 @option(
     "--kind",
     type=click.Choice(["command", "library"]),

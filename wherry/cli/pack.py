@@ -10,9 +10,10 @@ import click
 from wherry.artifact.blobs import MemoryBlobs
 from wherry.artifact.layout import write_archive
 from wherry.artifact.pack import pack as pack_project
-from wherry.artifact.pack import pack_file
+from wherry.artifact.pack import pack_file, usual_name
 from wherry.build import builder
 from wherry.build.locate import find_project
+from wherry.build.new import NAMESPACE
 from wherry.build.project import read_project
 from wherry.cli import output
 from wherry.cli.command import Command, option, packed_file_option
@@ -57,7 +58,7 @@ def pack(source: str, target: str | None, name: str | None, version: str | None)
         project = read_project(folder)
         descriptor = pack_project(folder, blobs, project.components())
     else:
-        full = name or f"local/{Path(source).name.partition('.')[0]}"
+        full = name or f"{NAMESPACE}/{usual_name(source)}"
         descriptor = pack_file(source, blobs, name=full, version=version or "0.1.0")
     if target is not None:
         write_archive(Path(target), blobs, [descriptor])

@@ -28,7 +28,12 @@ def remove(names: tuple[str, ...], *, force: bool) -> None:
     """
     with LocalStore() as store:
         for name in names:
-            click.echo(f"{name}: {freed(store.remove(name, force=force))}")
+            what = store.remove(name, force=force)
+            click.echo(f"{name}: {freed(what)}")
+            for digest in what.kept:
+                names = store.find(digest).references
+                still = f"called {', '.join(f'`{one}`' for one in names)}" if names else "installed"
+                click.echo(f"{name}: its package is still {still}")
 
 
 def freed(what: Freed) -> str:

@@ -85,13 +85,18 @@ class Launchers:
         """What is installed, by file."""
         return [Installed(*row) for row in self._store.index().installed()]
 
-    def upgrade(self) -> list[tuple[Installed, Installed]]:
-        """Lets each launcher run what its reference means by now: those that changed, before and after.
+    def upgrade(self, name: str | None = None) -> list[tuple[Installed, Installed]]:
+        """Lets each launcher, or those of one package, run what its reference means by now.
 
-        One whose reference means nothing any more goes on running what it ran.
+        Those that changed are given, before and after. One whose reference means nothing any more goes on
+        running what it ran.
+
+        Raises:
+            NotFoundError: Nothing of that name is installed.
+
         """
         changed = []
-        for before in self.all():
+        for before in self.all() if name is None else self._of(name):
             try:
                 digest = self._store.find(read_reference(before.reference)).digest
             except NotFoundError:
@@ -110,10 +115,7 @@ class Launchers:
             NotFoundError: Nothing of that name is installed.
 
         """
-        wanted = read_reference(name)
-        found = [one for one in self.all() if _is_of(one, wanted.name, name)]
-        if not found:
-            raise NotFoundError(f"nothing of `{name}` is installed", hint="`wherry install` lists what is")
+        found = self._of(name)
         for one in found:
             file = Path(one.file)
             try:
@@ -122,6 +124,14 @@ class Launchers:
             except OSError as error:
                 raise host_error(file, error) from error
             self._store.index(make=True).uninstall(one.file)
+        return found
+
+    def _of(self, name: str) -> list[Installed]:
+        """The launchers of a package."""
+        wanted = read_reference(name)
+        found = [one for one in self.all() if _is_of(one, wanted.name, name)]
+        if not found:
+            raise NotFoundError(f"nothing of `{name}` is installed", hint="`wherry install` lists what is")
         return found
 
     def _check_way(self, command: str, package: Package, *, force: bool) -> None:

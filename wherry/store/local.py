@@ -43,10 +43,14 @@ __all__ = ["Freed", "LocalStore", "Problem"]
 
 @dataclass(frozen=True)
 class Freed:
-    """What was deleted: packages by their digests, and how many bytes of the disk."""
+    """What was deleted: packages by their digests, and how many bytes of the disk.
+
+    ``kept`` are packages of which a name went that something else still leads to.
+    """
 
     packages: tuple[str, ...]
     bytes: int
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,9 @@ class LocalStore(Catalogue):
             UsageError: It is no name with a label; versions are what packages say of themselves.
 
         """
+        if "/" not in name and "@" not in name:
+            said = f"`{self.find(reference).name}@{name}`"
+            raise UsageError(f"`{name}` is no name with a label", hint=f"such as {said}")
         wanted = read_reference(name)
         if wanted.name is None or wanted.label is None or wanted.command is not None:
             raise UsageError(
@@ -180,6 +187,7 @@ class LocalStore(Catalogue):
         index = self.index()
         if not force:
             self._refuse_used(reference)
+        kept: set[str] = set()
         if reference.name is None or reference.digest is not None:
             gone = [self.row(reference).digest]
             installed = [command for _, command, _, digest in index.installed() if digest == gone[0]]
@@ -191,7 +199,8 @@ class LocalStore(Catalogue):
         else:
             fitting = self.fitting(reference, reference.name)
             gone = index.forget((reference.name, label) for label, _ in fitting)
-        return Freed(tuple(gone), self._sweep())
+            kept = {row.digest for _, row in fitting} - {*gone}
+        return Freed(tuple(gone), self._sweep(), tuple(sorted(kept)))
 
     def prune(self) -> Freed:
         """Deletes the packages that no name leads to any more, and bytes that belong to none.
@@ -247,6 +256,11 @@ class LocalStore(Catalogue):
             NotFoundError: There is no such file.
 
         """
+        from wherry.artifact.reading import FILE_NAME
+
+        if (path / FILE_NAME).is_file():
+            hint = f"`wherry pack {path}` takes it into the store"
+            raise UsageError(f"`{path}` is a project, and no packed package", hint=hint)
         with open_layout(path) as layout:
             found = layout.index()
             if not found:

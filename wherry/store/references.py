@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wherry.errors import UsageError
+from wherry.store.location import is_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,10 @@ _NUMBERS = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){0,2}")
 """Versions and requirements that say no more than which; to compare these no library is loaded."""
 _COMMAND = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}")
 _HINT = "a package is named `acme/thumbs`, `acme/thumbs@1.2`, `acme/thumbs@sha256:…` or `acme/tools#command`"
+
+_PATH_HINT = (
+    "`wherry pack` takes a project into the store, `wherry load` a packed file; then `wherry list` names it"
+)
 
 
 class Reference(NamedTuple):
@@ -70,6 +75,8 @@ def read_reference(text: str) -> Reference:
         UsageError: It is no name of a package; the message says what is wrong.
 
     """
+    if is_path(text):
+        raise UsageError(f"`{_shown(text)}` is a file or folder, and names no package", hint=_PATH_HINT)
     package, marked, command = text.partition("#")
     if marked and not _COMMAND.fullmatch(command):
         raise UsageError(f"`{_shown(text)}`: what follows `#` is no name of a command", hint=_HINT)

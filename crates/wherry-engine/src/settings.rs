@@ -276,6 +276,10 @@ fn settable(key: &str, reach: Reach) -> Result<&'static Flag> {
 /// FILE, if it reads as a path; a name without one of the marks of a path is a package.
 fn program_path(file: &OsString, environment: &Environment) -> Result<PathBuf> {
     let path = PathBuf::from(file);
+    if file.as_encoded_bytes().windows(3).any(|three| three == b"://") {
+        let what = format!("`{}` is an address, and not on this machine", path.display());
+        return Err(Error::new(Kind::NotFound, what).with_hint("download it first, such as by `curl -O`"));
+    }
     let known = path
         .extension()
         .is_some_and(|found| ["wasm", "wat", "cwasm"].iter().any(|known| found == *known));
@@ -292,10 +296,16 @@ fn program_path(file: &OsString, environment: &Environment) -> Result<PathBuf> {
         Kind::NotFound,
         format!("`{name}` is neither a path nor an installed package"),
     );
-    Err(if environment.folder().join(&path).is_file() {
+    let here = environment.folder().join(&path);
+    Err(if here.is_file() {
         error.with_hint(format!("`./{name}` is the file in this folder"))
+    } else if here.is_dir() {
+        error.with_hint(format!("`./{name}` is the folder of that name"))
     } else {
-        error.with_hint("a path starts with `.` or `/`, or ends in `.wasm`, `.wat` or `.cwasm`")
+        error.with_hint(
+            "a path starts with `.` or `/`, or ends in `.wasm`, `.wat` or `.cwasm`; a package is `NAMESPACE/NAME`, \
+             as `wherry list` has it",
+        )
     })
 }
 
