@@ -26,7 +26,7 @@ impl Source {
         let mut pushed = resolve.push_path(wit);
         if pushed
             .as_ref()
-            .is_err_and(|error| format!("{error:#}").contains("`wasi:"))
+            .is_err_and(|error| format!("{error:#}").contains("'wasi:"))
         {
             // They are written to use WASI, and bring no copy of it.
             resolve = wasi::interfaces()?;

@@ -149,7 +149,11 @@ impl Writer<'_> {
              {slots}.taken = 0;
              return;
              }}
-             if (isDefined(object.{drop})) {{\nobject.{drop}();\n}}
+             // @ts-ignore: the class need not have it
+             if (isDefined(object.{drop})) {{
+             // @ts-ignore
+             object.{drop}();
+             }}
              }}\n"
         );
     }

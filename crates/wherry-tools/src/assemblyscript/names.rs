@@ -7,7 +7,15 @@ use heck::{ToLowerCamelCase as _, ToUpperCamelCase as _};
 
 /// What a name cannot be: words of the language, its types of numbers, and what generated source uses as it stands.
 const RESERVED: &[&str] = &[
+    "Array",
+    "Map",
+    "Result",
+    "Some",
+    "Uint8Array",
+    "Unit",
+    "abstract",
     "anyref",
+    "async",
     "await",
     "bool",
     "boolean",
@@ -19,6 +27,7 @@ const RESERVED: &[&str] = &[
     "constructor",
     "continue",
     "debugger",
+    "declare",
     "default",
     "delete",
     "do",
@@ -49,10 +58,13 @@ const RESERVED: &[&str] = &[
     "new",
     "null",
     "number",
+    "of",
+    "override",
     "package",
     "private",
     "protected",
     "public",
+    "readonly",
     "return",
     "static",
     "string",
@@ -76,12 +88,6 @@ const RESERVED: &[&str] = &[
     "while",
     "with",
     "yield",
-    "Array",
-    "Map",
-    "Result",
-    "Some",
-    "Uint8Array",
-    "Unit",
 ];
 
 /// The name of a function, a field or a parameter.
@@ -92,6 +98,11 @@ pub(super) fn camel(name: &str) -> String {
 /// The name of a type or a case.
 pub(super) fn pascal(name: &str) -> String {
     free(name.to_upper_camel_case())
+}
+
+/// The name of what stands in an enum, or the end of a longer name: it may be any.
+pub(super) fn member(name: &str) -> String {
+    name.to_upper_camel_case()
 }
 
 fn free(name: String) -> String {

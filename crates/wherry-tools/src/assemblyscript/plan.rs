@@ -8,7 +8,7 @@ use wit_bindgen_core::wit_parser::{
 };
 use wit_bindgen_core::{Direction, dealias};
 
-use super::names::{Names, camel, pascal};
+use super::names::{Names, camel, member, pascal};
 
 /// The file that stands for the user's source.
 pub(super) const USER: &str = "user";
@@ -196,12 +196,11 @@ impl Plan {
         };
         match &ty.kind {
             TypeDefKind::Variant(variant) => {
-                made.tag = names.claim(&format!("{written}Tag"));
+                let whole = member(ty.name.as_deref().unwrap_or_default());
+                made.tag = names.claim(&format!("{whole}Tag"));
                 let cases = variant.cases.iter();
                 made.cases = cases
-                    .map(|case| {
-                        names.claim(&format!("{written}{}", pascal(&case.name).trim_end_matches('_')))
-                    })
+                    .map(|case| names.claim(&format!("{whole}{}", member(&case.name))))
                     .collect();
             }
             TypeDefKind::Resource => {

@@ -87,7 +87,7 @@ fn described(resolve: &Resolve, id: TypeId) -> String {
         .as_ref()
         .map_or_else(|| "a type".to_owned(), |name| format!("type `{name}`"));
     let place = match ty.owner {
-        TypeOwner::Interface(id) => resolve.id_of(id).or_else(|| resolve.interfaces[id].name.clone()),
+        TypeOwner::Interface(id) => resolve.id_of(id),
         TypeOwner::World(id) => Some(resolve.worlds[id].name.clone()),
         TypeOwner::None => None,
     };

@@ -8,7 +8,7 @@ use wit_bindgen_core::wit_parser::{
 use wit_bindgen_core::{dealias, uwrite, uwriteln};
 
 use super::file::{File, TYPES};
-use super::names::{Names, camel, pascal};
+use super::names::{Names, camel, member};
 use super::plan::{Plan, is_reference};
 
 /// What types are written by: everything of the world, and the file they are written in.
@@ -160,14 +160,24 @@ impl Writer<'_> {
         let types: Vec<_> = record.fields.iter().map(|field| self.ty(&field.ty)).collect();
         let body = &mut self.file.body;
         document(body, docs);
-        uwriteln!(
-            body,
-            "export class {} {{\nconstructor(",
-            self.plan.named(self.resolve, id).name
-        );
-        for ((field, name), ty) in record.fields.iter().zip(fields).zip(types) {
+        let name = &self.plan.named(self.resolve, id).name;
+        let declared: Vec<_> = fields
+            .iter()
+            .zip(types)
+            .map(|(name, ty)| format!("public {name}: {ty}"))
+            .collect();
+        if record.fields.iter().all(|field| field.docs.is_empty()) {
+            uwriteln!(
+                body,
+                "export class {name} {{\nconstructor({}) {{}}\n}}\n",
+                declared.join(", ")
+            );
+            return;
+        }
+        uwriteln!(body, "export class {name} {{\nconstructor(");
+        for (field, declared) in record.fields.iter().zip(declared) {
             document(body, &field.docs);
-            uwriteln!(body, "public {name}: {ty},");
+            uwriteln!(body, "{declared},");
         }
         uwriteln!(body, ") {{}}\n}}\n");
     }
@@ -238,7 +248,7 @@ pub(super) fn fields(record: &Record) -> Vec<String> {
 
 fn cases<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     let mut taken = Names::default();
-    names.map(|name| taken.claim(&pascal(name))).collect()
+    names.map(|name| taken.claim(&member(name))).collect()
 }
 
 /// Writes the words of an interface where editors show them.
