@@ -251,6 +251,25 @@ def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "src/greeter.js:1:7:" in raised.value.output
 
 
+def test_chance_begins_with_the_run(tmp_path: Path) -> None:
+    """Numbers by chance are others in each run, unless it is deterministic; they lie as they should."""
+    folder = make(tmp_path, "javascript", "command")
+    (folder / "src" / "greeter.js").write_text(
+        "const all = Array.from({ length: 10000 }, () => Math.random());\n"
+        "const mean = all.reduce((sum, one) => sum + one) / all.length;\n"
+        "console.log(all.every((one) => one >= 0 && one < 1), new Set(all).size, Math.round(mean * 20));\n"
+        "console.log(performance.now() >= 0, all[0]);\n"
+    )
+    (built,) = build(folder)
+    said = [wherry.run(built.path, capture=True).stdout.decode().splitlines() for _ in range(3)]
+    assert [one[0] for one in said] == ["true 10000 10"] * 3
+    assert all(one[1].startswith("true 0.") for one in said)
+    assert len({one[1] for one in said}) == 3
+    policy = wherry.Policy(deterministic=True)
+    same = {wherry.run(built.path, capture=True, policy=policy).stdout for _ in range(2)}
+    assert len(same) == 1
+
+
 @pytest.mark.slow
 def test_text_is_utf_8(tmp_path: Path) -> None:
     """``TextEncoder`` and ``TextDecoder`` do what browsers' do, for what is no UTF-8 too."""

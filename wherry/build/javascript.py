@@ -45,7 +45,7 @@ _IMPORTS = (
     "filesystem/preopens",
 )
 _NOTE = (
-    "note: `{name}` has another digest each time it is built, as QuickJS has random numbers in its state\n"
+    "note: `{name}` has another digest each time it is built, as the tables of its interpreter are random\n"
 )
 _ENTRIES = ("index", "main", "app")
 
@@ -135,7 +135,7 @@ def _bundle(job: Job, modules: Path, source: Path, interfaces: Interfaces | None
     command += [str(first), "--sourcemap=external", f"--outfile={bundle}"]
     said = run_tool(command, job.folder, job.progress, what=f"bundling {job.target.name}")
     table = line_table((job.work / "guest.js.map").read_bytes(), job.work, job.folder, job.work)
-    lines = f"\nglobalThis.__wherryLines.push(...{msgspec.json.encode(table).decode()});\n"
+    lines = f"\nglobalThis.__wherryBuilt({msgspec.json.encode(table).decode()});\n"
     bundle.write_text(as_the_engine_has_it(bundle.read_text(encoding="utf-8")) + lines, encoding="utf-8")
     return bundle, said
 

@@ -35,7 +35,7 @@ _TRACEBACK = "Traceback (most recent call last):\n"
 _OURS = re.compile(r'^  File "/(?:0|python/importlib)/.*\n(?:    .*\n)*', re.MULTILINE)
 """The steps of a traceback before those of the user."""
 _NOTE = (
-    "note: `{name}` has another digest each time it is built, as CPython's state has random numbers in it\n"
+    "note: `{name}` has another digest each time it is built, as the tables of its interpreter are random\n"
 )
 
 

@@ -1,7 +1,7 @@
 // What every guest in JavaScript has beside the language itself. It runs when a guest is built.
 
 /** @type {[string, number][]} Where each line of the bundle comes from; filled in when it is built. */
-const lines = (globalThis.__wherryLines = []);
+const lines = [];
 
 class Encoder {
   encoding = "utf-8";
@@ -56,6 +56,44 @@ globalThis.TextEncoder ??= Encoder;
 globalThis.TextDecoder ??= Decoder;
 const silent = () => {};
 globalThis.console ??= { log: silent, info: silent, debug: silent, warn: silent, error: silent };
+
+// What the engine took from the clock when the guest was built would be the same in each run: numbers by chance (as
+// sfc32 makes them) begin at the time of the run, as does what `performance.now` counts from.
+const sinceBuild = performance.now.bind(performance);
+let chance = null;
+let began = null;
+
+function next(state) {
+  const sum = (state[0] + state[1] + state[3]) | 0;
+  state[3] = (state[3] + 1) | 0;
+  state[0] = state[1] ^ (state[1] >>> 9);
+  state[1] = (state[2] + (state[2] << 3)) | 0;
+  state[2] = ((state[2] << 21) | (state[2] >>> 11)) + sum;
+  return sum >>> 0;
+}
+
+function begun() {
+  const state = new Int32Array([Date.now(), Date.now() / 2 ** 32, sinceBuild() * 1e6, 1]);
+  for (let round = 0; round < 15; round += 1) next(state);
+  return state;
+}
+
+Math.random = function random() {
+  chance ??= begun();
+  return ((next(chance) >>> 5) * 2 ** 26 + (next(chance) >>> 6)) / 2 ** 53;
+};
+globalThis.performance = {
+  now() {
+    began ??= sinceBuild();
+    return sinceBuild() - began;
+  },
+};
+
+/** What the bundle ends with: from here on it is a run. */
+globalThis.__wherryBuilt = (table) => {
+  lines.push(...table);
+  [chance, began] = [null, null];
+};
 
 /** A stack with the user's files and lines in place of those of the bundle, without what is not the user's. */
 export function located(stack) {
