@@ -95,6 +95,17 @@ def test_libraries_take_and_give_every_sort_of_type(
 
 
 TRAPS: dict[Language, tuple[str, str]] = {
+    "assemblyscript": (
+        "src/greeter.ts",
+        """function inner(letters: Array<string>, depth: i32): string {
+  return depth == 0 ? letters[letters.length] : inner(letters, depth - 1) + "!";
+}
+
+export function greet(name: string): string {
+  return inner(name.split(""), name.length);
+}
+""",
+    ),
     "c": (
         "src/greeter.c",
         """#include "greeter.h"

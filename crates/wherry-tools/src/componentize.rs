@@ -1,8 +1,8 @@
 //! Core modules become components: the form that every place knows.
 
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTED;
-use wasm_encoder::{ExportSection, RawSection, Section as _};
-use wasmparser::{ExternalKind, Parser, Payload};
+use wasm_encoder::{ExportSection, NameMap, NameSection, RawSection, Section as _};
+use wasmparser::{ExternalKind, KnownCustom, Name, NameSectionReader, Naming, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::adapter::{HEADER, adapter};
@@ -43,8 +43,8 @@ fn encode(module: &[u8], source: Option<&Source>) -> anyhow::Result<Vec<u8>> {
 
 /// The module without what debuggers read, which is most of its bytes; names of functions stay, for traps.
 ///
-/// Exports get the names that AssemblyScript has identifiers for. Where it starts without a name, which the adapter does not take, it starts at `_start`; that does what `_initialize`
-/// would do, so that nothing is set up twice.
+/// Exports get the names that AssemblyScript has identifiers for. Where it starts without a name, which the adapter does
+/// not take, it starts at `_start`; that does what `_initialize` would do, so that nothing is set up twice.
 fn kept(module: &[u8], unnamed: bool) -> anyhow::Result<Vec<u8>> {
     let mut kept = Vec::with_capacity(module.len());
     kept.extend_from_slice(&module[..module.len().min(HEADER)]);
@@ -53,6 +53,13 @@ fn kept(module: &[u8], unnamed: bool) -> anyhow::Result<Vec<u8>> {
         if let Payload::CustomSection(custom) = &payload
             && custom.name().starts_with(".debug_")
         {
+            continue;
+        }
+        if let Payload::CustomSection(custom) = &payload
+            && let KnownCustom::Name(names) = custom.as_known()
+            && let Some(names) = told(names)
+        {
+            names.append_to(&mut kept);
             continue;
         }
         if let Payload::ExportSection(exports) = &payload {
@@ -76,6 +83,26 @@ fn kept(module: &[u8], unnamed: bool) -> anyhow::Result<Vec<u8>> {
         }
     }
     Ok(kept)
+}
+
+/// The names of functions as traps tell them, if some stand for others; what is malformed stays, as nobody has to read it.
+fn told(names: NameSectionReader<'_>) -> Option<NameSection> {
+    let mut map = NameMap::new();
+    let mut renamed = false;
+    for part in names {
+        if let Name::Function(functions) = part.ok()? {
+            for function in functions {
+                let Naming { index, name } = function.ok()?;
+                let last = name.rsplit_once('/').map_or(name, |(_, last)| last);
+                let other = assemblyscript::stood_for(last);
+                renamed |= other.is_some();
+                map.append(index, other.as_deref().unwrap_or(name));
+            }
+        }
+    }
+    let mut told = NameSection::new();
+    told.functions(&map);
+    renamed.then_some(told)
 }
 
 /// Whether the module starts under the empty name, as some tool-chains have it.

@@ -255,7 +255,10 @@ export namespace client {
   }
   export function logged(name: string, events: Array<Event>): Log {
     const log = new Log(name);
-    for (let i = 0; i < events.length; ++i) log.add(events[i]);
+    if (events.length) {
+      log.add(events[0]);
+      log.addAll(events.slice(1));
+    }
     return log;
   }
   export function lastLine(log: Log): string | null {
