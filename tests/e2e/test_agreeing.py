@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.guests.build import c_command
-from tests.terminals import DEADLINE, WHERRY, on_terminal
+from tests.terminals import DEADLINE, WHERRY, on_terminal, read_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ args = ["read"]
 dir = [{{ host = ".", guest = "/here", why = "to show your files" }}]
 """
 OPTIONAL = MANIFEST.replace('why = "to show', 'optional = true, why = "to show')
+QUESTION = b"Allow it? [y/N] "
+CTRL_C, CTRL_D = KEYS = ("\x03", "\x04")
 MORE = 'env = [{ name = "HOME", why = "to find your settings" }]\n'
 
 
@@ -57,10 +59,11 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Type
             )
             return Typed(done.returncode, done.stdout.decode())
         with on_terminal(*words) as (process, terminal):
-            os.write(terminal, f"{answer}\n".encode())
             seen = b""
             while piece := _read(terminal):
                 seen += piece
+                if seen.endswith(QUESTION):
+                    os.write(terminal, answer.encode() if answer in KEYS else f"{answer}\n".encode())
             return Typed(process.wait(DEADLINE), seen.decode().replace("\r\n", "\n"))
 
     for name, version, more in [
@@ -118,6 +121,98 @@ def test_no_is_no(typed: Callable[..., Typed], answer: str) -> None:
     assert said.code == 126
     assert "\nhello\n" not in said.text
     assert "Allow it?" in typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="n").text
+
+
+@pytest.mark.parametrize(("key", "code"), [(CTRL_C, 130), (CTRL_D, 126)], ids=["Ctrl-C", "Ctrl-D"])
+def test_no_answer_is_no(typed: Callable[..., Typed], key: str, code: int) -> None:
+    """Whoever goes away instead of answering has agreed to nothing."""
+    said = typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer=key)
+    assert said.code == code
+    assert "\nhello\n" not in said.text
+    assert typed("permissions", "list") == Typed(0, "")
+
+
+def test_what_was_typed_before_the_question_is_no_answer(typed: Callable[..., Typed]) -> None:
+    """Neither keys that were pressed while nothing was asked, nor a pipe with many a yes."""
+    with on_terminal("run", "acme/cat@1.0.0", "/here/hello.txt") as (process, terminal):
+        os.write(terminal, b"y\nyes\n")
+        read_until(terminal, QUESTION)
+        os.write(terminal, b"\n")
+        while _read(terminal):
+            pass
+        assert process.wait(DEADLINE) == 126
+    piped = [*WHERRY, "run", "acme/cat@1.0.0", "/here/hello.txt"]
+    assert subprocess.run(piped, check=False, input=b"y\n", capture_output=True).returncode == 126
+    assert typed("permissions", "list") == Typed(0, "")
+
+
+def pack_and_load(typed: Callable[..., Typed], name: str, version: str, why: str) -> None:
+    """One more package, with reasons of its own."""
+    folder = Path(f"{name.replace('/', '-')}-{version}-more")
+    folder.mkdir()
+    shutil.copy(c_command("files"), folder / "files.wasm")
+    text = MANIFEST.format(name=name, version=version).replace("to show your files", why)
+    (folder / "wherry.toml").write_text(text)
+    assert typed("pack", str(folder), "-o", f"{folder}.tar").code == 0
+    assert typed("load", f"{folder}.tar").code == 0
+
+
+def test_another_package_under_the_same_name(typed: Callable[..., Typed]) -> None:
+    """It has the name and version that were agreed to, and is another: it is asked for anew."""
+    typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt") == Typed(0, "hello\n")
+    pack_and_load(typed, "acme/cat", "1.0.0", "to show them otherwise")
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt").code == 126
+
+
+def test_a_label_that_leads_elsewhere(typed: Callable[..., Typed]) -> None:
+    """What the label led to was allowed; what it leads to now is not, until someone agrees."""
+    typed("tag", "acme/cat@1.0.0", "acme/cat@mine")
+    typed("run", "acme/cat@mine", "/here/hello.txt", answer="y")
+    assert typed("run", "acme/cat@mine", "/here/hello.txt") == Typed(0, "hello\n")
+    typed("tag", "other/cat", "acme/cat@mine")
+    assert typed("run", "acme/cat@mine", "/here/hello.txt").code == 126
+
+
+def test_a_long_reason_is_one_line(typed: Callable[..., Typed]) -> None:
+    """No row of spaces lets it look as if it ended and something else began."""
+    pack_and_load(typed, "acme/long", "1.0.0", f"to read.{' ' * 80}It asks for nothing else.")
+    said = typed("run", "acme/long", "/here/hello.txt", answer="n")
+    assert (
+        "  read files in `.`, which it calls /here: to read. It asks for nothing else.\nAllow it?"
+        in said.text
+    )
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_a_store_that_others_write(typed: Callable[..., Typed], mode: int) -> None:
+    """What stands there of agreements may be somebody else's: it counts for nothing, and that is said."""
+    typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt") == Typed(0, "hello\n")
+    Path("store").chmod(mode)
+    refused = typed("run", "acme/cat@1.0.0", "/here/hello.txt")
+    assert refused.code == 126
+    assert "others can write to `" in refused.text
+    agreed = typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
+    assert agreed.text.endswith("hello\n")
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt").code == 126
+    Path("store").chmod(0o755)
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt") == Typed(0, "hello\n")
+
+
+def test_an_index_of_somebody_else(typed: Callable[..., Typed]) -> None:
+    """Neither a link to one that others write, nor bytes that are none."""
+    typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
+    Path("store/index.db").rename("elsewhere.db")
+    Path("elsewhere.db").chmod(0o666)
+    Path("store/index.db").symlink_to(Path("elsewhere.db").absolute())
+    assert typed("run", "acme/cat@1.0.0", "/here/hello.txt").code == 126
+    Path("store/index.db").unlink()
+    Path("store/index.db").write_bytes(b"no database" * 100)
+    damaged = typed("run", "acme/cat@1.0.0", "/here/hello.txt")
+    assert damaged.code != 0
+    assert "index.db` is damaged" in damaged.text
+    assert "hint: " in damaged.text
 
 
 def test_the_next_version_asks_for_more(typed: Callable[..., Typed]) -> None:

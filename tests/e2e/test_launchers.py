@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import wherry
 from tests.guests.build import c_command
 from wherry.artifact.blobs import MemoryBlobs
 from wherry.artifact.pack import pack
-from wherry.errors import NotFoundError, UsageError
+from wherry.errors import HostIOError, NotFoundError, UsageError
 from wherry.store.launchers import Launchers
 from wherry.store.local import LocalStore
 
@@ -147,3 +148,55 @@ def test_a_python_in_a_folder_with_a_long_name(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     Launchers(store).install("acme/tools#ending")
     assert launched("ending", "6").returncode == 6
+
+
+def test_a_name_that_python_would_import(store: LocalStore, tmp_path: Path) -> None:
+    """No package puts modules beside the programs of others, and a launcher imports none that lie there."""
+    project = tmp_path / "module"
+    project.mkdir()
+    shutil.copy(c_command("exit"), project / "exit.wasm")
+    (project / "wherry.toml").write_text(
+        '[package]\nname = "acme/module"\nversion = "1.0.0"\n\n'
+        '[command."json.py"]\ncomponent = "exit.wasm"\n[command.plain]\ncomponent = "exit.wasm"\n'
+    )
+    blobs = MemoryBlobs()
+    store.put(blobs, pack(project, blobs))
+    launchers = Launchers(store)
+    with pytest.raises(UsageError, match=r"`json\.py` cannot be installed"):
+        launchers.install("acme/module")
+    assert not launchers.folder.exists()
+    launchers.install("acme/module#plain")
+    (launchers.folder / "wherry.py").write_text("raise SystemExit(99)")
+    assert launched("plain", "7").returncode == 7
+
+
+def test_a_file_of_ones_own_in_the_place_of_a_launcher(store: LocalStore, tmp_path: Path) -> None:
+    """Upgrading and uninstalling leave it alone."""
+    launchers = Launchers(store)
+    launchers.install("acme/tools#ending")
+    (launchers.folder / "ending").write_text("mine")
+    put(store, tmp_path, "2.0.0")
+    assert launchers.upgrade() == []
+    launchers.uninstall("acme/tools#ending")
+    assert (launchers.folder / "ending").read_text() == "mine"
+
+
+def test_a_launcher_that_cannot_be_written(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was installed stays as it was, nothing lies about, and the store knows what is there."""
+    launchers = Launchers(store)
+    before = launchers.install("acme/tools#ending")
+    text = (launchers.folder / "ending").read_text()
+    put(store, tmp_path, "2.0.0")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fchmod", full)
+    for attempt in (launchers.upgrade, lambda: launchers.install("acme/tools#copying")):
+        with pytest.raises(HostIOError, match="no space left"):
+            attempt()
+    assert launchers.all() == before
+    assert [file.name for file in launchers.folder.iterdir()] == ["ending"]
+    assert (launchers.folder / "ending").read_text() == text

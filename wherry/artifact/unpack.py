@@ -118,7 +118,10 @@ def holds_files(artifact: Artifact, source: Source, folder: Path) -> bool:
 
 def _is_written(stream: BinaryIO, member: Member, path: str) -> bool:
     """Whether a path is the file or folder that an archive says."""
-    found = os.lstat(path)
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
     if member.folder or not stat.S_ISREG(found.st_mode) or found.st_size != member.size:
         return member.folder and stat.S_ISDIR(found.st_mode)
     stream.seek(member.offset)

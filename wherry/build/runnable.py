@@ -14,6 +14,7 @@ from wherry.artifact.paths import on_disk
 from wherry.artifact.unpack import FILES
 from wherry.build.builder import build
 from wherry.build.project import read_project
+from wherry.errors import HostIOError
 from wherry.store import unpacked
 from wherry.store.dependencies import StorePackages
 from wherry.store.wanted import Chosen, Packages
@@ -120,8 +121,15 @@ class StoreShelf(StorePackages):
         return RunnablePackage(
             artifact,
             lambda component: self.store.blob(component.descriptor.digest),
-            lambda: self.store.files(artifact),
+            lambda: self._files(artifact),
         )
+
+    def _files(self, artifact: Artifact) -> Path:
+        """Its files in the store, or in the cache where the store can only be read."""
+        try:
+            return self.store.files(artifact)
+        except HostIOError:
+            return unpacked.provide(artifact, self.store.source) / FILES
 
 
 class FileShelf:

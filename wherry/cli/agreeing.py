@@ -7,6 +7,7 @@ was agreed to is remembered for the digest of the package alone, or for the fold
 from __future__ import annotations
 
 import sys
+import termios
 from typing import TYPE_CHECKING
 
 from wherry.cli import output
@@ -41,6 +42,8 @@ def granted(store: LocalStore, launch: Launch, words: Sequence[str], target: str
     if not wanted:
         return []
     permissions = Permissions(store)
+    if not permissions.count:
+        output.warn(f"others can write to `{store.path}`: what was agreed to there does not count")
     agreed = permissions.of(launch.subject)
     allowed = set(agreed.flags) if agreed is not None else set()
     missing = lacking(wanted, agreed)
@@ -82,6 +85,8 @@ def _ask(reference: str, wanted: list[Asked], before: Agreement | None) -> bool:
         lines += ["now also:" if lines else f"{reference} asks to", *_lines(new)]
     for line in lines:
         output.say(line)
+    # What was typed before the question was there is no answer to it.
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
     sys.stderr.write("Allow it? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
@@ -89,7 +94,8 @@ def _ask(reference: str, wanted: list[Asked], before: Agreement | None) -> bool:
 
 def _lines(wanted: list[Asked]) -> Iterator[str]:
     for one in wanted:
-        why = f": {one.why}" if one.why is not None else ""
+        # Without rows of spaces, by which a long line would go on where another seems to begin.
+        why = f": {' '.join(one.why.split())}" if one.why is not None else ""
         optional = " (optional)" if one.optional else ""
         yield output.printable(f"  {one.words}{optional}{why}")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from wherry.cli import output
 from wherry.cli.command import Command, option
 from wherry.store.launchers import Launchers
 from wherry.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["install"]
 
@@ -31,8 +36,17 @@ def install(names: tuple[str, ...], *, force: bool) -> None:
         for name in names:
             for installed in launchers.install(name, force=force):
                 click.echo(f"{installed.file}  {installed.reference}")
+                _say_namesake(launchers.folder, installed.command)
         if not names:
             for installed in launchers.all():
                 click.echo(f"{installed.file}  {installed.reference}  {installed.digest[:19]}")
     if names and str(launchers.folder) not in os.environ.get("PATH", "").split(os.pathsep):
         output.warn(f'`{launchers.folder}` is not on the PATH: `export PATH="{launchers.folder}:$PATH"`')
+
+
+def _say_namesake(folder: Path, command: str) -> None:
+    """Says it where another program has the name of one that was installed: only one of them is found."""
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    other = shutil.which(command, path=os.pathsep.join(one for one in path if one != str(folder)))
+    if other is not None:
+        output.warn(f"`{other}` has the same name: which of them `{command}` runs is up to the PATH")

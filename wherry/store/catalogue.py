@@ -100,6 +100,8 @@ class Catalogue:
         if make and not there:
             self.close()
             try:
+                # Whatever the umask is: where others can write, no agreement would count.
+                os.makedirs(self.folder, mode=0o755, exist_ok=True)  # noqa: PTH103
                 os.makedirs(f"{self.folder}/blobs/sha256", exist_ok=True)  # noqa: PTH103
             except OSError as error:
                 raise host_error(self.folder, error) from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wherry.artifact.refusals import host_error
-from wherry.errors import NotFoundError, UsageError
+from wherry.errors import HostIOError, NotFoundError, UsageError
 from wherry.store.dependencies import resolve_package
 from wherry.store.references import read_reference
 
@@ -38,6 +38,8 @@ from wherry.cli.start import launch
 sys.exit(launch({target!r}))
 """
 _MARK = "# Made by `wherry install`"
+_MODULES = (".py", ".pyc", ".so")
+"""How names end that Python takes for modules, where it looks beside the program that it starts."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,7 @@ class Launchers:
         found = []
         for command in commands:
             installed = Installed(str(self.folder / command), command, reference, package.digest)
-            self._write(installed)
-            self._store.index(make=True).install(installed.file, command, reference, package.digest)
+            self._put(installed)
             found.append(installed)
         return found
 
@@ -89,7 +90,7 @@ class Launchers:
         """Lets each launcher, or those of one package, run what its reference means by now.
 
         Those that changed are given, before and after. One whose reference means nothing any more goes on
-        running what it ran.
+        running what it ran, and a file that somebody has put in the place of one is left alone.
 
         Raises:
             NotFoundError: Nothing of that name is installed.
@@ -101,10 +102,9 @@ class Launchers:
                 digest = self._store.find(read_reference(before.reference)).digest
             except NotFoundError:
                 continue
-            if digest != before.digest:
+            if digest != before.digest and _is_ours(Path(before.file)):
                 after = Installed(before.file, before.command, before.reference, digest)
-                self._write(after)
-                self._store.index(make=True).install(after.file, after.command, after.reference, digest)
+                self._put(after)
                 changed.append((before, after))
         return changed
 
@@ -150,6 +150,19 @@ class Launchers:
                 hint=f"`wherry uninstall {others[0].reference}` takes that away; `--force` writes over it",
             )
 
+    def _put(self, installed: Installed) -> None:
+        """Notes a launcher, which keeps its package, and writes it: no file is there that is not noted."""
+        before = next((one for one in self.all() if one.file == installed.file), None)
+        index = self._store.index(make=True)
+        index.install(installed.file, installed.command, installed.reference, installed.digest)
+        try:
+            self._write(installed)
+        except HostIOError:
+            index.uninstall(installed.file)
+            if before is not None:
+                index.install(before.file, before.command, before.reference, before.digest)
+            raise
+
     def _write(self, installed: Installed) -> None:
         """Writes a launcher, whole or not at all."""
         name = _name(installed)
@@ -162,11 +175,15 @@ class Launchers:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             opened, partial = tempfile.mkstemp(dir=self.folder, prefix=".wherry-")
+        except OSError as error:
+            raise host_error(file, error) from error
+        try:
             with open(opened, "w", encoding="utf-8") as writing:  # noqa: PTH123 - it is open already
                 writing.write(text)
                 os.fchmod(writing.fileno(), 0o755)
             Path(partial).replace(file)
         except OSError as error:
+            Path(partial).unlink(missing_ok=True)
             raise host_error(file, error) from error
 
 
@@ -179,7 +196,14 @@ def _commands(manifest: Manifest | None, command: str | None, reference: str) ->
         )
     if not offered:
         raise UsageError(f"`{reference}` has no commands to install")
-    return offered if command is None else [command]
+    chosen = offered if command is None else [command]
+    for one in chosen:
+        if one.endswith(_MODULES):
+            raise UsageError(
+                f"`{reference}`: a command that is called `{one}` cannot be installed",
+                hint="other programs in that folder that are written in Python would import it",
+            )
+    return chosen
 
 
 def _name(installed: Installed) -> str | None:
@@ -201,8 +225,9 @@ def _is_ours(file: Path) -> bool:
 def _first_line() -> str:
     """What starts this Python, where its path has spaces or is long too."""
     python = sys.executable
+    # `-P`: what lies beside the launcher is not imported.
     if len(os.fsencode(python)) <= _MOST_SHEBANG and not any(char.isspace() for char in python):
-        return f"#!{python}"
+        return f"#!{python} -P"
     # A shell reads the second line as a command, Python as a text in quotes.
     quoted = python.replace("'", "'\"'\"'")
-    return f"#!/bin/sh\n'''exec' '{quoted}' \"$0\" \"$@\"\n' '''"
+    return f"#!/bin/sh\n'''exec' '{quoted}' -P \"$0\" \"$@\"\n' '''"

@@ -145,11 +145,11 @@ class LocalStore(Catalogue):
                 try:
                     folder.parent.mkdir(exist_ok=True)
                     unpack_files(artifact, self._layout, folder)
-                except OSError as error:
-                    raise host_error(folder, error) from error
                 except HostIOError:
                     if not folder.is_dir():  # nobody else was faster
                         raise
+                except OSError as error:
+                    raise host_error(folder, error) from error
         return folder
 
     def tag(self, reference: Reference | str, name: str) -> Package:
@@ -222,18 +222,25 @@ class LocalStore(Catalogue):
         if said is not None:
             problems.append(Problem(None, "index", said))
         for row in index.packages():
-            try:
-                artifact = read_artifact(self._layout, self._descriptor(row.digest))
-                verify_artifact(self._layout, artifact)
-                folder = self._files(row.digest)
-                if folder.is_dir() and not holds_files(artifact, self._layout, folder):
-                    message = f"the files in `{folder}` are not those of the package"
-                    problems.append(Problem(row.digest, "wrong-files", message))
-            except ArtifactError as error:
-                problems.append(Problem(row.digest, error.reason, error.message))
-            except ManifestError as error:  # of a version of Wherry that knew it otherwise
-                problems.append(Problem(row.digest, "manifest", error.message))
+            problem = self._problem(row)
+            # What another process took out meanwhile is gone, and not damaged.
+            if problem is not None and index.with_digest(row.digest):
+                problems.append(problem)
         return problems
+
+    def _problem(self, row: Row) -> Problem | None:
+        """What is wrong with the bytes of a package."""
+        descriptor = oci.Descriptor(oci.IMAGE_MANIFEST, row.digest, row.size)
+        try:
+            artifact = _checked(self._layout, descriptor)
+            folder = self._files(row.digest)
+            if not folder.is_dir() or holds_files(artifact, self._layout, folder):
+                return None
+        except ArtifactError as error:
+            return Problem(row.digest, error.reason, error.message)
+        except ManifestError as error:  # of a version of Wherry that knew it otherwise
+            return Problem(row.digest, "manifest", error.message)
+        return Problem(row.digest, "wrong-files", f"the files in `{folder}` are not those of the package")
 
     def save(self, references: Sequence[Reference | str], path: Path) -> list[Package]:
         """Writes packages into one file, an OCI layout, under their names.
@@ -324,7 +331,7 @@ class LocalStore(Catalogue):
         """Takes files of a package away that are not as they were written; they are written when wanted."""
         folder = self._files(artifact.digest)
         if folder.is_dir() and not holds_files(artifact, self._layout, folder):
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _may_name(self, row: Row, name: str) -> bool:
         """Whether a label in a file may lead to a package: a name that others have stays theirs."""

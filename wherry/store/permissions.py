@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from wherry import _native
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -87,22 +89,27 @@ def lacking(wanted: Iterable[Asked], agreed: Agreement | None) -> list[Asked]:
 
 
 class Permissions:
-    """What was agreed to, on this machine."""
+    """What was agreed to, on this machine.
+
+    ``count`` says whether it does: nobody but this user, and root, can have written it.
+    """
 
     def __init__(self, store: LocalStore) -> None:
         self._index = store.index
+        self.count = _native.is_witness(store.path) or not store.path.exists()
 
     def agree(self, subject: str, name: str, version: str, flags: Iterable[tuple[str, ...]]) -> None:
         """Remembers that a package may have what ``flags`` grant; ``subject`` is its digest."""
         self._index(make=True).agree(subject, name, version, json.dumps(list(flags)), time.time())
 
     def of(self, subject: str) -> Agreement | None:
-        """What was agreed to for a package."""
-        return next((one for one in self.all() if one.subject == subject), None)
+        """What was agreed to for a package, if that counts."""
+        return next((one for one in self._counting() if one.subject == subject), None)
 
     def before(self, name: str) -> Agreement | None:
-        """What was agreed to last for any version of a name."""
-        return max((one for one in self.all() if one.name == name), key=lambda one: one.agreed, default=None)
+        """What was agreed to last for any version of a name, if that counts."""
+        found = [one for one in self._counting() if one.name == name]
+        return max(found, key=lambda one: one.agreed, default=None)
 
     def all(self) -> list[Agreement]:
         """Everything that was agreed to, by name."""
@@ -110,6 +117,9 @@ class Permissions:
             Agreement(subject, name, version, tuple(tuple(flag) for flag in json.loads(flags)), agreed)
             for subject, name, version, flags, agreed in self._index().agreements()
         ]
+
+    def _counting(self) -> list[Agreement]:
+        return self.all() if self.count else []
 
     def revoke(self, agreement: Agreement) -> None:
         """Takes an agreement back: the next run asks again."""

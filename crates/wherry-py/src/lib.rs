@@ -64,8 +64,8 @@ mod _native {
     use crate::run_command::run_command;
     #[pymodule_export]
     use crate::settings::{
-        Flag, Setting, about, debug_wanted, end_on_closed_pipe, explain_settings, flags, parse_duration,
-        parse_size, run_file_index, run_has_flag, run_noted, setting, settings_files,
+        Flag, Setting, about, debug_wanted, end_on_closed_pipe, explain_settings, flags, is_witness,
+        parse_duration, parse_size, run_file_index, run_has_flag, run_noted, setting, settings_files,
     };
     #[pymodule_export]
     use crate::stdio::Streams;

@@ -124,6 +124,13 @@ pub fn run_noted(store: PathBuf, name: &str) -> Option<Vec<String>> {
     launch::noted(&store, name)
 }
 
+/// Whether nobody but this user and root can write what the store in a folder says that was agreed to.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn is_witness(store: PathBuf) -> bool {
+    launch::is_witness(&store)
+}
+
 /// Whether a variable or a file asks for traces of errors, even where other settings are wrong.
 #[pyfunction]
 pub fn debug_wanted() -> bool {
