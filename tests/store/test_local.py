@@ -268,6 +268,17 @@ class TestTravelling:
 class TestAtOnce:
     """What another process does between two steps of this one."""
 
+    def test_a_store_that_was_made_meanwhile(self, shelf: Shelf, tmp_path: Path) -> None:
+        """Who has looked when there was none sees it, puts into it, and prunes nothing of it."""
+        with LocalStore(tmp_path / "store") as early:
+            assert early.packages() == []
+            (digest,) = shelf.put("1.0.0")
+            assert early.prune().bytes == 0
+            assert early.find("acme/add").digest == digest
+            second = early.put(*shelf.packed("1.1.0")).digest
+        assert {package.digest for package in shelf.store.packages()} == {digest, second}
+        assert shelf.store.verify() == []
+
     def test_what_was_removed_meanwhile(self, shelf: Shelf) -> None:
         """No name leads to it, and the error does not speak of damage."""
         (digest,) = shelf.put("1.0.0")

@@ -106,6 +106,8 @@ class Catalogue:
             except OSError as error:
                 raise host_error(self.folder, error) from error
             there = True
+        if there and self._opened is not None and not self._opened.lasting:
+            self.close()  # somebody else has made the store since
         if self._opened is None:
             self._opened = Index(file if there else None)
         return self._opened

@@ -91,6 +91,11 @@ class Index:
                 f"`{path}` is of a newer version of Wherry", hint="`pip install --upgrade wherry`"
             )
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it is on the disk, and not the empty one that stands for a store to come."""
+        return self._path is not None
+
     def close(self) -> None:
         """Lets go of the database."""
         self._database.close()

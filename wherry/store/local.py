@@ -209,9 +209,8 @@ class LocalStore(Catalogue):
         """
         from wherry.store.dependencies import kept_by_digest
 
-        index = self.index()
         with self._holding(fcntl.LOCK_EX) as held:
-            gone = index.drop_unnamed(kept_by_digest(self))
+            gone = self.index().drop_unnamed(kept_by_digest(self))
             return Freed(tuple(gone), self._delete_unused() if held else 0)
 
     def verify(self) -> list[Problem]:
@@ -299,7 +298,10 @@ class LocalStore(Catalogue):
             return self._delete_unused() if held else 0
 
     def _delete_unused(self) -> int:
-        used = {digest.removeprefix("sha256:") for digest, _ in self.index().parts()}
+        index = self.index()
+        if not index.lasting:
+            return 0  # somebody is about to make the store
+        used = {digest.removeprefix("sha256:") for digest, _ in index.parts()}
         freed = 0
         try:
             for folder in (self.path / "files").glob("*"):
