@@ -172,6 +172,35 @@ def test_a_trap_names_the_function_of_the_source(language: Language, tmp_path: P
     assert "greet" in names[-1]
 
 
+REFUSED = {
+    "async func()": "function `f` of `greeter` is `async`",
+    "func(x: stream<u8>)": "is a `stream`",
+    "func() -> future": "is a `future`",
+    "func(x: list<u8, 4>)": "is a list whose length is always 4",
+    "func(x: map<u8, string>)": "is a `map`",
+}
+"""What libraries in C, C++, Go and Rust cannot have, and what is said of it; C and C++ have maps."""
+
+
+@pytest.mark.parametrize(
+    ("language", "export"),
+    [
+        (language, export)
+        for language in ("c", "cpp", "go", "rust")
+        for export in REFUSED
+        if "map" not in export or language in {"go", "rust"}
+    ],
+)
+def test_what_no_bindings_have_is_refused_by_its_name(
+    language: Language, export: str, tmp_path: Path
+) -> None:
+    """What the documentation says to be impossible is refused before a compiler sees what is generated."""
+    folder = make(tmp_path, language, "library")
+    (folder / "wit" / "greeter.wit").write_text(f"package a:b; world greeter {{ export f: {export}; }}")
+    with pytest.raises(wherry.InterfaceError, match=REFUSED[export]):
+        build(folder)
+
+
 def test_lists_of_what_is_lent_are_refused_in_cpp(tmp_path: Path) -> None:
     """The bindings of C++ would take handles for addresses; alone a resource that is lent is one."""
     folder = make(tmp_path, "cpp", "library")

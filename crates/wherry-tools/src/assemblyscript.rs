@@ -17,7 +17,6 @@ mod imported;
 mod memory;
 mod names;
 mod plan;
-mod supported;
 mod types;
 
 use std::collections::BTreeSet;
@@ -32,6 +31,8 @@ use names::Names;
 pub(crate) use names::stood_for;
 use plan::{Plan, WORLD};
 use types::Writer;
+
+use crate::supported;
 
 const ABI: &str = include_str!("assemblyscript/abi.ts");
 const TYPES: &str = include_str!("assemblyscript/wit.ts");
@@ -95,7 +96,7 @@ impl Generator {
 
 impl WorldGenerator for Generator {
     fn preprocess(&mut self, resolve: &Resolve, world: WorldId) -> Result<()> {
-        supported::check(resolve, world)?;
+        supported::check(resolve, world, true)?;
         self.plan = Plan::of(resolve, world);
         self.world = File::new(WORLD, self.plan.world_names.clone());
         Ok(())

@@ -10,7 +10,7 @@ use crate::assemblyscript;
 use crate::error::{Error, Result};
 use crate::quiet;
 use crate::source::Source;
-use crate::{crossing, declarations};
+use crate::{crossing, declarations, supported};
 
 /// Languages that bindings are generated for here; the others bring generators of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,15 @@ impl Language {
             "rust" => Some(Self::Rust),
             "javascript" => Some(Self::JavaScript),
             _ => None,
+        }
+    }
+
+    /// Whether a generator of others has a form for maps; Wherry's own look for themselves.
+    fn maps(self) -> Option<bool> {
+        match self {
+            Self::C | Self::Cpp => Some(true),
+            Self::Go | Self::Rust => Some(false),
+            Self::AssemblyScript | Self::JavaScript => None,
         }
     }
 
@@ -82,6 +91,10 @@ pub fn generate(mut source: Source, language: Language) -> Result<Vec<(String, V
     let Some(mut generator) = language.generator() else {
         return for_javascript(&source);
     };
+    if let Some(maps) = language.maps() {
+        supported::check(&source.resolve, world, maps)
+            .map_err(|why| Error::Interface(format!("world `{name}` has no form in this language: {why}")))?;
+    }
     // Generators panic where they know no form for a type.
     quiet::quietly(|| {
         generator

@@ -30,6 +30,7 @@ pub mod places;
 mod quiet;
 pub mod signature;
 pub mod source;
+mod supported;
 mod surface;
 pub mod wasi;
 pub mod wit;

@@ -1,4 +1,6 @@
-//! Which worlds AssemblyScript has a form for, and by name what stands in the way of others.
+//! Which worlds a language has a form for, and by name what stands in the way of others.
+//!
+//! The generators panic, or write what no compiler takes, where they have none.
 
 use anyhow::bail;
 use wit_bindgen_core::wit_parser::{
@@ -8,9 +10,11 @@ use wit_bindgen_core::wit_parser::{
 /// As many flags as the canonical ABI has room for.
 const MOST_FLAGS: usize = 32;
 
+/// `maps` says whether the language has a form for `map<string, u8>`.
+///
 /// # Errors
 /// Names the first type or function that there is no form for.
-pub(super) fn check(resolve: &Resolve, world: WorldId) -> anyhow::Result<()> {
+pub(crate) fn check(resolve: &Resolve, world: WorldId, maps: bool) -> anyhow::Result<()> {
     let items = &resolve.worlds[world];
     for (key, item) in items.imports.iter().chain(&items.exports) {
         let place = resolve.name_world_key(key);
@@ -26,7 +30,7 @@ pub(super) fn check(resolve: &Resolve, world: WorldId) -> anyhow::Result<()> {
     }
     let mut live = LiveTypes::default();
     live.add_world(resolve, world);
-    live.iter().try_for_each(|id| check_type(resolve, id))
+    live.iter().try_for_each(|id| check_type(resolve, id, maps))
 }
 
 fn check_function(function: &Function, place: &str) -> anyhow::Result<()> {
@@ -37,7 +41,7 @@ fn check_function(function: &Function, place: &str) -> anyhow::Result<()> {
         .chain(&function.result);
     if function.kind.is_async() {
         bail!(
-            "function `{}` of `{place}` is `async`, which AssemblyScript is not",
+            "function `{}` of `{place}` is `async`, for which guests in this language have no form",
             function.name
         );
     }
@@ -47,7 +51,7 @@ fn check_function(function: &Function, place: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_type(resolve: &Resolve, id: TypeId) -> anyhow::Result<()> {
+fn check_type(resolve: &Resolve, id: TypeId, maps: bool) -> anyhow::Result<()> {
     let ty = &resolve.types[id];
     let parts: Vec<&Type> = match &ty.kind {
         TypeDefKind::Future(_) => bail!("{} is a `future`, which needs `async`", described(resolve, id)),
@@ -55,6 +59,12 @@ fn check_type(resolve: &Resolve, id: TypeId) -> anyhow::Result<()> {
         TypeDefKind::FixedLengthList(_, length) => {
             bail!(
                 "{} is a list whose length is always {length}: a `list` without a length has a form",
+                described(resolve, id)
+            )
+        }
+        TypeDefKind::Map(..) if !maps => {
+            bail!(
+                "{} is a `map`: a `list` of a `tuple` has a form",
                 described(resolve, id)
             )
         }
