@@ -214,6 +214,14 @@ def test_a_function_that_is_missing_is_named(tmp_path: Path) -> None:
     assert "has no exported member 'fail'" in raised.value.output
 
 
+def test_what_has_no_host_in_a_library_is_said(tmp_path: Path) -> None:
+    """The language has functions that a library can have by its interface alone."""
+    source = "export function fail(why: string): void {\n  console.log(why);\n}\n"
+    with pytest.raises(wherry.BuildError, match="env::console") as raised:
+        library(tmp_path, STDERR, source)
+    assert "`console`, `trace`" in (raised.value.hint or "")
+
+
 WASI = """package acme:greeter;
 world greeter { include wasi:cli/command@0.2.12; export variables: func() -> list<string>; }
 """

@@ -39,6 +39,10 @@ _USES = (
 )
 """What of the language is the shim's, as its own settings have it: those are found from the project alone."""
 _ENTRIES = ("index", "main")
+_HINT = (
+    "`console`, `trace`, `Date.now` and `Math.random` have no host in a library: "
+    "import what it needs in its interface, such as `wasi:random/random@0.2.12`"
+)
 
 
 def requirements() -> list[Requirement]:
@@ -88,7 +92,7 @@ def _library(job: Job, modules: Path, source: Path) -> Product:
     abort = (job.bindings / "trap" / "trap").relative_to(job.folder)
     options = ["--exportStart", "_initialize", "--use", f"abort={abort}", "--debug"]
     data, said = _compile(job, modules, entry, options)
-    return Product(data, said, embed=True)
+    return Product(data, said, embed=True, hint=_HINT)
 
 
 def _compile(job: Job, modules: Path, entry: Path, options: list[str]) -> tuple[bytes, str]:

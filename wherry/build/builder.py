@@ -208,7 +208,8 @@ def _make(job: Job, tools: Toolchain) -> tuple[Product, bytes]:
         try:
             data = _native.componentize(data, target.wit if product.embed else None, target.world)
         except InvalidModuleError as error:
-            raise BuildError(f"no component can be made of `{target.name}`: {error.message}") from error
+            what = f"no component can be made of `{target.name}`: {error.message}"
+            raise BuildError(what, hint=product.hint or None) from error
     return product, data
 
 

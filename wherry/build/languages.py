@@ -56,7 +56,7 @@ class Product:
     """What came out: core module or component, what the tools said, and files outside the project it is of.
 
     ``embed`` says that the types of the interfaces have to be put into the core module, and ``adapt`` that it
-    is made a component.
+    is made a component; ``hint`` what to do if that cannot be.
     """
 
     data: bytes
@@ -64,6 +64,7 @@ class Product:
     inputs: Sequence[Path] = ()
     embed: bool = False
     adapt: bool = True
+    hint: str = ""
 
 
 @dataclass(frozen=True)
