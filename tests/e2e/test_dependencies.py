@@ -213,6 +213,8 @@ def test_to_somebody_else(typed: Callable[..., Typed], monkeypatch: pytest.Monke
         "error: `acme/app@1.0.0` uses `acme/tools` ^1\n\n"
         "hint: nothing else that fits is here; `--force` removes it all the same\n",
     )
+    assert typed("remove", "acme/tools", "acme/app").code == 0
+    assert typed("load", "sent.tar").code == 0
     assert typed("remove", "--force", "acme/tools").code == 0
     checked = typed("verify-store")
     assert checked.code == 0

@@ -8,9 +8,12 @@ import click
 
 from wherry.cli import output
 from wherry.cli.command import Command, option
+from wherry.errors import UsageError
 from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wherry.store.local import Freed
 
 __all__ = ["freed", "remove"]
@@ -27,13 +30,28 @@ def remove(names: tuple[str, ...], *, force: bool) -> None:
     uses is not removed.
     """
     with LocalStore() as store:
-        for name in names:
-            what = store.remove(name, force=force)
-            click.echo(f"{name}: {freed(what)}")
-            for digest in what.kept:
-                names = store.find(digest).references
-                still = f"called {', '.join(f'`{one}`' for one in names)}" if names else "installed"
-                click.echo(f"{name}: its package is still {still}")
+        waiting = list(names)
+        while waiting:
+            refused: dict[str, UsageError] = {}
+            for name in waiting:
+                try:
+                    for line in _said(store, name, store.remove(name, force=force)):
+                        click.echo(line)
+                except UsageError as error:
+                    refused[name] = error
+            if len(refused) == len(waiting):
+                raise refused[waiting[0]]
+            # What was used by something that has gone by now.
+            waiting = list(refused)
+
+
+def _said(store: LocalStore, name: str, what: Freed) -> Iterator[str]:
+    """What is said of a name that is gone."""
+    yield f"{name}: {freed(what)}"
+    for digest in what.kept:
+        others = store.find(digest).references
+        still = f"called {', '.join(f'`{one}`' for one in others)}" if others else "installed"
+        yield f"{name}: its package is still {still}"
 
 
 def freed(what: Freed) -> str:
