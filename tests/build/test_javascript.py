@@ -240,6 +240,29 @@ def test_packages_are_those_of_the_lock_file(
     assert "`npm ci`" in str(raised.value.hint)
 
 
+_CLOCK = """package acme:greeter;
+world greeter {
+  import wasi:random/random@0.2.12;
+  import wasi:clocks/wall-clock@0.2.12;
+  export greet: func(name: string) -> string;
+}
+"""
+_TELLS = """import { getRandomBytes } from "wasi:random/random@0.2.12";
+import { now } from "wasi:clocks/wall-clock";
+export const greet = (name) => `${name} ${getRandomBytes(4n).length} ${now().seconds > 1e9}`;
+"""
+
+
+def test_libraries_import_the_wasi_that_is_here(tmp_path: Path) -> None:
+    """WASI needs no copy in the project, and its modules have names with and without a version."""
+    folder = make(tmp_path, "javascript", "library")
+    (folder / "wit" / "greeter.wit").write_text(_CLOCK)
+    (folder / "src" / "greeter.js").write_text(_TELLS)
+    (built,) = build(folder)
+    with wherry.load(built.path).instantiate() as instance:
+        assert instance.greet("Ada") == "Ada 4 true"
+
+
 @pytest.mark.slow
 def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The bundler's own words, with the user's file."""

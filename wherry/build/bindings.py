@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from typing import TYPE_CHECKING
+
+from wherry import _native
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wherry.build.languages import Job
 
-__all__ = ["write_bindings", "write_changed"]
+__all__ = ["with_wasi", "write_bindings", "write_changed"]
 
 
 def write_bindings(job: Job, files: dict[str, bytes]) -> list[Path]:
@@ -20,6 +24,28 @@ def write_bindings(job: Job, files: dict[str, bytes]) -> list[Path]:
     for path in [path for path in job.bindings.rglob("*") if path.is_file() and path not in written]:
         path.unlink()
     return written
+
+
+def with_wasi(job: Job) -> Path:
+    """The interfaces of a library for tools that have no WASI of their own: with it beside, if it is used.
+
+    A project that has a copy of WASI among its own files keeps to that.
+    """
+    wit = job.target.wit
+    assert wit is not None  # noqa: S101 - only libraries have interfaces
+    files = [wit] if wit.is_file() else sorted(wit.rglob("*.wit"))
+    texts = {path: path.read_text(encoding="utf-8") for path in files}
+    if not any("wasi:" in text for text in texts.values()):
+        return wit
+    if any(re.search(r"^\s*package\s+wasi:", text, re.MULTILINE) for text in texts.values()):
+        return wit
+    folder = job.work / "wit"
+    shutil.rmtree(folder, ignore_errors=True)
+    for path, text in texts.items():
+        write_changed(folder / (path.name if wit.is_file() else path.relative_to(wit)), text.encode())
+    for name, text in _native.wasi_interfaces().items():
+        write_changed(folder / "deps" / name, text.encode())
+    return folder
 
 
 def write_changed(path: Path, data: bytes) -> None:

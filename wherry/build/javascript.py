@@ -13,7 +13,7 @@ import msgspec
 
 from wherry import _native
 from wherry.build import tools
-from wherry.build.bindings import write_changed
+from wherry.build.bindings import with_wasi, write_changed
 from wherry.build.crossing import as_the_engine_has_it, declare, library_entry, module_flags, quoted
 from wherry.build.languages import Job, Product, Requirement, node
 from wherry.build.npm import check_installed
@@ -81,6 +81,8 @@ def componentize(job: Job, source: Path, interfaces: Interfaces | None) -> Produ
     wit, world = target.wit, target.world
     if wit is None:
         wit, world = _command_world(job.work / "wit"), "guest"
+    else:
+        wit = with_wasi(job)
     made = job.work / "guest.wasm"
     command = [
         "node",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from wherry import _native
 from wherry.build import tools
-from wherry.build.bindings import write_bindings, write_changed
+from wherry.build.bindings import with_wasi, write_bindings, write_changed
 from wherry.build.languages import Job, Product, Requirement
 from wherry.build.running import run_tool
 from wherry.errors import BuildError, ToolError
@@ -57,6 +57,10 @@ def build(job: Job) -> Product:
     wit, world = target.wit, target.world
     if wit is None:
         wit, world = _command_world(job.work / "wit"), "guest"
+    else:
+        # Read here first, as only that names the line which is wrong.
+        _native.world_name(wit, world)
+        wit = with_wasi(job)
     guest = job.work / "guest"
     write_changed(guest / "wherry_guest.py", _GUEST.read_bytes())
     # componentize-py gives the guest its folders as `/0`, `/1` and so on, in this order.
@@ -67,7 +71,7 @@ def build(job: Job) -> Product:
     folders = [guest, path, *_dependencies(job)]
     tool = _script(tools.provide(tools.COMPONENTIZE_PY, job.progress))
     about = ["--quiet", "-d", str(wit), *(["-w", world] if world is not None else [])]
-    if wit == target.wit:
+    if target.wit is not None:
         _write_bindings(job, [*tool, *about])
     made = job.work / "guest.wasm"
     entry = "wherry_guest"
@@ -90,14 +94,9 @@ def _write_bindings(job: Job, tool: list[str]) -> None:
     """What editors read; the same is in the guest.
 
     Raises:
-        InterfaceError: The interfaces are wrong.
         BuildError: They have a name that Python cannot have.
 
     """
-    target = job.target
-    assert target.wit is not None  # noqa: S101 - commands have no bindings
-    # Read here first, as only that names the line which is wrong.
-    _native.world_name(target.wit, target.world)
     with tempfile.TemporaryDirectory(dir=job.work) as fresh:
         run_tool([*tool, "bindings", fresh], job.folder, job.progress, what="generating bindings")
         files = {
