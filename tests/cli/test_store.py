@@ -90,6 +90,7 @@ def test_taking_out(wherry: Terminal, packed: str) -> None:
     (wherry.folder / "store/blobs/sha256" / packed.removeprefix("sha256:")).write_bytes(b"{}")
     damaged = wherry("verify-store")
     assert (damaged.code, damaged.stdout.splitlines()[-1]) == (1, "0 whole, 1 damaged")
+    assert "hint: `wherry verify-store` says what is damaged" in wherry("run", "acme/hello").stderr
     assert wherry("load", "hello.oci.tar").code == 0
     assert wherry("verify-store").code == 0
     removed = wherry("remove", "acme/hello")
@@ -105,7 +106,7 @@ def test_taking_out(wherry: Terminal, packed: str) -> None:
         (["remove", "acme/hello@2"], "there is no package `acme/hello@2`", "`acme/hello@1.0.0`"),
         (["save", "hello"], "`hello` names no package", "acme/hello"),
         (["tag", "acme/hello", "acme/hello@2.0.0"], "no name with a label", "acme/thumbs@nightly"),
-        (["load", "hello.wasm"], "`hello.wasm`", ""),
+        (["load", "hello.wasm"], "`hello.wasm` is WebAssembly", "`wherry pack hello.wasm` makes"),
         (["load", "nowhere.tar"], "no such file", ""),
     ],
 )

@@ -42,6 +42,13 @@ _LAYOUT = "oci-layout"
 _INDEX = "index.json"
 _BLOBS = "blobs/sha256"
 _VERSION = "1.0.0"
+_TAKEN_FOR = {
+    b"\x1f\x8b": ("compressed", "unpack it first: `gunzip {}`"),
+    b"\x28\xb5\x2f\xfd": ("compressed", "unpack it first: `unzstd {}`"),
+    b"\xfd7zXZ\0": ("compressed", "unpack it first: `unxz {}`"),
+    b"\0asm": ("WebAssembly, and not packed", "`wherry pack {}` makes a package of it"),
+}
+"""How files begin that are taken for packed ones, what they are, and what to do."""
 
 
 class _LayoutVersion(msgspec.Struct, frozen=True, rename="camel"):
@@ -238,8 +245,13 @@ class LayoutArchive(_Layout):
         self._archive.close()
 
     def _check_archive(self) -> None:
-        """Refuses a text: every header of an archive has zeros in it."""
+        """Refuses what is compressed, WebAssembly or a text: every header of an archive has zeros in it."""
         head = os.pread(self._archive.fileno(), 512, 0)
+        for start, (what, hint) in _TAKEN_FOR.items():
+            if head.startswith(start):
+                error = malformed("no-archive", f"`{self.path}` is {what}")
+                error.hint = hint.format(self.path)
+                raise error
         if head and b"\0" not in head:
             error = malformed("no-archive", f"`{self.path}` is no packed package")
             error.hint = "`wherry pack -o FILE` and `wherry save` write such files"

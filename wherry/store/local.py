@@ -120,7 +120,11 @@ class LocalStore(Catalogue):
 
         """
         digest = package if isinstance(package, str) else package.digest
-        return read_artifact(self._layout, self._descriptor(digest))
+        try:
+            return read_artifact(self._layout, self._descriptor(digest))
+        except ArtifactError as error:
+            error.hint = error.hint or "`wherry verify-store` says what is damaged; load or pack it again"
+            raise
 
     @property
     def source(self) -> Source:
