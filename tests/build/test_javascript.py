@@ -316,5 +316,9 @@ def test_a_map_of_sources_is_read(tmp_path: Path) -> None:
     data = (
         b'{"version":3,"sources":["../own/base.js","../project/src/x.js"],"mappings":"AAAA;ACEA,IAAI;;AACA"}'
     )
-    table = line_table(data, tmp_path / "work", project, own)
+    table = line_table(data, "\n", tmp_path / "work", project, own)
     assert table == [None, ("src/x.js", 3), None, ("src/x.js", 4)]
+    # `  add() {` below `}`: esbuild counts the space before it for the line above.
+    data = b'{"version":3,"sources":["../project/src/x.js"],"mappings":"AAAA;AAAA,EACA,IAAI"}'
+    table = line_table(data, "}\n  add() {", tmp_path / "work", project, own)
+    assert table == [("src/x.js", 1), ("src/x.js", 2)]

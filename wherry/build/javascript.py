@@ -136,9 +136,10 @@ def _bundle(job: Job, modules: Path, source: Path, interfaces: Interfaces | None
     write_changed(first, text.encode())
     command += [str(first), "--sourcemap=external", f"--outfile={bundle}"]
     said = run_tool(command, job.folder, job.progress, what=f"bundling {job.target.name}")
-    table = line_table((job.work / "guest.js.map").read_bytes(), job.work, job.folder, job.work)
+    made = bundle.read_text(encoding="utf-8")
+    table = line_table((job.work / "guest.js.map").read_bytes(), made, job.work, job.folder, job.work)
     lines = f"\nglobalThis.__wherryBuilt({msgspec.json.encode(table).decode()});\n"
-    bundle.write_text(as_the_engine_has_it(bundle.read_text(encoding="utf-8")) + lines, encoding="utf-8")
+    bundle.write_text(as_the_engine_has_it(made) + lines, encoding="utf-8")
     return bundle, said
 
 

@@ -22,11 +22,15 @@ class _Map(msgspec.Struct):
     mappings: str
 
 
-def line_table(data: bytes, folder: Path, project: Path, own: Path) -> list[tuple[str, int] | None]:
+def line_table(
+    data: bytes, bundle: str, folder: Path, project: Path, own: Path
+) -> list[tuple[str, int] | None]:
     """For each line of the bundle in ``folder`` the file, as seen from ``project``, and line that it is of.
 
-    Lines of files in ``own`` are nobody's.
+    Lines of files in ``own`` are nobody's. What stands before the first letter of a line counts for the line
+    before, from which it goes on.
     """
+    lines = bundle.split("\n")
     found = msgspec.json.decode(data, type=_Map)
     names = []
     for listed in found.sources:
@@ -34,14 +38,17 @@ def line_table(data: bytes, folder: Path, project: Path, own: Path) -> list[tupl
         names.append(None if path.is_relative_to(own) else os.path.relpath(path, project))
     table: list[tuple[str, int] | None] = []
     source = line = 0
-    for mapped in found.mappings.split(";"):
+    for at, mapped in enumerate(found.mappings.split(";")):
+        text = lines[at] if at < len(lines) else ""
+        begins, column = len(text) - len(text.lstrip()), 0
         first: tuple[str, int] | None = None
         for segment in filter(None, mapped.split(",")):
             values = _numbers(segment)
+            column += values[0]
             if len(values) > 1:
                 source, line = source + values[1], line + values[2]
                 name = names[source]
-                if first is None and name is not None:
+                if name is not None and (first is None or column <= begins):
                     first = (name, line + 1)
         table.append(first)
     return table

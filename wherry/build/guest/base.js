@@ -97,7 +97,7 @@ globalThis.__wherryBuilt = (table) => {
 
 /** A stack with the user's files and lines in place of those of the bundle, without what is not the user's. */
 export function located(stack) {
-  const frames = String(stack).split("\n");
+  const frames = String(stack).trimEnd().split("\n");
   const mapped = frames.map((frame) => {
     const found = /[^\s(]*\/guest\.js:(\d+)(:\d+)?/.exec(frame);
     if (found === null) return frame;
