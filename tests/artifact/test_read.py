@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import wherry
 from tests.artifact.projects import FULL, SMALLEST, Made, add, describe, hello, project
+from tests.artifact.test_tree import archive
 from wherry.artifact import oci
 from wherry.artifact.blobs import MemoryBlobs, copy, digest_of, read_blob
 from wherry.artifact.bounds import Bounds
@@ -210,6 +211,12 @@ def spin_naming_nothing(made: Made) -> oci.Descriptor:
     return made.image([layer_of(made, "application/vnd.wasm.content.layer.v1+wasm"), locked])
 
 
+def with_tree(made: Made, *entries: tuple[str, bytes | None]) -> oci.Descriptor:
+    """A package that speaks of `/data` and `/srv/one`, with an archive of these files."""
+    manifest = f'{SMALLEST}[files]\n"/data" = "data"\n"/srv/one" = "one"\n'
+    return own(made, manifest, layers=[layer_of(made), layer_of(made, oci.FILES_LAYER, archive(*entries))])
+
+
 HOSTILE: dict[str, tuple[Callable[[Made], oci.Descriptor], type[Exception], str]] = {
     "no JSON": (raw("hello"), MalformedArtifactError, "not-json"),
     "cut": (raw('{"schemaVersion":2,"layers":['), MalformedArtifactError, "not-json"),
@@ -326,6 +333,21 @@ HOSTILE: dict[str, tuple[Callable[[Made], oci.Descriptor], type[Exception], str]
         MalformedArtifactError,
         "contradiction",
     ),
+    "files that are others": (
+        lambda made: with_tree(made, ("etc", None), ("etc/a", b"1")),
+        MalformedArtifactError,
+        "contradiction",
+    ),
+    "more files than are said": (
+        lambda made: with_tree(made, ("data", None), ("data/a", b"1"), ("etc", None)),
+        MalformedArtifactError,
+        "contradiction",
+    ),
+    "fewer files than are said": (
+        lambda made: with_tree(made, ("srv", None)),
+        MalformedArtifactError,
+        "contradiction",
+    ),
     "files first": (
         lambda made: own(
             made,
@@ -401,6 +423,8 @@ def test_what_is_not_changed_passes() -> None:
     assert read_whole(made, many(1)(made)).form == "wasm"
     assert read_whole(made, with_config()(made)).form == "wasm"
     assert read_whole(made, lying()(made)).form == "wasm"
+    said = [("data", None), ("data/a", b"1"), ("srv", None), ("srv/one", b"1")]
+    assert read_whole(made, with_tree(made, *said)).files
     whole = json.dumps("😀").strip('"')
     assert whole == r"\ud83d\ude00"
     assert read_whole(made, made.image([layer_of(made)], annotations={"a": "😀"})).form == "wasm"

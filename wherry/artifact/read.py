@@ -140,7 +140,32 @@ def verify(source: Source, artifact: Artifact, bounds: Bounds = BOUNDS) -> list[
     if artifact.files is None:
         return []
     with source.open(artifact.files.digest) as stream:
-        return check_tree(stream, artifact.files.size, bounds)
+        members = check_tree(stream, artifact.files.size, bounds)
+    if artifact.manifest is not None:
+        _check_files(artifact.manifest, members)
+    return members
+
+
+def _check_files(manifest: Manifest, members: list[Member]) -> None:
+    """The archive holds what ``[files]`` speaks of, folders that lead there, and nothing else."""
+    wanted = {guest.strip("/") for guest in manifest.files}
+    leading = {above for path in wanted for above in _above(path)}
+    spoken_of = all(
+        "" in wanted
+        or member.path in wanted
+        or (member.folder and member.path in leading)
+        or any(above in wanted for above in _above(member.path))
+        for member in members
+    )
+    if not spoken_of or wanted - {member.path for member in members} - {""}:
+        raise malformed("contradiction", "the files are not those that `wherry.toml` speaks of")
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders that a path lies in."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _document(source: Source, descriptor: oci.Descriptor, bounds: Bounds) -> bytes:
