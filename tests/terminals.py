@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DEADLINE", "WHERRY", "on_terminal", "read_until", "said_at_ctrl_c"]
+__all__ = ["DEADLINE", "QUESTION", "WHERRY", "answered", "on_terminal", "read_until", "said_at_ctrl_c"]
 
 WHERRY = [sys.executable, "-m", "wherry"]
+QUESTION = b"Allow it? [y/N] "
 DEADLINE = 60.0
 """Seconds after which a test has failed."""
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,25 @@ def read_until(descriptor: int, wanted: bytes) -> bytes:
         if select.select([descriptor], [], [], 0.1)[0]:
             shown += os.read(descriptor, 4096)
     return shown
+
+
+def answered(*words: str | Path, answer: str) -> tuple[int, str]:
+    """What comes of ``wherry`` on a terminal, where someone types an answer once the question is there."""
+    with on_terminal(*words) as (process, terminal):
+        seen = b""
+        while piece := _shown(terminal):
+            seen += piece
+            if seen.endswith(QUESTION):
+                os.write(terminal, answer.encode())
+        return process.wait(DEADLINE), seen.decode().replace("\r\n", "\n")
+
+
+def _shown(terminal: int) -> bytes:
+    """What the other side wrote; nothing when it has gone."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 def said_at_ctrl_c(program: str, within: float) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.guests.build import c_command
-from tests.terminals import DEADLINE, WHERRY, on_terminal, read_until
+from tests.terminals import DEADLINE, QUESTION, WHERRY, answered, on_terminal, read_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,6 @@ args = ["read"]
 dir = [{{ host = ".", guest = "/here", why = "to show your files" }}]
 """
 OPTIONAL = MANIFEST.replace('why = "to show', 'optional = true, why = "to show')
-QUESTION = b"Allow it? [y/N] "
 CTRL_C, CTRL_D = KEYS = ("\x03", "\x04")
 MORE = 'env = [{ name = "HOME", why = "to find your settings" }]\n'
 
@@ -58,13 +57,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Type
                 stderr=subprocess.STDOUT,
             )
             return Typed(done.returncode, done.stdout.decode())
-        with on_terminal(*words) as (process, terminal):
-            seen = b""
-            while piece := _read(terminal):
-                seen += piece
-                if seen.endswith(QUESTION):
-                    os.write(terminal, answer.encode() if answer in KEYS else f"{answer}\n".encode())
-            return Typed(process.wait(DEADLINE), seen.decode().replace("\r\n", "\n"))
+        return Typed(*answered(*words, answer=answer if answer in KEYS else f"{answer}\n"))
 
     for name, version, more in [
         ("acme/cat", "1.0.0", ""),

@@ -13,7 +13,7 @@ import pytest
 
 import wherry
 from tests.guests.build import c_command
-from tests.terminals import DEADLINE, WHERRY, on_terminal
+from tests.terminals import WHERRY, answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,10 +83,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Type
                 stderr=subprocess.STDOUT,
             )
             return Typed(done.returncode, done.stdout.decode())
-        with on_terminal(*words) as (process, terminal):
-            os.write(terminal, f"{answer}\n".encode())
-            code = process.wait(DEADLINE)
-            return Typed(code, os.read(terminal, 65536).decode().replace("\r\n", "\n"))
+        return Typed(*answered(*words, answer=f"{answer}\n"))
 
     return type_
 
