@@ -11,18 +11,37 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DEADLINE", "QUESTION", "WHERRY", "answered", "on_terminal", "read_until", "said_at_ctrl_c"]
+__all__ = [
+    "DEADLINE",
+    "QUESTION",
+    "WHERRY",
+    "Typed",
+    "on_terminal",
+    "read_until",
+    "said_at_ctrl_c",
+    "shown",
+    "typed",
+]
 
 WHERRY = [sys.executable, "-m", "wherry"]
 QUESTION = b"Allow it? [y/N] "
 DEADLINE = 60.0
 """Seconds after which a test has failed."""
 ROOT = Path(__file__).parents[1]
+KEYS = {"\x03", "\x04"}
+"""Ctrl-C and Ctrl-D: nobody ends a line after them."""
+
+
+class Typed(NamedTuple):
+    """What came of a command line: its exit code, and all that it wrote."""
+
+    code: int
+    text: str
 
 
 @contextmanager
@@ -54,18 +73,28 @@ def read_until(descriptor: int, wanted: bytes) -> bytes:
     return shown
 
 
-def answered(*words: str | Path, answer: str) -> tuple[int, str]:
-    """What comes of ``wherry`` on a terminal, where someone types an answer once the question is there."""
+def typed(*words: str | Path, answer: str | None = None) -> Typed:
+    """Types ``wherry`` where nobody can be asked; with ``answer`` on a terminal, at the question."""
+    if answer is None:
+        done = subprocess.run(
+            [*WHERRY, *words],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return Typed(done.returncode, done.stdout.decode())
+    keys = answer if answer in KEYS else f"{answer}\n"
     with on_terminal(*words) as (process, terminal):
         seen = b""
-        while piece := _shown(terminal):
+        while piece := shown(terminal):
             seen += piece
             if seen.endswith(QUESTION):
-                os.write(terminal, answer.encode())
-        return process.wait(DEADLINE), seen.decode().replace("\r\n", "\n")
+                os.write(terminal, keys.encode())
+        return Typed(process.wait(DEADLINE), seen.decode().replace("\r\n", "\n"))
 
 
-def _shown(terminal: int) -> bytes:
+def shown(terminal: int) -> bytes:
     """What the other side wrote; nothing when it has gone."""
     try:
         return os.read(terminal, 4096)

@@ -6,15 +6,11 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from tests.guests.build import c_command
-from tests.terminals import DEADLINE, QUESTION, WHERRY, answered, on_terminal, read_until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.terminals import DEADLINE, QUESTION, WHERRY, Typed, on_terminal, read_until, shown, typed
 
 MANIFEST = """[package]
 name = "{name}"
@@ -28,36 +24,17 @@ args = ["read"]
 dir = [{{ host = ".", guest = "/here", why = "to show your files" }}]
 """
 OPTIONAL = MANIFEST.replace('why = "to show', 'optional = true, why = "to show')
-CTRL_C, CTRL_D = KEYS = ("\x03", "\x04")
+CTRL_C, CTRL_D = "\x03", "\x04"
 MORE = 'env = [{ name = "HOME", why = "to find your settings" }]\n'
 
 
-class Typed(NamedTuple):
-    """What came of a command line."""
-
-    code: int
-    text: str
-
-
-@pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Typed]:
+@pytest.fixture(autouse=True)
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Types in a folder with a file and packages in a store of its own; with ``answer`` on a terminal."""
     monkeypatch.setenv("WHERRY_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.chdir(tmp_path)
     Path("hello.txt").write_text("hello\n")
-
-    def type_(*words: str, answer: str | None = None) -> Typed:
-        if answer is None:
-            done = subprocess.run(
-                [*WHERRY, *words],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-            return Typed(done.returncode, done.stdout.decode())
-        return Typed(*answered(*words, answer=answer if answer in KEYS else f"{answer}\n"))
 
     for name, version, more in [
         ("acme/cat", "1.0.0", ""),
@@ -68,20 +45,11 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Type
         folder.mkdir()
         shutil.copy(c_command("files"), folder / "files.wasm")
         (folder / "wherry.toml").write_text(MANIFEST.format(name=name, version=version) + more)
-        assert type_("pack", str(folder), "-o", f"{folder}.tar").code == 0
-        assert type_("load", f"{folder}.tar").code == 0
-    return type_
+        assert typed("pack", str(folder), "-o", f"{folder}.tar").code == 0
+        assert typed("load", f"{folder}.tar").code == 0
 
 
-def _read(terminal: int) -> bytes:
-    """What the other side wrote; nothing when it has gone."""
-    try:
-        return os.read(terminal, 4096)
-    except OSError:
-        return b""
-
-
-def test_without_a_terminal(typed: Callable[..., Typed]) -> None:
+def test_without_a_terminal() -> None:
     """It is refused, and the command that is printed works when pasted."""
     refused = typed("run", "acme/cat@1.0.0", "/here/hello.txt")
     assert refused.code == 126
@@ -92,7 +60,7 @@ def test_without_a_terminal(typed: Callable[..., Typed]) -> None:
     assert typed("run", "acme/cat@1.0.0", "/here/hello.txt").code == 126
 
 
-def test_asked_once(typed: Callable[..., Typed]) -> None:
+def test_asked_once() -> None:
     """What was agreed to holds without a terminal too, and for this package alone."""
     question = (
         "acme/cat@1.0.0 asks to\n"
@@ -108,7 +76,7 @@ def test_asked_once(typed: Callable[..., Typed]) -> None:
 
 
 @pytest.mark.parametrize("answer", ["n", "", "no", "yess"])
-def test_no_is_no(typed: Callable[..., Typed], answer: str) -> None:
+def test_no_is_no(answer: str) -> None:
     """Nothing runs, and the next run asks again."""
     said = typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer=answer)
     assert said.code == 126
@@ -117,7 +85,7 @@ def test_no_is_no(typed: Callable[..., Typed], answer: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "code"), [(CTRL_C, 130), (CTRL_D, 126)], ids=["Ctrl-C", "Ctrl-D"])
-def test_no_answer_is_no(typed: Callable[..., Typed], key: str, code: int) -> None:
+def test_no_answer_is_no(key: str, code: int) -> None:
     """Whoever goes away instead of answering has agreed to nothing."""
     said = typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer=key)
     assert said.code == code
@@ -125,13 +93,13 @@ def test_no_answer_is_no(typed: Callable[..., Typed], key: str, code: int) -> No
     assert typed("permissions", "list") == Typed(0, "")
 
 
-def test_what_was_typed_before_the_question_is_no_answer(typed: Callable[..., Typed]) -> None:
+def test_what_was_typed_before_the_question_is_no_answer() -> None:
     """Neither keys that were pressed while nothing was asked, nor a pipe with many a yes."""
     with on_terminal("run", "acme/cat@1.0.0", "/here/hello.txt") as (process, terminal):
         os.write(terminal, b"y\nyes\n")
         read_until(terminal, QUESTION)
         os.write(terminal, b"\n")
-        while _read(terminal):
+        while shown(terminal):
             pass
         assert process.wait(DEADLINE) == 126
     piped = [*WHERRY, "run", "acme/cat@1.0.0", "/here/hello.txt"]
@@ -139,7 +107,7 @@ def test_what_was_typed_before_the_question_is_no_answer(typed: Callable[..., Ty
     assert typed("permissions", "list") == Typed(0, "")
 
 
-def pack_and_load(typed: Callable[..., Typed], name: str, version: str, why: str) -> None:
+def pack_and_load(name: str, version: str, why: str) -> None:
     """One more package, with reasons of its own."""
     folder = Path(f"{name.replace('/', '-')}-{version}-more")
     folder.mkdir()
@@ -150,15 +118,15 @@ def pack_and_load(typed: Callable[..., Typed], name: str, version: str, why: str
     assert typed("load", f"{folder}.tar").code == 0
 
 
-def test_another_package_under_the_same_name(typed: Callable[..., Typed]) -> None:
+def test_another_package_under_the_same_name() -> None:
     """It has the name and version that were agreed to, and is another: it is asked for anew."""
     typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
     assert typed("run", "acme/cat@1.0.0", "/here/hello.txt") == Typed(0, "hello\n")
-    pack_and_load(typed, "acme/cat", "1.0.0", "to show them otherwise")
+    pack_and_load("acme/cat", "1.0.0", "to show them otherwise")
     assert typed("run", "acme/cat@1.0.0", "/here/hello.txt").code == 126
 
 
-def test_a_label_that_leads_elsewhere(typed: Callable[..., Typed]) -> None:
+def test_a_label_that_leads_elsewhere() -> None:
     """What the label led to was allowed; what it leads to now is not, until someone agrees."""
     typed("tag", "acme/cat@1.0.0", "acme/cat@mine")
     typed("run", "acme/cat@mine", "/here/hello.txt", answer="y")
@@ -167,9 +135,9 @@ def test_a_label_that_leads_elsewhere(typed: Callable[..., Typed]) -> None:
     assert typed("run", "acme/cat@mine", "/here/hello.txt").code == 126
 
 
-def test_a_long_reason_is_one_line(typed: Callable[..., Typed]) -> None:
+def test_a_long_reason_is_one_line() -> None:
     """No row of spaces lets it look as if it ended and something else began."""
-    pack_and_load(typed, "acme/long", "1.0.0", f"to read.{' ' * 80}It asks for nothing else.")
+    pack_and_load("acme/long", "1.0.0", f"to read.{' ' * 80}It asks for nothing else.")
     said = typed("run", "acme/long", "/here/hello.txt", answer="n")
     assert (
         "  read files in `.`, which it calls /here: to read. It asks for nothing else.\nAllow it?"
@@ -178,7 +146,7 @@ def test_a_long_reason_is_one_line(typed: Callable[..., Typed]) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])
-def test_a_store_that_others_write(typed: Callable[..., Typed], mode: int) -> None:
+def test_a_store_that_others_write(mode: int) -> None:
     """What stands there of agreements may be somebody else's: it counts for nothing, and that is said."""
     typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
     assert typed("run", "acme/cat@1.0.0", "/here/hello.txt") == Typed(0, "hello\n")
@@ -193,7 +161,7 @@ def test_a_store_that_others_write(typed: Callable[..., Typed], mode: int) -> No
     assert typed("run", "acme/cat@1.0.0", "/here/hello.txt") == Typed(0, "hello\n")
 
 
-def test_an_index_of_somebody_else(typed: Callable[..., Typed]) -> None:
+def test_an_index_of_somebody_else() -> None:
     """Neither a link to one that others write, nor bytes that are none."""
     typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
     Path("store/index.db").rename("elsewhere.db")
@@ -208,7 +176,7 @@ def test_an_index_of_somebody_else(typed: Callable[..., Typed]) -> None:
     assert "hint: " in damaged.text
 
 
-def test_the_next_version_asks_for_more(typed: Callable[..., Typed]) -> None:
+def test_the_next_version_asks_for_more() -> None:
     """What is new is told apart, and until someone agrees there is nothing of it."""
     typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
     refused = typed("run", "acme/cat", "/here/hello.txt", answer="n")
@@ -223,7 +191,7 @@ def test_the_next_version_asks_for_more(typed: Callable[..., Typed]) -> None:
     assert typed("run", "acme/cat", "/here/hello.txt").text == "hello\n"
 
 
-def test_taken_back(typed: Callable[..., Typed]) -> None:
+def test_taken_back() -> None:
     """The next run asks again."""
     typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
     listed = typed("permissions", "list")
@@ -234,7 +202,7 @@ def test_taken_back(typed: Callable[..., Typed]) -> None:
     assert typed("permissions", "revoke", "acme/cat").code == 1
 
 
-def test_a_policy_says_all(typed: Callable[..., Typed]) -> None:
+def test_a_policy_says_all() -> None:
     """Who hands in a policy is not asked, and the package gets that and no more."""
     Path("policy.toml").write_text('dir = [".::/here:ro"]\n')
     allowed = typed("run", "--policy", "policy.toml", "acme/cat@1.0.0", "/here/hello.txt")
@@ -243,7 +211,7 @@ def test_a_policy_says_all(typed: Callable[..., Typed]) -> None:
     assert (allowed, refused.code) == (Typed(0, "hello\n"), 1)
 
 
-def test_a_packed_file(typed: Callable[..., Typed]) -> None:
+def test_a_packed_file() -> None:
     """It is asked for the same way, by its digest, whatever the file is called."""
     assert typed("run", "acme-cat-1.0.0.tar", "/here/hello.txt").code == 126
     typed("run", "acme/cat@1.0.0", "/here/hello.txt", answer="y")
@@ -251,7 +219,7 @@ def test_a_packed_file(typed: Callable[..., Typed]) -> None:
     assert typed("run", "copy.tar", "/here/hello.txt") == Typed(0, "hello\n")
 
 
-def test_what_a_package_does_without(typed: Callable[..., Typed]) -> None:
+def test_what_a_package_does_without() -> None:
     """Where nobody can be asked it runs without that; who is at a terminal later is asked all the same."""
     folder = Path("optional")
     folder.mkdir()

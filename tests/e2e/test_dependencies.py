@@ -7,16 +7,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 import wherry
 from tests.guests.build import c_command
-from tests.terminals import WHERRY, answered
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.terminals import Typed, typed
 
 TOOLS = """[package]
 name = "acme/tools"
@@ -55,15 +51,8 @@ env = [{ name = "HOME", why = "to find your settings" }]
 WORD = "/of/tools/words/word.txt"
 
 
-class Typed(NamedTuple):
-    """What came of a command line."""
-
-    code: int
-    text: str
-
-
-@pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Typed]:
+@pytest.fixture(autouse=True)
+def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Types in a folder with two projects; with ``answer`` on a terminal."""
     monkeypatch.setenv("WHERRY_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("WHERRY_BIN", str(tmp_path / "bin"))
@@ -72,20 +61,6 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Type
     Path("hello.txt").write_text("hello\n")
     project("tools", TOOLS.format(version="1.0.0"), "first")
     project("app", APP, "mine")
-
-    def type_(*words: str, answer: str | None = None) -> Typed:
-        if answer is None:
-            done = subprocess.run(
-                [*WHERRY, *words],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-            return Typed(done.returncode, done.stdout.decode())
-        return Typed(*answered(*words, answer=f"{answer}\n"))
-
-    return type_
 
 
 def project(folder: str, text: str, word: str) -> None:
@@ -96,19 +71,19 @@ def project(folder: str, text: str, word: str) -> None:
     (Path(folder) / "wherry.toml").write_text(text)
 
 
-def put(typed: Callable[..., Typed], folder: str) -> None:
+def put(folder: str) -> None:
     """Packs a project into the store."""
     done = typed("pack", folder)
     assert done.code == 0, done
 
 
-def loaded(typed: Callable[..., Typed], version: str, word: str) -> None:
+def loaded(version: str, word: str) -> None:
     """Packs and loads a version of the tools."""
     project("tools", TOOLS.format(version=version), word)
-    put(typed, "tools")
+    put("tools")
 
 
-def test_a_project_beside_another(typed: Callable[..., Typed]) -> None:
+def test_a_project_beside_another() -> None:
     """Its own command sees the files of the other; the other's command sees nothing of it."""
     assert typed("run", "--env", "HOME", "./app", WORD) == Typed(0, "first\n")
     assert typed("run", "--env", "HOME", "./app#app", "/words/word.txt").code == 1
@@ -118,10 +93,10 @@ def test_a_project_beside_another(typed: Callable[..., Typed]) -> None:
     assert typed("run", "--env", "HOME", "./app", WORD) == Typed(0, "second\n")
 
 
-def test_rights_are_each_package_s_own(typed: Callable[..., Typed]) -> None:
+def test_rights_are_each_package_s_own() -> None:
     """Agreeing to what a package asks is no agreement for those that it uses, nor the other way round."""
-    loaded(typed, "1.0.0", "first")
-    put(typed, "app")
+    loaded("1.0.0", "first")
+    put("app")
     assert typed("run", "acme/app", WORD).code == 126
     assert typed("run", "acme/app", WORD, answer="y").code == 0
     assert typed("run", "acme/app", WORD) == Typed(0, "first\n")
@@ -140,10 +115,10 @@ def test_rights_are_each_package_s_own(typed: Callable[..., Typed]) -> None:
     assert typed("run", "acme/app", WORD).code == 0
 
 
-def test_files_of_another_package_are_read_only(typed: Callable[..., Typed]) -> None:
+def test_files_of_another_package_are_read_only() -> None:
     """What can write elsewhere cannot write there, in a project neither."""
-    put(typed, "tools")
-    put(typed, "app")
+    put("tools")
+    put("app")
     grants = ("--env", "HOME", "--dir", ".::/out")
     for target in ("acme/app#put", "./app#put"):
         assert typed("run", *grants, target, "/out/hello.txt", "changed").code == 0
@@ -153,10 +128,10 @@ def test_files_of_another_package_are_read_only(typed: Callable[..., Typed]) -> 
     assert typed("verify-store").text == "2 whole, 0 damaged\n"
 
 
-def test_from_python(typed: Callable[..., Typed]) -> None:
+def test_from_python() -> None:
     """The same holds for ``wherry.run``: what it grants goes to the package that is run, and to no other."""
-    loaded(typed, "1.0.0", "first")
-    put(typed, "app")
+    loaded("1.0.0", "first")
+    put("app")
     here = wherry.Policy(dirs=[".::/here:ro"])
     assert wherry.run("acme/app", WORD, policy=here, capture=True).stdout == b"first\n"
     assert wherry.run("acme/app#show", "/words/word.txt", policy=here, capture=True).stdout == b"first\n"
@@ -165,17 +140,17 @@ def test_from_python(typed: Callable[..., Typed]) -> None:
         wherry.run("acme/app#show", "/here/hello.txt")
 
 
-def test_a_newer_version_is_used_at_once(typed: Callable[..., Typed]) -> None:
+def test_a_newer_version_is_used_at_once() -> None:
     """What is loaded counts although the run before took the short way; and a new version asks anew."""
-    loaded(typed, "1.0.0", "first")
-    put(typed, "app")
+    loaded("1.0.0", "first")
+    put("app")
     typed("run", "acme/app", WORD, answer="y")
     typed("run", "acme/app#show", "/words/word.txt", answer="y")
     for _ in range(2):
         assert typed("run", "acme/app", WORD) == Typed(0, "first\n")
         assert typed("run", "acme/app#show", "/words/word.txt") == Typed(0, "first\n")
-    loaded(typed, "1.1.0", "second")
-    loaded(typed, "2.0.0", "third")
+    loaded("1.1.0", "second")
+    loaded("2.0.0", "third")
     assert typed("run", "acme/app", WORD) == Typed(0, "second\n")
     refused = typed("run", "acme/app#show", "/words/word.txt")
     assert (refused.code, "`acme/tools@1.1.0` asks" in refused.text) == (126, True)
@@ -184,10 +159,10 @@ def test_a_newer_version_is_used_at_once(typed: Callable[..., Typed]) -> None:
     assert typed("run", "acme/app#show", "/words/word.txt") == Typed(0, "first\n")
 
 
-def test_to_somebody_else(typed: Callable[..., Typed], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_to_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """The saved file brings along what is used: it runs there as it is, and after it was loaded."""
-    loaded(typed, "1.0.0", "first")
-    put(typed, "app")
+    loaded("1.0.0", "first")
+    put("app")
     assert typed("save", "acme/app", "-o", "sent.tar").code == 0
     assert typed("save", "--alone", "acme/app", "-o", "alone.tar").code == 0
     shutil.rmtree("tools")
@@ -219,7 +194,7 @@ def test_to_somebody_else(typed: Callable[..., Typed], monkeypatch: pytest.Monke
     assert typed("run", *grant, "acme/app", WORD).code == 125
 
 
-def test_shown_and_installed(typed: Callable[..., Typed]) -> None:
+def test_shown_and_installed() -> None:
     """The commands of the other package are among those of this one."""
     missing = "`acme/app@1.0.0` wants `acme/tools` ^1, and there is none"
     assert typed("pack", "app", "-o", "app.tar").code == 0
@@ -227,7 +202,7 @@ def test_shown_and_installed(typed: Callable[..., Typed]) -> None:
     assert typed("pack", "app").text.endswith(f"\nwarning: {missing}\n")
     assert missing in typed("show", "acme/app").text
     assert typed("install", "acme/app").code == 1
-    loaded(typed, "1.0.0", "first")
+    loaded("1.0.0", "first")
     shown = typed("show", "acme/app").text
     assert "Offers:\n  command app\n  command put\n  command show, of acme/tools\n" in shown
     assert shown.endswith("Uses:\n  acme/tools@1.0.0 (^1)\n")
@@ -241,22 +216,22 @@ def test_shown_and_installed(typed: Callable[..., Typed]) -> None:
     assert "its commands are: `app`, `put`, `show`" in typed("run", "acme/app#nobody").text
 
 
-def test_what_the_other_package_has_not(typed: Callable[..., Typed]) -> None:
+def test_what_the_other_package_has_not() -> None:
     """A command or files that a newer version has no more are missed by name."""
-    put(typed, "app")
+    put("app")
     poor = TOOLS.format(version="1.2.0").replace("command.show", "command.view")
     project("tools", poor, "first")
-    put(typed, "tools")
+    put("tools")
     missed = typed("run", "acme/app#show")
     assert missed.code == 127
     assert "`acme/tools@1.2.0` has no command `show`, which `acme/app@1.0.0` uses" in missed.text
     project("tools", poor.replace('[files]\n"/words" = "words"\n', "").replace("1.2.0", "1.3.0"), "first")
-    put(typed, "tools")
+    put("tools")
     missed = typed("run", "--env", "HOME", "acme/app")
     assert "`acme/tools@1.3.0` has no files, which `acme/app@1.0.0` uses" in missed.text
 
 
-def test_tests_of_a_project(typed: Callable[..., Typed]) -> None:
+def test_tests_of_a_project() -> None:
     """They find commands of both, and grant the other package nothing that nobody agreed to."""
     (Path("app") / "tests").mkdir()
     session = f"$ app {WORD}\nfirst\n\n$ show /here/wherry.toml\n[package]\n...\n"
@@ -270,7 +245,7 @@ def test_tests_of_a_project(typed: Callable[..., Typed]) -> None:
     assert typed("test", "app") == Typed(0, "2 passed, 0 failed\n")
 
 
-def test_a_folder_alone_is_not_packed(typed: Callable[..., Typed]) -> None:
+def test_a_folder_alone_is_not_packed() -> None:
     """Nobody else has the folder."""
     project("app", APP.replace('version = "^1", ', ""), "mine")
     assert typed("run", "--env", "HOME", "./app", WORD).code == 0
