@@ -18,7 +18,7 @@ export VIRTUAL_ENV := $(VENV)
 
 NATIVE_SOURCES := Cargo.toml Cargo.lock pyproject.toml wherry.data/scripts/wherry \
 	$(shell find crates -name '*.rs' -o -name Cargo.toml)
-PURE_CRATES := -p wherry-engine -p wherry-tools
+PURE_CRATES := -p wherry-engine -p wherry-edge -p wherry-tools
 
 .PHONY: help
 help: ## Show this

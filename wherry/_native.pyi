@@ -15,6 +15,7 @@ __all__ = [
     "Policy",
     "Record",
     "Resource",
+    "Server",
     "Setting",
     "Streams",
     "about",
@@ -139,6 +140,30 @@ def go_module() -> dict[str, str]: ...
 def wasi_interfaces() -> dict[str, str]: ...
 def without_other_exports(data: _Bytes, wit: _Path, world: str | None = None) -> _Bytes: ...
 def world_name(wit: _Path, world: str | None = None) -> str: ...
+
+# server.rs
+
+@final
+class Server:
+    def __new__(
+        cls,
+        source: _Path | bytes,
+        name: str,
+        policy: Policy,
+        limits: Limits,
+        address: str,
+        *,
+        max_request: str,
+        concurrency: int,
+        queue: int,
+        wait: str,
+        named: bool,
+    ) -> Self: ...
+    def address(self) -> tuple[str, int]: ...
+    def is_lean(self) -> bool: ...
+    def stop(self, seconds: float) -> bool: ...
+    def statistics(self) -> dict[str, int]: ...
+    def failures(self, seconds: float) -> list[str]: ...
 
 # inspect.rs
 

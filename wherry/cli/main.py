@@ -38,6 +38,7 @@ _MACHINE = "This machine"
 
 COMMANDS: dict[str, Entry] = {
     "run": Entry("wherry.cli.run", "run", _PROGRAMS),
+    "serve": Entry("wherry.cli.serve", "serve", _PROGRAMS),
     "verify-run": Entry("wherry.cli.verify_run", "verify_run", _PROGRAMS),
     "inspect": Entry("wherry.cli.inspect", "inspect", _PROGRAMS),
     "compile": Entry("wherry.cli.compile", "compile_", _PROGRAMS),

@@ -64,7 +64,7 @@ pub mod shell;
 mod stdin;
 pub mod stdio;
 mod stores;
-mod ticker;
+pub mod ticker;
 mod toml_file;
 pub mod trap;
 mod validate;

@@ -32,7 +32,9 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits, strict: bool) -> Self {
+    /// For a guest with these limits. With `strict`, what the host fails to give ends the guest.
+    #[must_use]
+    pub fn new(limits: &Limits, strict: bool) -> Self {
         Self {
             limit: usize::try_from(limits.memory).unwrap_or(usize::MAX),
             used: 0,

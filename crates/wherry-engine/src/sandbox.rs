@@ -72,6 +72,23 @@ impl Linked {
         })
     }
 
+    /// What instances of a component are made from, for who drives them on a runtime of its own.
+    #[must_use]
+    pub fn component(&self) -> Option<&ComponentPre<Guest>> {
+        match &self.pre {
+            Pre::Component(pre) => Some(pre),
+            Pre::Module(_) => None,
+        }
+    }
+
+    /// A store for an instance that is driven on a runtime: it yields at each tick, and who drives it watches the time.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the engine refuses its fuel.
+    pub fn yielding_store(&self, guest: Guest, limits: &Limits) -> Result<Store<Guest>> {
+        self.store(guest, limits, true)
+    }
+
     /// A store with its limits armed and nothing in it yet.
     fn store(&self, guest: Guest, limits: &Limits, waits: bool) -> Result<Store<Guest>> {
         let mut store = Store::new(&self.program.engine, guest);

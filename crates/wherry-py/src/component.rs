@@ -1,22 +1,19 @@
 //! A loaded program, as Python holds it: compiled once, instantiated again and again, from any thread.
 
-use crate::configuration::cache_options;
 use crate::door::{self, Patience, beside, through};
 use crate::errors::raise;
 use crate::instance::{Cell, Home, Instance};
 use crate::limits::Limits;
-use crate::loading;
+use crate::loading::{self, Wanted};
 use crate::policy::Policy;
 use crate::port::Python3;
 use crate::stdio::Streams;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use wherry_engine::determinism;
-use wherry_engine::error::Kind;
 use wherry_engine::exports::{Export, Import};
 use wherry_engine::guest::Guest;
 use wherry_engine::hosting::Host;
@@ -24,7 +21,7 @@ use wherry_engine::instance::Template;
 use wherry_engine::limits::Limits as EngineLimits;
 use wherry_engine::mode::{Mode, POOL, POOL_MEMORY};
 use wherry_engine::policy::Policy as EnginePolicy;
-use wherry_engine::program::{Code, LoadOptions, Program, Source, load};
+use wherry_engine::program::{Code, Program, Source};
 use wherry_engine::run::command;
 use wherry_engine::stdio::Stdio;
 use wherry_engine::values::{Context, TypeNames};
@@ -275,58 +272,18 @@ fn make(
     name: String,
     limits: &EngineLimits,
 ) -> PyResult<Template<Python3>> {
-    let cache = loading::cache(py, &cache_options(py)?)?;
-    let child = loading::compiler_child(py)?;
-    let question = door::question(py)?;
-    let warnings = Mutex::new(Vec::new());
-    let template = through(py, || {
-        let stopped = RefCell::new(None);
-        let options = LoadOptions {
-            mode,
-            stack,
-            pooled,
-            target,
-            name: Some(name),
-            cache,
-            precompiled,
-            child,
-            interrupted: &|| match question.as_ref().map_or(Ok(()), |question| question()) {
-                Ok(()) => false,
-                Err(error) => {
-                    stopped.replace(Some(error));
-                    true
-                }
-            },
-            warn: &|warning| {
-                warnings
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(warning);
-            },
-            ..LoadOptions::default().within(limits)
-        };
-        let program = load(source, &options).map_err(|error| match error.kind() {
-            Kind::Interrupted => stopped.take().unwrap_or(error),
-            _ => error,
-        })?;
+    let wanted = Wanted {
+        mode,
+        stack,
+        pooled,
+        target,
+        name,
+        precompiled,
+    };
+    loading::with_program(py, source, wanted, limits, |program| {
         let names = type_names(&program);
         Template::new(program, names)
-    })?;
-    warn(py, warnings.into_inner().unwrap_or_else(PoisonError::into_inner))?;
-    Ok(template)
-}
-
-/// Tells what works, but slower than it should.
-fn warn(py: Python<'_>, warnings: Vec<String>) -> PyResult<()> {
-    if warnings.is_empty() {
-        return Ok(());
-    }
-    let category = py.import("wherry.errors")?.getattr("WherryWarning")?;
-    let warn = py.import("warnings")?.getattr("warn")?;
-    for warning in warnings {
-        warn.call1((warning, &category, 4))?;
-    }
-    Ok(())
+    })
 }
 
 /// What the types of a program are called, read from its own description once that is asked.

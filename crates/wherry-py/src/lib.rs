@@ -21,6 +21,7 @@ mod port;
 mod record;
 mod resource;
 mod run_command;
+mod server;
 mod settings;
 mod stdio;
 mod verify_run;
@@ -62,6 +63,8 @@ mod _native {
     use crate::resource::Resource;
     #[pymodule_export]
     use crate::run_command::run_command;
+    #[pymodule_export]
+    use crate::server::Server;
     #[pymodule_export]
     use crate::settings::{
         Flag, Setting, about, debug_wanted, end_on_closed_pipe, explain_settings, flags, is_witness,

@@ -1,13 +1,91 @@
 //! What loading a program needs of the Python process: where compiled code is kept, and who compiles what is large.
 
+use crate::configuration::cache_options;
+use crate::door::{question, through};
 use crate::errors::raise;
 use pyo3::prelude::*;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use wherry_engine::cache::Cache;
 use wherry_engine::compile::{CompilerChild, worker};
-use wherry_engine::error::Error;
+use wherry_engine::error::{Error, Kind, Result};
+use wherry_engine::limits::Limits;
+use wherry_engine::mode::Mode;
 use wherry_engine::options::CacheOptions;
+use wherry_engine::program::{LoadOptions, Program, Source, load};
+
+/// What a program is loaded for.
+pub struct Wanted {
+    pub mode: Mode,
+    pub stack: usize,
+    pub pooled: bool,
+    pub target: Option<String>,
+    pub name: String,
+    pub precompiled: bool,
+}
+
+/// Loads a program as this process loads all of its own, and makes something of it; Ctrl-C is heard while it is compiled.
+pub fn with_program<R: Send>(
+    py: Python<'_>,
+    source: Source,
+    wanted: Wanted,
+    limits: &Limits,
+    make: impl FnOnce(Program) -> Result<R> + Send,
+) -> PyResult<R> {
+    let cache = cache(py, &cache_options(py)?)?;
+    let child = compiler_child(py)?;
+    let question = question(py)?;
+    let warnings = Mutex::new(Vec::new());
+    let result = through(py, || {
+        let stopped = RefCell::new(None);
+        let options = LoadOptions {
+            mode: wanted.mode,
+            stack: wanted.stack,
+            pooled: wanted.pooled,
+            target: wanted.target,
+            name: Some(wanted.name),
+            precompiled: wanted.precompiled,
+            cache,
+            child,
+            interrupted: &|| match question.as_ref().map_or(Ok(()), |question| question()) {
+                Ok(()) => false,
+                Err(error) => {
+                    stopped.replace(Some(error));
+                    true
+                }
+            },
+            warn: &|warning| {
+                warnings
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(warning);
+            },
+            ..LoadOptions::default().within(limits)
+        };
+        let program = load(source, &options).map_err(|error| match error.kind() {
+            Kind::Interrupted => stopped.take().unwrap_or(error),
+            _ => error,
+        })?;
+        make(program)
+    })?;
+    tell(py, warnings.into_inner().unwrap_or_else(PoisonError::into_inner))?;
+    Ok(result)
+}
+
+/// Tells what works, but slower than it should.
+fn tell(py: Python<'_>, warnings: Vec<String>) -> PyResult<()> {
+    if warnings.is_empty() {
+        return Ok(());
+    }
+    let category = py.import("wherry.errors")?.getattr("WherryWarning")?;
+    let warn = py.import("warnings")?.getattr("warn")?;
+    for warning in warnings {
+        warn.call1((warning, &category, 4))?;
+    }
+    Ok(())
+}
 
 /// The cache that the settings name; `None` where it is off or there is no place for one.
 pub fn cache(py: Python<'_>, options: &CacheOptions) -> PyResult<Option<Cache>> {

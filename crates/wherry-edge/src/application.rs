@@ -1,0 +1,169 @@
+//! A program that answers HTTP requests, and which of the two hosts its guests get.
+//!
+//! A component that imports no more than HTTP itself is served by the lean host, all others by the engine's own; the linker
+//! is asked, so that there is no list to keep. Start at [`Application::new`].
+
+use crate::arriving::Arriving;
+use crate::exchange::Exchange;
+use crate::full::Full;
+use crate::lean::{self, Lean};
+use crate::running::Call;
+use http::request::Parts;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use wasmtime::component::{ComponentExportIndex, InstancePre, Resource};
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wherry_engine::error::{Error, Kind, Result};
+use wherry_engine::limits::Limits;
+use wherry_engine::meter::Shares;
+use wherry_engine::policy::Policy;
+use wherry_engine::program::{Code, Program};
+
+/// What a component exports that answers requests, in any patch version.
+const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
+
+/// A program that answers requests.
+pub struct Application {
+    host: Host,
+    limits: Limits,
+    max_body: u64,
+}
+
+/// What makes guests of it.
+enum Host {
+    Lean(Prepared),
+    Full(Box<Full>),
+}
+
+/// A component that is linked with the lean host.
+struct Prepared {
+    engine: Engine,
+    pre: InstancePre<Lean>,
+    handle: ComponentExportIndex,
+    shares: Shares,
+}
+
+impl Application {
+    /// An application whose guests are granted `policy`, and may use `limits`; their requests have bodies of at most `max_body`
+    /// bytes.
+    ///
+    /// # Errors
+    /// [`Kind::NoExport`] for a program that answers no requests, [`Kind::Link`] when it imports what nothing provides.
+    pub fn new(program: Program, policy: Policy, limits: Limits, max_body: u64) -> Result<Self> {
+        let handle = handler(&program)?;
+        let host = match prepare(&program, handle, &limits) {
+            Some(prepared) => Host::Lean(prepared),
+            None => Host::Full(Box::new(Full::new(program, policy, &limits)?)),
+        };
+        Ok(Self {
+            host,
+            limits,
+            max_body,
+        })
+    }
+
+    /// Whether its guests get the lean host.
+    #[must_use]
+    pub fn is_lean(&self) -> bool {
+        matches!(self.host, Host::Lean(_))
+    }
+
+    /// What its guests may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The most bytes in the body of a request.
+    #[must_use]
+    pub fn max_body(&self) -> u64 {
+        self.max_body
+    }
+
+    /// A guest for a request; nothing of it runs before it is polled.
+    pub(crate) fn call(self: &Arc<Self>, parts: Parts, incoming: Incoming, exchange: &Arc<Exchange>) -> Call {
+        let arriving = Arriving::new(incoming, self.max_body, Arc::clone(exchange));
+        let (this, exchange) = (Arc::clone(self), Arc::clone(exchange));
+        match self.host {
+            Host::Lean(_) => Box::pin(async move { this.lean(parts, arriving, exchange).await }),
+            Host::Full(_) => Box::pin(async move { this.full(parts, arriving, exchange).await }),
+        }
+    }
+
+    async fn lean(&self, parts: Parts, arriving: Arriving, exchange: Arc<Exchange>) -> wasmtime::Result<()> {
+        let Host::Lean(prepared) = &self.host else {
+            return Ok(());
+        };
+        let shares = &prepared.shares;
+        let (lean, request, outparam) = Lean::new(&self.limits, shares, parts, arriving, exchange);
+        let mut store = Store::new(&prepared.engine, lean);
+        store.limiter(|lean| &mut lean.meter);
+        store.set_hostcall_fuel(shares.call);
+        store.set_max_component_handles(shares.components);
+        in_slices(&mut store);
+        let instance = prepared.pre.instantiate_async(&mut store).await?;
+        let handle = instance
+            .get_typed_func::<(Resource<lean::IncomingRequest>, Resource<lean::ResponseOutparam>), ()>(
+                &mut store,
+                prepared.handle,
+            )?;
+        let arguments = (Resource::new_own(request), Resource::new_own(outparam));
+        handle.call_async(&mut store, arguments).await
+    }
+
+    async fn full(&self, parts: Parts, arriving: Arriving, exchange: Arc<Exchange>) -> wasmtime::Result<()> {
+        match &self.host {
+            Host::Full(full) => full.answer(&self.limits, parts, arriving, exchange).await,
+            Host::Lean(_) => Ok(()),
+        }
+    }
+}
+
+/// Has a guest give way at each tick of the engine's clock: to the other connections of its thread, and to who watches its time.
+pub(crate) fn in_slices<T>(store: &mut Store<T>) {
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
+}
+
+/// The function that answers requests.
+fn handler(program: &Program) -> Result<ComponentExportIndex> {
+    let hint = "an application exports the interface `wasi:http/incoming-handler@0.2`";
+    let Code::Component(component) = &program.code else {
+        let message = format!(
+            "`{}` is a core module, which answers no HTTP requests",
+            program.name
+        );
+        return Err(Error::new(Kind::NoExport, message).with_hint(hint));
+    };
+    let ty = component.component_type();
+    let found = ty
+        .exports(&program.engine)
+        .find(|(name, _)| name.starts_with(HANDLER))
+        .and_then(|(name, _)| {
+            let interface = component.get_export_index(None, name)?;
+            component.get_export_index(Some(&interface), "handle")
+        });
+    found.ok_or_else(|| {
+        let message = format!("`{}` answers no HTTP requests", program.name);
+        Error::new(Kind::NoExport, message).with_hint(hint)
+    })
+}
+
+/// The program with the lean host, unless it imports more than that has.
+fn prepare(program: &Program, handle: ComponentExportIndex, limits: &Limits) -> Option<Prepared> {
+    let Code::Component(component) = &program.code else {
+        return None;
+    };
+    if program.key.concurrency {
+        return None;
+    }
+    let pre = lean::linker(&program.engine)
+        .and_then(|linker| linker.instantiate_pre(component))
+        .ok()?;
+    Some(Prepared {
+        engine: program.engine.clone(),
+        pre,
+        handle,
+        shares: Shares::of(limits),
+    })
+}

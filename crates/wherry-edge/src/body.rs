@@ -1,0 +1,100 @@
+//! The body of an answer, as the connection sends it.
+
+use crate::running::{Piece, Running};
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// What is sent after a head.
+pub enum Answer {
+    /// All of it is there.
+    Whole {
+        /// What is left to send.
+        bytes: Bytes,
+        /// What follows it.
+        trailers: Option<HeaderMap>,
+    },
+    /// Its guest still writes it.
+    Streamed {
+        /// Where it comes from; gone when it is over.
+        guest: Option<Box<Running>>,
+        /// Bytes that are left, where the guest said how many there are.
+        left: Option<u64>,
+    },
+}
+
+impl Answer {
+    /// These bytes, and nothing after them.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole {
+            bytes: bytes.into(),
+            trailers: None,
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self.get_mut() {
+            Answer::Whole { bytes, .. } if !bytes.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+            Answer::Whole { trailers, .. } => {
+                Poll::Ready(trailers.take().map(|fields| Ok(Frame::trailers(fields))))
+            }
+            Answer::Streamed { guest, left } => {
+                let Some(running) = guest else {
+                    return Poll::Ready(None);
+                };
+                match ready!(running.poll_piece(context)) {
+                    Piece::Bytes(bytes) => {
+                        *left = left.map(|left| left.saturating_sub(bytes.len() as u64));
+                        Poll::Ready(Some(Ok(Frame::data(bytes))))
+                    }
+                    Piece::End(trailers) => {
+                        if let Some(running) = guest.take() {
+                            running.go_on();
+                        }
+                        Poll::Ready(trailers.map(|fields| Ok(Frame::trailers(fields))))
+                    }
+                    Piece::Broken => {
+                        *guest = None;
+                        Poll::Ready(Some(Err(io::Error::other("the answer breaks off"))))
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Answer::Whole { bytes, trailers } => bytes.is_empty() && trailers.is_none(),
+            Answer::Streamed { guest, .. } => guest.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            // A length and trailers do not go together: RFC 9112, 7.1.2.
+            Answer::Whole {
+                bytes,
+                trailers: None,
+            } => SizeHint::with_exact(bytes.len() as u64),
+            Answer::Whole { bytes, .. } => {
+                let mut hint = SizeHint::new();
+                hint.set_lower(bytes.len() as u64);
+                hint
+            }
+            Answer::Streamed { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The lean host: `wasi:http/types` and `wasi:io` for guests that import nothing else.
+//!
+//! What cannot wait is a plain function, handles are places in a small slab, and the body goes from the guest's memory into
+//! the buffer that is sent. It does what the full host does, whose types, field maps and rules it uses; a guest that imports
+//! anything else gets that one. Start at [`linker`] and [`Lean`].
+
+mod bodies;
+mod fields;
+mod messages;
+mod streams;
+
+use crate::arriving::Arriving;
+use crate::exchange::Exchange;
+use bytes::Bytes;
+use http::request::Parts;
+use http_body::Body as _;
+use slab::Slab;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
+use wasmtime::{Engine, Result, StoreContextMut, format_err};
+use wasmtime_wasi_http::{Error, FieldMap, RequestOptions, WasiBody, WasiHttpHooks};
+use wherry_engine::limits::Limits;
+use wherry_engine::meter::{Meter, Shares};
+
+/// The data of a lean guest's store.
+pub struct Lean {
+    /// What the guest uses of the host's memory.
+    pub meter: Meter,
+    /// Its answer.
+    exchange: Arc<Exchange>,
+    slots: Slab<Slot>,
+    most_slots: usize,
+    most_fields: usize,
+    input: Input,
+}
+
+/// What handles of the guest stand for.
+enum Slot {
+    Fields(FieldMap),
+    Request(Box<Request>),
+    Outparam,
+    Response(Response),
+    OutgoingBody { written: bool },
+    OutputStream,
+    IncomingBody { streamed: bool },
+    InputStream,
+    Trailers { taken: bool },
+    Pollable(Awaited),
+    Failure(&'static str),
+}
+
+/// A request as the guest asks about it.
+struct Request {
+    parts: Parts,
+    fields: Option<FieldMap>,
+    consumed: bool,
+}
+
+/// An answer that the guest puts together.
+struct Response {
+    status: http::StatusCode,
+    fields: FieldMap,
+    body: bool,
+}
+
+/// What a guest may wait for.
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    /// Bytes of the request, or its end.
+    Input,
+    /// The end of the request's body.
+    Trailers,
+    /// Room for more of the answer.
+    Output,
+}
+
+/// The body of the request, as far as it came.
+struct Input {
+    arriving: Option<Arriving>,
+    waiting: Bytes,
+    trailers: Option<FieldMap>,
+    failed: bool,
+}
+
+/// The marks of the resource types.
+struct Fields;
+pub struct IncomingRequest;
+pub struct ResponseOutparam;
+struct OutgoingResponse;
+struct OutgoingBody;
+struct IncomingBody;
+struct FutureTrailers;
+struct InputStream;
+struct OutputStream;
+struct Pollable;
+struct IoError;
+
+/// Which fields may not be said: the default of `wasmtime-wasi-http`.
+struct Rules;
+
+type Sending = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+impl WasiHttpHooks for Rules {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _processed: Sending,
+    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Sending), Error>> + Send> {
+        Box::new(std::future::ready(Err(Error::HttpRequestDenied)))
+    }
+}
+
+impl Lean {
+    /// The state for one request; its handles for request and answer are those that the handler is called with.
+    pub fn new(
+        limits: &Limits,
+        shares: &Shares,
+        parts: Parts,
+        arriving: Arriving,
+        exchange: Arc<Exchange>,
+    ) -> (Self, u32, u32) {
+        let mut slots = Slab::with_capacity(8);
+        let request = slots.insert(Slot::Request(Box::new(Request {
+            parts,
+            fields: None,
+            consumed: false,
+        })));
+        let outparam = slots.insert(Slot::Outparam);
+        let lean = Self {
+            meter: Meter::new(limits, false),
+            exchange,
+            slots,
+            most_slots: limits.handles as usize,
+            most_fields: shares.fields,
+            input: Input {
+                arriving: Some(arriving),
+                waiting: Bytes::new(),
+                trailers: None,
+                failed: false,
+            },
+        };
+        (lean, number(request), number(outparam))
+    }
+
+    /// A handle for `slot`.
+    fn push<T: 'static>(&mut self, slot: Slot) -> Result<Resource<T>> {
+        if self.slots.len() >= self.most_slots {
+            return Err(format_err!("the guest has as many open handles as it may have"));
+        }
+        Ok(Resource::new_own(number(self.slots.insert(slot))))
+    }
+
+    fn slot<T: 'static>(&mut self, handle: &Resource<T>) -> Result<&mut Slot> {
+        self.slots.get_mut(handle.rep() as usize).ok_or_else(unknown)
+    }
+
+    fn remove(&mut self, handle: u32) -> Result<Slot> {
+        self.slots.try_remove(handle as usize).ok_or_else(unknown)
+    }
+
+    fn take<T: 'static>(&mut self, handle: &Resource<T>) -> Result<Slot> {
+        self.remove(handle.rep())
+    }
+
+    /// Takes fields out, for the message that they go to.
+    fn take_fields(&mut self, handle: &Resource<Fields>) -> Result<FieldMap> {
+        match self.take(handle)? {
+            Slot::Fields(fields) => Ok(fields),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl Input {
+    /// Waits until there is something to read, or the end.
+    fn poll_filled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.waiting.is_empty()
+            && let Some(arriving) = &mut self.arriving
+        {
+            match ready!(Pin::new(arriving).poll_frame(context)) {
+                None => self.arriving = None,
+                Some(Err(_)) => (self.arriving, self.failed) = (None, true),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => self.waiting = bytes,
+                    Err(frame) => {
+                        self.trailers = frame
+                            .into_trailers()
+                            .ok()
+                            .map(|fields| FieldMap::new_immutable(&mut Rules, fields));
+                    }
+                },
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads over what the guest did not, to what follows the body.
+    fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.waiting.clear();
+            ready!(self.poll_filled(context));
+            if self.waiting.is_empty() {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// Links what a lean guest may import.
+///
+/// # Errors
+/// Those of the linker.
+pub fn linker(engine: &Engine) -> Result<Linker<Lean>> {
+    let mut linker = Linker::new(engine);
+    streams::add_to_linker(&mut linker)?;
+    let mut types = linker.instance("wasi:http/types@0.2.12")?;
+    fields::add_to_linker(&mut types)?;
+    messages::add_to_linker(&mut types)?;
+    bodies::add_to_linker(&mut types)?;
+    Ok(linker)
+}
+
+/// Defines a resource type whose handles are places in the slab.
+fn resource<T: 'static>(instance: &mut LinkerInstance<'_, Lean>, name: &str) -> Result<()> {
+    instance.resource(
+        name,
+        ResourceType::host::<T>(),
+        |mut store: StoreContextMut<'_, Lean>, handle| store.data_mut().remove(handle).map(drop),
+    )
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+/// The engine holds handles to their types, so this is a fault of the host.
+fn unknown() -> wasmtime::Error {
+    format_err!("a handle stands for something else")
+}

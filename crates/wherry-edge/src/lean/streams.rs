@@ -1,0 +1,327 @@
+//! `wasi:io`: the two streams that a lean guest has, and what it waits for.
+//!
+//! Only what may wait is asynchronous. A guest that waits is polled again by the task of its connection: when bytes of the
+//! request arrive, and when bytes of the answer were taken.
+
+use super::{Awaited, InputStream, IoError, Lean, OutputStream, Pollable, Slot, resource, unknown};
+use crate::exchange::ROOM;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, WasmList};
+use wasmtime::{Result, StoreContextMut, bail};
+
+type Store<'a> = StoreContextMut<'a, Lean>;
+type Streamed<T> = std::result::Result<T, StreamError>;
+type Returned<'a, T> = Box<dyn Future<Output = Result<(T,)>> + Send + 'a>;
+type Input = Resource<InputStream>;
+type Output = Resource<OutputStream>;
+
+/// The most that one call writes and waits for, as the interface has it.
+const BLOCKING_WRITE: usize = 4096;
+
+/// `stream-error` of `wasi:io/streams`.
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum StreamError {
+    #[component(name = "last-operation-failed")]
+    LastOperationFailed(Resource<IoError>),
+    #[component(name = "closed")]
+    Closed,
+}
+
+/// Links `wasi:io`.
+pub fn add_to_linker(linker: &mut Linker<Lean>) -> Result<()> {
+    let mut error = linker.instance("wasi:io/error@0.2.12")?;
+    resource::<IoError>(&mut error, "error")?;
+    error.func_wrap(
+        "[method]error.to-debug-string",
+        |mut store: Store<'_>, (handle,): (Resource<IoError>,)| match store.data_mut().slot(&handle)? {
+            Slot::Failure(words) => Ok((words.to_owned(),)),
+            _ => Err(unknown()),
+        },
+    )?;
+    poll(&mut linker.instance("wasi:io/poll@0.2.12")?)?;
+    let mut streams = linker.instance("wasi:io/streams@0.2.12")?;
+    input(&mut streams)?;
+    output(&mut streams)?;
+    both(&mut streams)
+}
+
+fn poll(poll: &mut LinkerInstance<'_, Lean>) -> Result<()> {
+    resource::<Pollable>(poll, "pollable")?;
+    poll.func_wrap(
+        "[method]pollable.ready",
+        |mut store: Store<'_>, (handle,): (Resource<Pollable>,)| {
+            let lean = store.data_mut();
+            let awaited = lean.awaited(&handle)?;
+            let mut context = Context::from_waker(Waker::noop());
+            Ok((lean.poll_awaited(awaited, &mut context).is_ready(),))
+        },
+    )?;
+    poll.func_wrap_async(
+        "[method]pollable.block",
+        |mut store: Store<'_>, (handle,): (Resource<Pollable>,)| {
+            Box::new(async move {
+                let awaited = store.data_mut().awaited(&handle)?;
+                store.data_mut().wait(awaited).await;
+                Ok(())
+            })
+        },
+    )?;
+    poll.func_wrap_async(
+        "poll",
+        |mut store: Store<'_>, (handles,): (Vec<Resource<Pollable>>,)| -> Returned<'_, Vec<u32>> {
+            Box::new(async move {
+                if handles.is_empty() {
+                    bail!("the list of what to wait for is empty");
+                }
+                let lean = store.data_mut();
+                let awaited: Result<Vec<_>> = handles.iter().map(|handle| lean.awaited(handle)).collect();
+                let awaited = awaited?;
+                let ready = poll_fn(|context| {
+                    let ready: Vec<u32> = (0..)
+                        .zip(&awaited)
+                        .filter(|(_, awaited)| lean.poll_awaited(**awaited, context).is_ready())
+                        .map(|(place, _)| place)
+                        .collect();
+                    if ready.is_empty() {
+                        Poll::Pending
+                    } else {
+                        Poll::Ready(ready)
+                    }
+                });
+                Ok((ready.await,))
+            })
+        },
+    )
+}
+
+fn input(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
+    resource::<InputStream>(streams, "input-stream")?;
+    streams.func_wrap(
+        "[method]input-stream.read",
+        |mut store: Store<'_>, (_stream, most): (Input, u64)| -> Result<(Streamed<Vec<u8>>,)> {
+            Ok((store.data_mut().read(most)?,))
+        },
+    )?;
+    streams.func_wrap_async(
+        "[method]input-stream.blocking-read",
+        |mut store: Store<'_>, (_stream, most): (Input, u64)| -> Returned<'_, Streamed<Vec<u8>>> {
+            Box::new(async move {
+                store.data_mut().wait(Awaited::Input).await;
+                Ok((store.data_mut().read(most)?,))
+            })
+        },
+    )?;
+    streams.func_wrap(
+        "[method]input-stream.skip",
+        |mut store: Store<'_>, (_stream, most): (Input, u64)| -> Result<(Streamed<u64>,)> {
+            Ok((counted(store.data_mut().read(most)?),))
+        },
+    )?;
+    streams.func_wrap_async(
+        "[method]input-stream.blocking-skip",
+        |mut store: Store<'_>, (_stream, most): (Input, u64)| -> Returned<'_, Streamed<u64>> {
+            Box::new(async move {
+                store.data_mut().wait(Awaited::Input).await;
+                Ok((counted(store.data_mut().read(most)?),))
+            })
+        },
+    )?;
+    streams.func_wrap(
+        "[method]input-stream.subscribe",
+        |mut store: Store<'_>, (_stream,): (Input,)| {
+            Ok((store
+                .data_mut()
+                .push::<Pollable>(Slot::Pollable(Awaited::Input))?,))
+        },
+    )
+}
+
+fn counted(bytes: Streamed<Vec<u8>>) -> Streamed<u64> {
+    bytes.map(|bytes| bytes.len() as u64)
+}
+
+fn output(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
+    resource::<OutputStream>(streams, "output-stream")?;
+    streams.func_wrap(
+        "[method]output-stream.check-write",
+        |mut store: Store<'_>, (_stream,): (Output,)| -> Result<(Streamed<u64>,)> {
+            let room = store.data_mut().exchange.state().room();
+            Ok((room.map(|room| room as u64).ok_or(StreamError::Closed),))
+        },
+    )?;
+    streams.func_wrap(
+        "[method]output-stream.write",
+        |mut store: Store<'_>, (_stream, bytes): (Output, WasmList<u8>)| {
+            Ok((write(&mut store, &bytes, ROOM)?,))
+        },
+    )?;
+    streams.func_wrap_async(
+        "[method]output-stream.blocking-write-and-flush",
+        |mut store: Store<'_>, (_stream, bytes): (Output, WasmList<u8>)| -> Returned<'_, Streamed<()>> {
+            let written = write(&mut store, &bytes, BLOCKING_WRITE);
+            Box::new(async move {
+                let written = written?;
+                store.data_mut().wait(Awaited::Output).await;
+                Ok((written,))
+            })
+        },
+    )?;
+    streams.func_wrap(
+        "[method]output-stream.write-zeroes",
+        |mut store: Store<'_>, (_stream, count): (Output, u64)| Ok((zeroes(&mut store, count, ROOM)?,)),
+    )?;
+    streams.func_wrap_async(
+        "[method]output-stream.blocking-write-zeroes-and-flush",
+        |mut store: Store<'_>, (_stream, count): (Output, u64)| -> Returned<'_, Streamed<()>> {
+            Box::new(async move {
+                let written = zeroes(&mut store, count, BLOCKING_WRITE)?;
+                store.data_mut().wait(Awaited::Output).await;
+                Ok((written,))
+            })
+        },
+    )?;
+    streams.func_wrap(
+        "[method]output-stream.flush",
+        |mut store: Store<'_>, (_stream,): (Output,)| Ok((store.data_mut().open(),)),
+    )?;
+    streams.func_wrap_async(
+        "[method]output-stream.blocking-flush",
+        |mut store: Store<'_>, (_stream,): (Output,)| -> Returned<'_, Streamed<()>> {
+            Box::new(async move {
+                store.data_mut().wait(Awaited::Output).await;
+                Ok((store.data_mut().open(),))
+            })
+        },
+    )?;
+    streams.func_wrap(
+        "[method]output-stream.subscribe",
+        |mut store: Store<'_>, (_stream,): (Output,)| {
+            Ok((store
+                .data_mut()
+                .push::<Pollable>(Slot::Pollable(Awaited::Output))?,))
+        },
+    )
+}
+
+/// From one stream to the other.
+fn both(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
+    streams.func_wrap(
+        "[method]output-stream.splice",
+        |mut store: Store<'_>, (_to, _from, most): (Output, Input, u64)| -> Result<(Streamed<u64>,)> {
+            Ok((store.data_mut().splice(most)?,))
+        },
+    )?;
+    streams.func_wrap_async(
+        "[method]output-stream.blocking-splice",
+        |mut store: Store<'_>, (_to, _from, most): (Output, Input, u64)| -> Returned<'_, Streamed<u64>> {
+            Box::new(async move {
+                store.data_mut().wait(Awaited::Output).await;
+                store.data_mut().wait(Awaited::Input).await;
+                Ok((store.data_mut().splice(most)?,))
+            })
+        },
+    )
+}
+
+/// Takes bytes of the guest over; more than there is room for, or than `most`, ends it.
+fn write(store: &mut Store<'_>, bytes: &WasmList<u8>, most: usize) -> Result<Streamed<()>> {
+    let bytes = bytes.as_le_slice(&*store);
+    let mut state = store.data().exchange.state();
+    let Some(room) = state.room() else {
+        return Ok(Err(StreamError::Closed));
+    };
+    if bytes.len() > most || (most == ROOM && bytes.len() > room) {
+        bail!("a write of {} bytes is more than was allowed", bytes.len());
+    }
+    if state.write(bytes) {
+        return Ok(Ok(()));
+    }
+    drop(state);
+    store
+        .data_mut()
+        .failure("the body is longer than its length")
+        .map(Err)
+}
+
+fn zeroes(store: &mut Store<'_>, count: u64, most: usize) -> Result<Streamed<()>> {
+    let lean = store.data_mut();
+    let room = lean.exchange.state().room();
+    let fits = usize::try_from(count)
+        .ok()
+        .filter(|count| *count <= most && room.is_none_or(|room| most != ROOM || *count <= room));
+    let Some(count) = fits else {
+        bail!("a write of {count} bytes is more than was allowed");
+    };
+    if room.is_none() {
+        return Ok(Err(StreamError::Closed));
+    }
+    if lean.exchange.state().write(&vec![0; count]) {
+        return Ok(Ok(()));
+    }
+    lean.failure("the body is longer than its length").map(Err)
+}
+
+impl Lean {
+    fn awaited(&mut self, handle: &Resource<Pollable>) -> Result<Awaited> {
+        match self.slot(handle)? {
+            Slot::Pollable(awaited) => Ok(*awaited),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn poll_awaited(&mut self, awaited: Awaited, context: &mut Context<'_>) -> Poll<()> {
+        match awaited {
+            Awaited::Input => self.input.poll_filled(context),
+            Awaited::Trailers => self.input.poll_ended(context),
+            // Who takes the bytes out polls the guest again.
+            Awaited::Output if self.exchange.state().room() == Some(0) => Poll::Pending,
+            Awaited::Output => Poll::Ready(()),
+        }
+    }
+
+    async fn wait(&mut self, awaited: Awaited) {
+        poll_fn(|context| self.poll_awaited(awaited, context)).await;
+    }
+
+    /// What there is to read, up to `most` bytes.
+    fn read(&mut self, most: u64) -> Result<Streamed<Vec<u8>>> {
+        let mut context = Context::from_waker(Waker::noop());
+        if self.input.poll_filled(&mut context).is_pending() {
+            return Ok(Ok(Vec::new()));
+        }
+        if !self.input.waiting.is_empty() {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            let size = self.input.waiting.len().min(most);
+            return Ok(Ok(self.input.waiting.split_to(size).to_vec()));
+        }
+        if std::mem::take(&mut self.input.failed) {
+            return self.failure("the body of the request broke off").map(Err);
+        }
+        Ok(Err(StreamError::Closed))
+    }
+
+    fn splice(&mut self, most: u64) -> Result<Streamed<u64>> {
+        let Some(room) = self.exchange.state().room() else {
+            return Ok(Err(StreamError::Closed));
+        };
+        let bytes = match self.read(most.min(room as u64))? {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error)),
+        };
+        if self.exchange.state().write(&bytes) {
+            return Ok(Ok(bytes.len() as u64));
+        }
+        self.failure("the body is longer than its length").map(Err)
+    }
+
+    fn open(&mut self) -> Streamed<()> {
+        let room = self.exchange.state().room();
+        room.map(drop).ok_or(StreamError::Closed)
+    }
+
+    fn failure(&mut self, words: &'static str) -> Result<StreamError> {
+        Ok(StreamError::LastOperationFailed(self.push(Slot::Failure(words))?))
+    }
+}

@@ -1,0 +1,220 @@
+//! A guest while it answers: driven by the task of its connection, watched by its deadline.
+//!
+//! [`Running`] is polled for the head first, and then, as the body of the answer, for each piece. So a guest runs only as fast
+//! as its client reads, and ends when the client goes. What is left to do after its answer goes to a task of its own.
+
+use crate::admission::Place;
+use crate::exchange::{Asked, End, Exchange};
+use crate::statistics::Statistics;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::{Sleep, sleep_until};
+use wasmtime::PoolConcurrencyLimitError;
+use wherry_engine::error::{Error, Kind};
+use wherry_engine::ticker::Ticking;
+
+/// A guest that was called.
+pub type Call = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
+
+/// Why there is no answer, or no whole one.
+#[derive(Debug)]
+pub enum Failure {
+    /// The guest ended in a trap, or the host could not go on.
+    Trap(wasmtime::Error),
+    /// It was not done in time.
+    Time,
+    /// The request is larger than it may be.
+    TooLarge,
+    /// No more guests fit into memory.
+    Busy,
+    /// The guest gave no answer, or one that cannot be sent.
+    NoAnswer,
+}
+
+/// A guest that answers.
+pub struct Running {
+    call: Option<Call>,
+    exchange: Arc<Exchange>,
+    deadline: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// When its client was last given a piece that it had to wait for.
+    handed: Option<Instant>,
+    statistics: Arc<Statistics>,
+    _place: Place,
+    _ticking: Ticking,
+}
+
+impl Running {
+    /// A guest that has `time` for its answer.
+    pub fn new(
+        call: Call,
+        exchange: Arc<Exchange>,
+        time: Option<Duration>,
+        statistics: Arc<Statistics>,
+        place: Place,
+    ) -> Self {
+        Self {
+            call: Some(call),
+            exchange,
+            deadline: time.map(|time| Instant::now() + time),
+            sleep: None,
+            handed: None,
+            statistics,
+            _place: place,
+            _ticking: Ticking::start(),
+        }
+    }
+
+    /// The answer as it stands.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Whether the guest came to its end.
+    pub fn is_over(&self) -> bool {
+        self.call.is_none()
+    }
+
+    /// Runs the guest until it has to wait; says whether it is over, or why it failed.
+    fn poll_guest(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let Some(call) = &mut self.call else {
+            return Poll::Ready(Ok(()));
+        };
+        let polled = call.as_mut().poll(context);
+        let failure = if self.exchange.too_large() {
+            Failure::TooLarge
+        } else {
+            match polled {
+                Poll::Ready(Ok(())) => {
+                    self.call = None;
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => failed(error),
+                Poll::Pending if !self.late(context) => return Poll::Pending,
+                Poll::Pending => Failure::Time,
+            }
+        };
+        // What the guest holds is given back before anybody hears of it.
+        self.call = None;
+        Poll::Ready(Err(failure))
+    }
+
+    /// Whether the guest had its time; else its task is woken then.
+    fn late(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(deadline) = self.deadline else {
+            return false;
+        };
+        if Instant::now() >= deadline {
+            return true;
+        }
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        if sleep.deadline() != deadline.into() {
+            sleep.as_mut().reset(deadline.into());
+        }
+        sleep.as_mut().poll(context).is_ready()
+    }
+
+    /// Runs the guest until there is a head, or there will be none.
+    pub async fn head(&mut self) -> Result<(StatusCode, HeaderMap), Failure> {
+        poll_fn(|context| {
+            let polled = self.poll_guest(context);
+            let waits = polled.is_pending();
+            let mut state = self.exchange.state();
+            match polled {
+                // An answer that is whole is one, whatever its guest does afterwards; one to half a request is not.
+                Poll::Ready(Err(failure))
+                    if matches!(failure, Failure::TooLarge) || !matches!(state.end(), End::Finished(_)) =>
+                {
+                    return Poll::Ready(Err(failure));
+                }
+                Poll::Ready(Err(failure)) => self.statistics.note(&failure),
+                // A body that its guest leaves open ends with it, as the reference host has it.
+                Poll::Ready(Ok(())) => {
+                    state.finish(None);
+                }
+                Poll::Pending => {}
+            }
+            match state.take_head() {
+                Asked::Head(..) if *state.end() == End::Broken => Poll::Ready(Err(Failure::NoAnswer)),
+                Asked::Head(status, fields) => Poll::Ready(Ok((status, fields))),
+                Asked::Missing if waits => Poll::Pending,
+                Asked::Missing | Asked::Refused => Poll::Ready(Err(Failure::NoAnswer)),
+            }
+        })
+        .await
+    }
+
+    /// Runs the guest until there is a piece of the body, or its end.
+    pub fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        if let Some(handed) = self.handed.take()
+            && let Some(deadline) = &mut self.deadline
+        {
+            // What the client takes to read is not the guest's time.
+            *deadline += handed.elapsed();
+        }
+        let polled = self.poll_guest(context);
+        let mut state = self.exchange.state();
+        match &polled {
+            Poll::Ready(Ok(())) => {
+                state.finish(None);
+            }
+            Poll::Ready(Err(failure)) => {
+                if matches!(failure, Failure::TooLarge) {
+                    state.spoil();
+                }
+                state.break_off();
+                self.statistics.note(failure);
+            }
+            Poll::Pending => {}
+        }
+        if state.has_waiting() && *state.end() != End::Broken {
+            if state.room() == Some(0) {
+                self.handed = Some(Instant::now());
+            }
+            return Poll::Ready(Piece::Bytes(state.take()));
+        }
+        match state.end() {
+            End::Open => Poll::Pending,
+            End::Finished(trailers) => Poll::Ready(Piece::End(trailers.clone())),
+            End::Broken => Poll::Ready(Piece::Broken),
+        }
+    }
+
+    /// Lets the guest do what is left after its answer, in its time, on a task of its own.
+    pub fn go_on(mut self) {
+        if self.is_over() {
+            return;
+        }
+        self.exchange.state().stop_reading();
+        tokio::spawn(async move {
+            if let Err(failure) = poll_fn(|context| self.poll_guest(context)).await {
+                self.statistics.note(&failure);
+            }
+        });
+    }
+}
+
+/// What comes of a body.
+pub enum Piece {
+    /// Some of it.
+    Bytes(Bytes),
+    /// All of it was there, with these trailers.
+    End(Option<HeaderMap>),
+    /// It breaks off.
+    Broken,
+}
+
+fn failed(error: wasmtime::Error) -> Failure {
+    let busy = error.is::<PoolConcurrencyLimitError>()
+        || error
+            .downcast_ref::<Error>()
+            .is_some_and(|error| error.kind() == Kind::Busy);
+    if busy { Failure::Busy } else { Failure::Trap(error) }
+}

@@ -1,0 +1,69 @@
+"""Requests over HTTP/1.1 that send and receive at once, as clients of streaming servers do."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Answer", "request"]
+
+
+class Answer(NamedTuple):
+    """Status, fields with names in lower case, and body."""
+
+    status: int
+    fields: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+
+def request(
+    url: str,
+    method: str = "GET",
+    body: bytes | Iterable[bytes] = b"",
+    fields: Mapping[str, str] | None = None,
+    timeout: float = 30.0,
+) -> Answer:
+    """What a server answers on a connection of its own; pieces of a body are sent as chunks."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=timeout)
+    fields = dict(fields or {})
+    connection.putrequest(method, parts.path or "/", skip_host="host" in fields, skip_accept_encoding=True)
+    for name, value in fields.items():
+        connection.putheader(name, value)
+    if isinstance(body, bytes):
+        pieces: Iterable[bytes] = [body]
+        connection.putheader("content-length", str(len(body)))
+    else:
+        pieces = [*(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in body), b"0\r\n\r\n"]
+        connection.putheader("transfer-encoding", "chunked")
+    connection.endheaders()
+
+    def send() -> None:
+        # A server may answer, and close, before it has all of the body.
+        with suppress(OSError):
+            for piece in pieces:
+                connection.send(piece)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        answer = connection.getresponse()
+        names = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, names, answer.read())
+    finally:
+        if connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(2)
+        sending.join()
+        connection.close()
