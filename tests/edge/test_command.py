@@ -1,0 +1,58 @@
+"""``wherry serve`` as a process: its line when it is ready, what it tells, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.guests.build import http_application
+from tests.requesting import request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVE = [sys.executable, "-m", "wherry", "serve"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_it_prints_its_url_and_ends_when_it_is_told_to(number: signal.Signals, tmp_path: Path) -> None:
+    """The first request is answered at once; failures are told on standard error with their numbers."""
+    said = tmp_path / "said"
+    command = [*SERVE, str(http_application("full")), "--addr", "127.0.0.1:0", "--timeout", "1s"]
+    with (
+        said.open("wb") as error,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=error, text=True) as process,
+    ):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"serving `.*http_full\.wasm` at (http://127\.0\.0\.1:\d+)\n", line)
+        assert found, line
+        assert request(found[1]).text == "Hello, World!"
+        failed = request(f"{found[1]}/trap")
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        assert process.stdout.read() == ""
+    assert failed.status == 500
+    assert f"request {failed.fields['x-request-id']} " in said.read_text()
+
+
+def test_a_grant_and_a_limit_reach_the_guests(tmp_path: Path) -> None:
+    """A folder that is not there is refused at the start, and so is a limit that is none."""
+    application = str(http_application("full"))
+    for words, message in [
+        (["--dir", str(tmp_path / "nowhere")], "nowhere"),
+        (["--memory", "much"], "not a size"),
+        (["--addr", "nowhere"], "`nowhere` is no address to listen at"),
+        (["--max-request", "much"], "not a size"),
+    ]:
+        done = subprocess.run(
+            [*SERVE, application, *words], capture_output=True, text=True, check=False, timeout=30
+        )
+        assert done.returncode in {1, 2}, done
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
