@@ -295,14 +295,14 @@ class TestAtOnce:
         index = shelf.store.index()
         state = index.state()
         index.note("acme/add", '["first"]', state)
-        assert _native.run_noted(str(shelf.store.path), "acme/add") == ["first"]
+        assert _native.run_noted("acme/add", shelf.store.path) == ["first"]
         with LocalStore(shelf.store.path) as other:
             other.index(make=True).disagree("sha256:of another package")
-        assert _native.run_noted(str(shelf.store.path), "acme/add") is None
+        assert _native.run_noted("acme/add", shelf.store.path) is None
         index.note("acme/add", '["late"]', state)
-        assert _native.run_noted(str(shelf.store.path), "acme/add") is None
+        assert _native.run_noted("acme/add", shelf.store.path) is None
         index.note("acme/add", '["anew"]', index.state())
-        assert _native.run_noted(str(shelf.store.path), "acme/add") == ["anew"]
+        assert _native.run_noted("acme/add", shelf.store.path) == ["anew"]
 
 
 class TestDamage:

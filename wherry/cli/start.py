@@ -66,16 +66,16 @@ def run(words: list[str]) -> int:
 
 def _resolved(words: list[str], at: int) -> list[str]:
     """The words with a file in place of a project or package, if it is one."""
-    from wherry.store.location import names_package, store_folder
+    from wherry import _native
+
+    short = at == 0 and not words[0].startswith((".", "/"))
+    noted = _native.run_noted(words[0]) if short else None
+    if noted is not None:
+        return [*noted, *words[1:]]
+    from wherry.store.location import names_package
 
     target, _, command = words[at].partition("#")
     named = names_package(target)
-    if named and at == 0:
-        from wherry import _native
-
-        noted = _native.run_noted(store_folder(), words[0])
-        if noted is not None:
-            return [*noted, *words[1:]]
     folder = target.startswith((".", "/")) and os.path.isdir(target)  # noqa: PTH112 - loaded already
     if not (named or command or folder or target.endswith(".tar")):
         return words

@@ -5,18 +5,11 @@ The start of every run of a package asks, so that nothing is imported here that 
 
 import os
 
+from wherry._native import store_folder
+
 __all__ = ["cache_folder", "is_path", "names_package", "store_folder"]
 
 _SUFFIXES = (".wasm", ".wat", ".cwasm", ".tar", ".toml")
-
-
-def store_folder() -> str:
-    """``WHERRY_STORE``, or ``wherry/store`` in the user's folder for data."""
-    chosen = os.environ.get("WHERRY_STORE")
-    if chosen:
-        return chosen
-    base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - see above
-    return f"{base}/wherry/store"
 
 
 def cache_folder() -> str:

@@ -6,7 +6,26 @@
 //! A note grants what was agreed to, so that one which somebody else could have written counts for nothing.
 
 use rusqlite::{Connection, OpenFlags};
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Where the store is: `WHERRY_STORE`, or `wherry/store` in the user's folder for data.
+///
+/// Relative to the current folder for a user without a home.
+#[must_use]
+pub fn store_folder(variable: &dyn Fn(&str) -> Option<OsString>) -> PathBuf {
+    let path = |name: &str| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    if let Some(own) = path("WHERRY_STORE") {
+        return own;
+    }
+    let home = || path("HOME").or_else(std::env::home_dir).unwrap_or_default();
+    let data = path("XDG_DATA_HOME").unwrap_or_else(|| home().join(".local/share"));
+    data.join("wherry/store")
+}
 
 /// The words that stand for a name: flags, the component, and arguments that come before those of the user.
 ///

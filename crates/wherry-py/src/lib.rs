@@ -69,6 +69,7 @@ mod _native {
     use crate::settings::{
         Flag, Setting, about, debug_wanted, end_on_closed_pipe, explain_settings, flags, is_witness,
         parse_duration, parse_size, run_file_index, run_has_flag, run_noted, setting, settings_files,
+        store_folder,
     };
     #[pymodule_export]
     use crate::stdio::Streams;

@@ -117,11 +117,18 @@ pub fn run_file_index(words: Vec<OsString>) -> Option<usize> {
     (!found.rest.is_empty()).then(|| words.len() - found.rest.len())
 }
 
-/// The words that the name of a package stands for, where the store at `store` has a note of it.
+/// The words that the name of a package stands for, where the store has a note of it.
 #[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "what Python hands over is owned")]
-pub fn run_noted(store: PathBuf, name: &str) -> Option<Vec<String>> {
+#[pyo3(signature = (name, store = None))]
+pub fn run_noted(name: &str, store: Option<PathBuf>) -> Option<Vec<String>> {
+    let store = store.unwrap_or_else(|| launch::store_folder(&|name| std::env::var_os(name)));
     launch::noted(&store, name)
+}
+
+/// Where the store is, unless somebody names another folder.
+#[pyfunction]
+pub fn store_folder() -> OsString {
+    launch::store_folder(&|name| std::env::var_os(name)).into_os_string()
 }
 
 /// Whether nobody but this user and root can write what the store in a folder says that was agreed to.
