@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import wherry
-from benchmarks import packages, packing, peers
+from benchmarks import packages, packing, peers, serving
 from benchmarks.measure import Command, Timing, calls, each, output, processes
 from examples.untrusted.untrusted import python_interpreter
 from tests.guests.build import binary, c_command, text
@@ -322,6 +322,14 @@ ROWS = {
     "installed": Row("installed launcher, hello", "the same", at_most(1.05), packages.installed),
     "list": Row("`wherry list` of 1,000 packages", "`wherry version`", at_most(1.3), packages.list_thousand),
     "resolve": Row("one of 1,000 by its name", "the same", at_most(1.3), packages.resolve_thousand),
+    "http": Row("a request to a trivial guest", "`wasmtime serve`", faster(3), serving.against_wasmtime),
+    "http-bare": Row("the same", "bare hyper, no sandbox", at_most(1 / 0.45), serving.against_bare),
+    "http-slowest": Row(
+        "the same, 99th percentile of 64 at once",
+        "`wasmtime serve`",
+        at_most(0.4),
+        serving.slowest_against_wasmtime,
+    ),
     "build": Row("`wherry build`, nothing changed", "the same", at_most(2), packages.build_unchanged),
     **{
         name: Row(f"a line changed in {title}", "its tools by hand", at_most(1.1, beside=0.3), measure)

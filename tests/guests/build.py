@@ -33,6 +33,7 @@ __all__ = [
     "c_component",
     "cached",
     "http_application",
+    "http_component",
     "python_command",
     "python_stores",
     "text",
@@ -128,6 +129,21 @@ def http_application(host: Literal["lean", "full"]) -> Path:
 
     parts = (source.read_bytes(), world.read_bytes())
     return cached(f"http_{host}.wasm", build, *parts, crate.name, _version("ziglang"))
+
+
+def http_component(source: Path) -> Path:
+    """The component made from a file in C that declares the imports of ``http/lean.wit`` itself."""
+    crate, world = _crate("wasmtime-wasi-http"), GUESTS / "http" / "lean.wit"
+    flags = ("-target", "wasm32-freestanding", "-nostdlib", "-Wl,--no-entry", "-s")
+    core = c_command(source.stem, *flags, source=source)
+
+    def build(output: Path) -> None:
+        wit = output.parent / "wit"
+        shutil.copytree(crate / "wit" / "deps", wit / "deps")
+        shutil.copy(world, wit / "world.wit")
+        output.write_bytes(_native.componentize(core.read_bytes(), wit))
+
+    return cached(f"{source.stem}.wasm", build, core.read_bytes(), world.read_bytes(), crate.name)
 
 
 def python_command(name: str) -> Path:
