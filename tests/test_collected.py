@@ -13,7 +13,7 @@ TESTS = Path(__file__).parent
 
 
 def test_every_folder_with_tests_is_looked_into(pytestconfig: pytest.Config) -> None:
-    """pytest has a list of names, `build` among them, that it passes over; ours names none of these folders."""
+    """The names that pytest passes over, `build` among them unless told, are of none of these folders."""
     passed_over = pytestconfig.getini("norecursedirs")
     folders = {part for file in TESTS.rglob("test_*.py") for part in file.relative_to(TESTS).parent.parts}
     assert "build" in folders
