@@ -119,6 +119,25 @@ def test_what_cannot_be(wherry: Terminal, packed: str, words: list[str], message
     assert hint in typed.stderr
 
 
+def test_what_is_in_a_file_before_it_is_loaded(wherry: Terminal, packed: str) -> None:
+    """``show`` tells of a file what it tells of a package, and loads nothing; a project is no package yet."""
+    there = {"WHERRY_STORE": str(wherry.folder / "there")}
+    shown = wherry("show", "hello.oci.tar", **there)
+    assert shown.stdout.startswith(f"acme/hello@1.0.0\n  digest    {packed}\n")
+    assert "  command hello\n" in shown.stdout
+    assert wherry("list", **there).stdout == ""
+    assert "`wherry pack` takes a project into the store" in wherry("show", ".").stderr
+
+
+def test_names_where_files_are_taken(wherry: Terminal, packed: str) -> None:
+    """Whatever reads a program reads a package by its name."""
+    assert packed
+    assert wherry("inspect", "acme/hello").stdout.startswith("acme/hello: ")
+    assert wherry("policy", "explain", "acme/hello").stdout.startswith("acme/hello asks for this:\n")
+    assert wherry("compile", "acme/hello").stdout == "hello.cwasm\n"
+    assert wherry("run", "--precompiled", "hello.cwasm").stdout == "hello\n"
+
+
 def test_what_is_different(wherry: Terminal, packed: str) -> None:
     """Between packages in the store and in files."""
     assert packed

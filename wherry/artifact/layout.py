@@ -8,6 +8,7 @@ where they lie.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from wherry.artifact.blobs import Source
+    from wherry.artifact.read import Artifact
 
-__all__ = ["LayoutArchive", "LayoutFolder", "open_layout", "write_archive"]
+__all__ = ["LayoutArchive", "LayoutFolder", "only_artifact", "open_layout", "write_archive"]
 
 _LAYOUT = "oci-layout"
 _INDEX = "index.json"
@@ -312,6 +314,20 @@ class _Part(io.RawIOBase):
 def open_layout(path: Path) -> LayoutFolder | LayoutArchive:
     """The layout in a folder or an archive."""
     return LayoutFolder(path) if path.is_dir() else LayoutArchive(path)
+
+
+@contextlib.contextmanager
+def only_artifact(path: Path) -> Iterator[tuple[LayoutArchive, Artifact]]:
+    """The one artifact in a file, and where its bytes are read.
+
+    Raises:
+        UsageError: The file holds none, or several.
+        NotFoundError: There is no such file.
+        ArtifactError: It is refused.
+
+    """
+    with LayoutArchive(path) as layout:
+        yield layout, read_artifact(layout, layout.only())
 
 
 def write_archive(path: Path, source: Source, artifacts: Sequence[oci.Descriptor]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wherry import _native
+from wherry import _native, api
 from wherry.cli import output as talk
 from wherry.cli.command import Command, bound_options, option
 from wherry.runtime.compile import precompile
@@ -44,8 +44,13 @@ __all__ = ["compile_"]
 def compile_(file: str, output: str | None, target: str | None, mode: str, **bounds: str | None) -> None:
     """Compile a program ahead of time, for this machine or another.
 
+    FILE may also be the name of a package, a project or a packed file.
     The result is machine code: run it only if you, or someone you trust, compiled it.
     """
+    found = api.find(file, talk.progress, calls=True)
+    source = file if found is None else found.component
+    if found is not None and output is None:
+        output = f"{found.name}.cwasm"
 
     def show(seconds: float | None) -> None:
         talk.progress(f"compiling {file}", seconds)
@@ -53,7 +58,7 @@ def compile_(file: str, output: str | None, target: str | None, mode: str, **bou
     limits = _native.Limits(**{name: text for name, text in bounds.items() if text is not None})
     try:
         written = precompile(
-            file, output, target=target, mode=mode, limits=limits, progress=show, apart=False
+            source, output, target=target, mode=mode, limits=limits, progress=show, apart=False
         )
     finally:
         show(None)

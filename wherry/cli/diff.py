@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from wherry.artifact.layout import LayoutArchive
-from wherry.artifact.read import read_artifact
+from wherry.artifact.layout import only_artifact
 from wherry.cli import output
 from wherry.cli.command import Command, format_option
 from wherry.store.difference import compare
@@ -53,8 +52,7 @@ def _package(name: str, open_ones: contextlib.ExitStack) -> tuple[Source, Artifa
     if not is_path(name):
         store = open_ones.enter_context(LocalStore())
         return store.source, store.artifact(store.find(name))
-    layout = open_ones.enter_context(LayoutArchive(Path(name)))
-    return layout, read_artifact(layout, layout.only())
+    return open_ones.enter_context(only_artifact(Path(name)))
 
 
 def _page(found: Difference) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from wherry import api
 from wherry.cli import output
 from wherry.cli.command import Command, Group, format_option
 from wherry.runtime import policy as plain
@@ -39,7 +40,8 @@ def explain(file: str, format: str) -> None:  # noqa: A002 - the name of the opt
     Of a program: what it asks for, what it gets when nothing is granted, and the flag that grants more. Of a
     policy (.toml): what it grants, with a warning where that is a great deal.
     """
-    explanation = plain.explain(file)
+    found = api.find(file, output.progress, calls=True)
+    explanation = plain.explain(file if found is None else found.component, name=file)
     if format == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(explanation)))
     else:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from wherry.artifact.layout import only_artifact
 from wherry.cli import output
 from wherry.cli.command import Command, format_option
 from wherry.errors import DependencyError
 from wherry.runtime import cache
+from wherry.store.catalogue import Package
 from wherry.store.dependencies import resolve_package
 from wherry.store.local import LocalStore
+from wherry.store.location import is_path
 from wherry.store.wanted import Resolved, wants
 
 if TYPE_CHECKING:
@@ -20,23 +25,36 @@ if TYPE_CHECKING:
 
     from wherry.artifact.manifest import Manifest
     from wherry.artifact.read import Artifact
-    from wherry.store.catalogue import Package
 
 __all__ = ["show"]
 
 
-@click.command(cls=Command, examples=["wherry show acme/thumbs", "wherry show acme/thumbs@1.2 --format json"])
+@click.command(
+    cls=Command,
+    examples=[
+        "wherry show acme/thumbs",
+        "wherry show acme/thumbs@1.2 --format json",
+        "wherry show thumbs.oci.tar",
+    ],
+)
 @click.argument("name", metavar="PACKAGE")
 @format_option
 def show(name: str, format: str) -> None:  # noqa: A002 - the name of the option
     """Show what a package is, what it offers, and what it asks for.
 
-    PACKAGE is a name, with a version, label or digest if need be: `acme/thumbs`, `acme/thumbs@1.2`.
+    PACKAGE is a name, with a version, label or digest if need be: `acme/thumbs`, `acme/thumbs@1.2`. It may
+    also be a file that holds one package, which is looked at before it is loaded.
     """
-    with LocalStore() as store:
-        package = store.find(name)
-        artifact = store.artifact(package)
-        uses = _uses(store, package)
+    uses: Resolved | DependencyError | None = None
+    with contextlib.ExitStack() as open_ones:
+        if is_path(name) and not Path(name).is_dir():
+            _, artifact = open_ones.enter_context(only_artifact(Path(name)))
+            package = _in_file(artifact, Path(name))
+        else:
+            store = open_ones.enter_context(LocalStore())
+            package = store.find(name)
+            artifact = store.artifact(package)
+            uses = _uses(store, package)
     compiled = sum(
         entry.size
         for entry in cache.ls()
@@ -53,6 +71,15 @@ def show(name: str, format: str) -> None:  # noqa: A002 - the name of the option
         click.echo(msgspec.json.format(msgspec.json.encode(said)))
     else:
         click.echo("\n".join(map(output.printable, _page(package, artifact, compiled, uses))))
+
+
+def _in_file(artifact: Artifact, path: Path) -> Package:
+    """What is known of a package that is not in the store."""
+    said = artifact.manifest.package if artifact.manifest is not None else None
+    name, version, description = (said.name, said.version, said.description) if said else (None, None, None)
+    size = sum(blob.size for blob in artifact.blobs())
+    own = (f"{name}@{version}",) if said else ()
+    return Package(artifact.digest, name, version, description, own, size, path.stat().st_mtime)
 
 
 def _uses(store: LocalStore, package: Package) -> Resolved | DependencyError | None:
@@ -79,6 +106,8 @@ def _page(
     yield from _said(artifact.manifest)
     if artifact.manifest.dependencies:
         yield "Uses:"
+        if uses is None:
+            yield from (f"  {name}" for name in artifact.manifest.dependencies)
     if isinstance(uses, DependencyError):
         yield f"  {uses.message}"
     elif uses is not None:

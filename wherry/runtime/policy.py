@@ -96,8 +96,10 @@ class _Granted(msgspec.Struct, frozen=True):
     limits: tuple[Grant, ...]
 
 
-def explain(file: str | os.PathLike[str]) -> Explanation:
+def explain(file: str | os.PathLike[str], *, name: str | None = None) -> Explanation:
     """What the code in ``file`` asks, or what the policy in it (``.toml``) grants here.
+
+    ``name`` is what a program is called, in place of the path.
 
     Raises what ``wherry.inspect`` raises for a program; :class:`~wherry.errors.UsageError` for what is no
     policy, and :class:`~wherry.errors.GrantError` when there is none. What a policy grants and this machine
@@ -107,7 +109,7 @@ def explain(file: str | os.PathLike[str]) -> Explanation:
     if _is_policy(path):
         granted = msgspec.json.decode(_native.explain_policy(str(path)), type=_Granted)
         return Explanation(str(path), "policy", grants=granted.grants, limits=granted.limits)
-    return Explanation(str(path), "program", asks=tuple(_ask(need) for need in inspect(path).needs))
+    return Explanation(name or str(path), "program", asks=tuple(_ask(need) for need in inspect(path).needs))
 
 
 def diff(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> Difference:
