@@ -58,7 +58,7 @@ WRONG: dict[str, tuple[int, str, str]] = {
     "uninstall local/hello": (1, "nothing of `local/hello` is installed", "`wherry install` lists"),
     "upgrade local/hello": (1, "nothing of `local/hello` is installed", "`wherry install` lists"),
     "tag local/hello stable": (2, "`stable` is no name with a label", "`local/hello@stable`"),
-    "show hello.oci.tar": (2, "is a file or folder", PACKS),
+    "remove hello.oci.tar": (2, "is a file or folder", PACKS),
     "remove nosuch/pkg": (1, "there is no package `nosuch/pkg`", LISTS),
     "hello": (2, "there is no command `hello`", "`wherry --help`"),
     "prun": (2, "there is no command `prun`", "`prune`"),
