@@ -66,13 +66,14 @@ def launched(name: str, *words: str, stdin: bytes = b"") -> subprocess.Completed
 
 
 def test_all_commands_of_a_package(store: LocalStore) -> None:
-    """Arguments, streams and exit codes go through as they are."""
+    """Arguments, streams and exit codes go through as they are; a command goes by its own name."""
     installed = Launchers(store).install("acme/tools")
     assert sorted(one.command for one in installed) == ["copying", "echoing", "ending"]
     odd = ["--help", "a b", "", "'", '"', "$HOME", "*", "new\nline", "--", "ü"]
     plain = wherry.run(c_command("environment"), *odd, capture=True)
     said = launched("echoing", *odd)
     assert said.stdout.splitlines()[1:] == plain.stdout.splitlines()[1:]
+    assert said.stdout.splitlines()[0] == b"echoing"
     assert launched("ending", "7").returncode == 7
     everything = bytes(range(256)) * 100
     assert launched("copying", stdin=everything).stdout == everything
