@@ -84,38 +84,39 @@ impl Application {
     pub(crate) fn call(self: &Arc<Self>, parts: Parts, incoming: Incoming, exchange: &Arc<Exchange>) -> Call {
         let arriving = Arriving::new(incoming, self.max_body, Arc::clone(exchange));
         let (this, exchange) = (Arc::clone(self), Arc::clone(exchange));
-        match self.host {
-            Host::Lean(_) => Box::pin(async move { this.lean(parts, arriving, exchange).await }),
-            Host::Full(_) => Box::pin(async move { this.full(parts, arriving, exchange).await }),
-        }
+        Box::pin(async move {
+            match &this.host {
+                Host::Lean(prepared) => prepared.answer(&this.limits, parts, arriving, exchange).await,
+                // Apart, so that what a lean guest runs in is no larger than it has to be.
+                Host::Full(full) => Box::pin(full.answer(&this.limits, parts, arriving, exchange)).await,
+            }
+        })
     }
+}
 
-    async fn lean(&self, parts: Parts, arriving: Arriving, exchange: Arc<Exchange>) -> wasmtime::Result<()> {
-        let Host::Lean(prepared) = &self.host else {
-            return Ok(());
-        };
-        let shares = &prepared.shares;
-        let (lean, request, outparam) = Lean::new(&self.limits, shares, parts, arriving, exchange);
-        let mut store = Store::new(&prepared.engine, lean);
+impl Prepared {
+    /// Answers one request with a guest of its own.
+    async fn answer(
+        &self,
+        limits: &Limits,
+        parts: Parts,
+        arriving: Arriving,
+        exchange: Arc<Exchange>,
+    ) -> wasmtime::Result<()> {
+        let (lean, request, outparam) = Lean::new(limits, &self.shares, parts, arriving, exchange);
+        let mut store = Store::new(&self.engine, lean);
         store.limiter(|lean| &mut lean.meter);
-        store.set_hostcall_fuel(shares.call);
-        store.set_max_component_handles(shares.components);
+        store.set_hostcall_fuel(self.shares.call);
+        store.set_max_component_handles(self.shares.components);
         in_slices(&mut store);
-        let instance = prepared.pre.instantiate_async(&mut store).await?;
+        let instance = self.pre.instantiate_async(&mut store).await?;
         let handle = instance
             .get_typed_func::<(Resource<lean::IncomingRequest>, Resource<lean::ResponseOutparam>), ()>(
                 &mut store,
-                prepared.handle,
+                self.handle,
             )?;
         let arguments = (Resource::new_own(request), Resource::new_own(outparam));
         handle.call_async(&mut store, arguments).await
-    }
-
-    async fn full(&self, parts: Parts, arriving: Arriving, exchange: Arc<Exchange>) -> wasmtime::Result<()> {
-        match &self.host {
-            Host::Full(full) => full.answer(&self.limits, parts, arriving, exchange).await,
-            Host::Lean(_) => Ok(()),
-        }
     }
 }
 
