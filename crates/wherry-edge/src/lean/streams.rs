@@ -5,10 +5,11 @@
 
 use super::{Awaited, InputStream, IoError, Lean, OutputStream, Pollable, Slot, resource, unknown};
 use crate::exchange::ROOM;
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, WasmList};
-use wasmtime::{Result, StoreContextMut, bail};
+use wasmtime::{Result, StoreContextMut, bail, format_err};
 
 type Store<'a> = StoreContextMut<'a, Lean>;
 type Streamed<T> = std::result::Result<T, StreamError>;
@@ -227,40 +228,29 @@ fn both(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
 
 /// Takes bytes of the guest over; more than there is room for, or than `most`, ends it.
 fn write(store: &mut Store<'_>, bytes: &WasmList<u8>, most: usize) -> Result<Streamed<()>> {
-    let bytes = bytes.as_le_slice(&*store);
-    let mut state = store.data().exchange.state();
-    let Some(room) = state.room() else {
-        return Ok(Err(StreamError::Closed));
-    };
-    if bytes.len() > most || (most == ROOM && bytes.len() > room) {
-        bail!("a write of {} bytes is more than was allowed", bytes.len());
-    }
-    if state.write(bytes) {
-        return Ok(Ok(()));
-    }
-    drop(state);
-    store
-        .data_mut()
-        .failure("the body is longer than its length")
-        .map(Err)
+    let taken = store.data().take_over(bytes.as_le_slice(&*store), most)?;
+    store.data_mut().said(taken)
 }
 
 fn zeroes(store: &mut Store<'_>, count: u64, most: usize) -> Result<Streamed<()>> {
+    let fits = usize::try_from(count).ok().filter(|count| *count <= most);
+    let bytes = vec![0; fits.ok_or_else(|| too_many(count))?];
     let lean = store.data_mut();
-    let room = lean.exchange.state().room();
-    let fits = usize::try_from(count)
-        .ok()
-        .filter(|count| *count <= most && room.is_none_or(|room| most != ROOM || *count <= room));
-    let Some(count) = fits else {
-        bail!("a write of {count} bytes is more than was allowed");
-    };
-    if room.is_none() {
-        return Ok(Err(StreamError::Closed));
-    }
-    if lean.exchange.state().write(&vec![0; count]) {
-        return Ok(Ok(()));
-    }
-    lean.failure("the body is longer than its length").map(Err)
+    let taken = lean.take_over(&bytes, most)?;
+    lean.said(taken)
+}
+
+fn too_many(count: impl Display) -> wasmtime::Error {
+    format_err!("a write of {count} bytes is more than was allowed")
+}
+
+/// What became of bytes for the answer.
+#[derive(Clone, Copy)]
+enum Taken {
+    All,
+    Closed,
+    /// They are more than the guest said.
+    TooLong,
 }
 
 impl Lean {
@@ -310,10 +300,31 @@ impl Lean {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error)),
         };
-        if self.exchange.state().write(&bytes) {
-            return Ok(Ok(bytes.len() as u64));
+        let taken = self.take_over(&bytes, ROOM)?;
+        let said = self.said(taken)?;
+        Ok(said.map(|()| bytes.len() as u64))
+    }
+
+    /// Takes over bytes for the answer. More than there is room for is an error, but for a guest that waits until there is
+    /// room: that one may write `most`.
+    fn take_over(&self, bytes: &[u8], most: usize) -> Result<Taken> {
+        let mut state = self.exchange.state();
+        let Some(room) = state.room() else {
+            return Ok(Taken::Closed);
+        };
+        if bytes.len() > most || (most == ROOM && bytes.len() > room) {
+            return Err(too_many(bytes.len()));
         }
-        self.failure("the body is longer than its length").map(Err)
+        Ok(if state.write(bytes) { Taken::All } else { Taken::TooLong })
+    }
+
+    /// What the guest is told of it.
+    fn said(&mut self, taken: Taken) -> Result<Streamed<()>> {
+        match taken {
+            Taken::All => Ok(Ok(())),
+            Taken::Closed => Ok(Err(StreamError::Closed)),
+            Taken::TooLong => self.failure("the body is longer than its length").map(Err),
+        }
     }
 
     fn open(&mut self) -> Streamed<()> {
