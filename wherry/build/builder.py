@@ -131,10 +131,9 @@ class _Known(msgspec.Struct):
 def _build(project: Project, progress: Progress, force: bool, colour: bool) -> list[Built]:  # noqa: FBT001 - named where it is public
     """Builds all targets, and notes them for ``_unchanged``."""
     built = [_target(project, target, progress, force, colour) for target in project.targets]
-    folder = project.folder
-    known = [_Known(one.name, one.places, one.language, _described(folder, one)) for one in project.targets]
+    known = [_known(project, target) for target in project.targets]
     if known:
-        write_atomically(folder / OUTPUT / WORK / _TARGETS, msgspec.json.encode(known))
+        write_atomically(project.folder / OUTPUT / WORK / _TARGETS, msgspec.json.encode(known))
     return built
 
 
@@ -144,53 +143,65 @@ def _unchanged(folder: Path) -> list[Built] | None:
         known = msgspec.json.decode((folder / OUTPUT / WORK / _TARGETS).read_bytes(), type=list[_Known])
         found = []
         for one in known:
-            began = time.perf_counter()
-            before = read_state(folder / OUTPUT / WORK / one.name / "state.json")
-            language = cast("Language", one.language)
-            inputs = Inputs(folder, LANGUAGES[language].ignored, before)
-            facts = [_native.about()[0], toolchain(language).identity(), one.described]
-            output = folder / OUTPUT / f"{one.name}.wasm"
-            if inputs.digest(before.further, facts) != before.inputs or not _is(output, before.output):
+            kept = _Look(folder, one).kept()
+            if kept is None:
                 return None
-            if before.seen != inputs.seen:
-                before.seen = inputs.seen
-                write_state(folder / OUTPUT / WORK / one.name / "state.json", before)
-            seconds = time.perf_counter() - began
-            found.append(Built(output, one.places, output.stat().st_size, seconds, fresh=False, said=""))
+            found.append(kept)
     except (OSError, KeyError, msgspec.MsgspecError):
         return None
     return found
 
 
+class _Look:
+    """A look at a target: what it was built of, and what is there now."""
+
+    def __init__(self, folder: Path, target: _Known) -> None:
+        self._began = time.perf_counter()
+        self._target = target
+        language = cast("Language", target.language)
+        self.output = folder / OUTPUT / f"{target.name}.wasm"
+        self.state = folder / OUTPUT / WORK / target.name / "state.json"
+        self._before = read_state(self.state)
+        self.inputs = Inputs(folder, LANGUAGES[language].ignored, self._before)
+        self.facts = [_native.about()[0], toolchain(language).identity(), target.described]
+        # Now, also where it is built in any case: what changes from here on is a change since.
+        self._same = self.inputs.digest(self._before.further, self.facts) == self._before.inputs
+
+    def kept(self) -> Built | None:
+        """The component that is there, if nothing has changed."""
+        before, seen = self._before, self.inputs.seen
+        if not self._same or not _is(self.output, before.output):
+            return None
+        if before.seen != seen:
+            before.seen = seen
+            write_state(self.state, before)
+        size = self.output.stat().st_size
+        seconds = time.perf_counter() - self._began
+        return Built(self.output, self._target.places, size, seconds, fresh=False, said="")
+
+
 def _target(project: Project, target: Target, progress: Progress, force: bool, colour: bool) -> Built:  # noqa: FBT001 - named where it is public
     """Builds one target unless nothing has changed."""
     began = time.perf_counter()
-    tools = toolchain(target.language)
-    output = project.output(target)
     work = project.folder / OUTPUT / WORK / target.name
     work.mkdir(parents=True, exist_ok=True)
     with _alone(work / "lock"):
-        before = read_state(work / "state.json")
-        inputs = Inputs(project.folder, LANGUAGES[target.language].ignored, before)
-        facts = [_native.about()[0], tools.identity(), _described(project.folder, target)]
-        digest = inputs.digest(before.further, facts)
-        if not force and digest == before.inputs and _is(output, before.output):
-            if before.seen != inputs.seen:
-                before.seen = inputs.seen
-                write_state(work / "state.json", before)
-            seconds = time.perf_counter() - began
-            return Built(output, target.places, output.stat().st_size, seconds, fresh=False, said="")
+        look = _Look(project.folder, _known(project, target))
+        kept = None if force else look.kept()
+        if kept is not None:
+            return kept
         folder = project.folder.absolute()
         bindings = folder / OUTPUT / BINDINGS / target.name
         job = Job(target, folder, work.absolute(), bindings, progress, colour)
-        product, data = _make(job, tools)
-        write_atomically(output, data)
+        product, data = _make(job, toolchain(target.language))
+        write_atomically(look.output, data)
         further = sorted({str(path) for path in product.inputs})
+        inputs = look.inputs
         inputs.take_in(LANGUAGES[target.language].written)
-        state = State(inputs.digest(further, facts), file_digest(output), further, inputs.seen)
-        write_state(work / "state.json", state)
+        state = State(inputs.digest(further, look.facts), file_digest(look.output), further, inputs.seen)
+        write_state(look.state, state)
     seconds = time.perf_counter() - began
-    return Built(output, target.places, len(data), seconds, fresh=True, said=product.said)
+    return Built(look.output, target.places, len(data), seconds, fresh=True, said=product.said)
 
 
 def _make(job: Job, tools: Toolchain) -> tuple[Product, bytes]:
@@ -213,9 +224,11 @@ def _make(job: Job, tools: Toolchain) -> tuple[Product, bytes]:
     return product, data
 
 
-def _described(folder: Path, target: Target) -> str:
+def _known(project: Project, target: Target) -> _Known:
     """A target without the place of its project, which counts for nothing."""
-    return str(msgspec.to_builtins(target, enc_hook=lambda path: os.path.relpath(path, folder)))
+    folder = project.folder
+    described = msgspec.to_builtins(target, enc_hook=lambda path: os.path.relpath(path, folder))
+    return _Known(target.name, target.places, target.language, str(described))
 
 
 def _prefix(folder: Path) -> str:
