@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tests.build.projects import make
 from tests.guests.build import binary, text
 from wherry import _native
 from wherry.artifact.reading import FILE_NAME
-from wherry.build import builder, tools
+from wherry.build import builder, fingerprint, tools
 from wherry.build.builder import build
 from wherry.build.locate import MANIFEST, find_project
 from wherry.build.project import read_project
@@ -75,6 +76,15 @@ def test_a_change_within_the_same_tick_is_seen(greeter: Path) -> None:
     edit(source, "Hello", "Howdy")
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert [one.fresh for one in build(greeter)] == [True]
+
+
+def test_what_is_known_by_its_times_is_not_read_again(greeter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources and components are read by the build after the one that made them, and by none after that."""
+    build(greeter)
+    monkeypatch.setattr(fingerprint, "_SETTLED", 0)
+    assert [one.fresh for one in build(greeter)] == [False]
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("a file is read"))
+    assert [one.fresh for one in build(greeter)] == [False]
 
 
 def test_an_error_of_the_compiler_comes_as_it_is(greeter: Path) -> None:

@@ -169,11 +169,11 @@ class _Look:
 
     def kept(self) -> Built | None:
         """The component that is there, if nothing has changed."""
-        before, seen = self._before, self.inputs.seen
-        if not self._same or not _is(self.output, before.output):
+        before = self._before
+        if not self._same or not self.inputs.beside(self.output, before.output):
             return None
-        if before.seen != seen:
-            before.seen = seen
+        if before.seen != self.inputs.seen:
+            before.seen = self.inputs.seen
             write_state(self.state, before)
         size = self.output.stat().st_size
         seconds = time.perf_counter() - self._began
@@ -234,14 +234,6 @@ def _known(project: Project, target: Target) -> _Known:
 def _prefix(folder: Path) -> str:
     """How names of files in a folder begin where the user stands."""
     return "" if folder == Path() else f"{folder}{os.sep}"
-
-
-def _is(path: Path, digest: str) -> bool:
-    """Whether a file is there and is the one with this digest."""
-    try:
-        return file_digest(path) == digest
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 The state of each target lies beside its work: the digest of its inputs and of what came out. Inputs are all
 files of the project but what is built, fetched or kept by version control, further files that tools named,
-and the versions of the tools. A file is read again only if size, times or inode say that it may be another.
+and the versions of the tools. A file, what came out too, is read again only if size, times or inode say that
+it may be another.
 """
 
 from __future__ import annotations
@@ -72,6 +73,10 @@ class Inputs:
                 f"file {len(name)} {name} {self._file(name, path)}\n".encode("utf-8", "surrogateescape")
             )
         return state.hexdigest()
+
+    def beside(self, path: Path, digest: str) -> bool:
+        """Whether a file below the folder that is no input has this digest; it is read like one."""
+        return self._file(str(path.relative_to(self._folder)), path) == digest
 
     def take_in(self, written: Iterable[str]) -> None:
         """Looks at files of these names again, which the build may have written."""
