@@ -208,3 +208,18 @@ def test_tests_see_the_files_of_the_package(project: Path, tmp_path: Path) -> No
     shutil.copytree(project, folder)
     (folder / "tests" / "greeter.console").write_text("$ other x\nword\n2 first\n")
     assert wherry(folder, "test") == (0, "1 passed, 0 failed\n", "")
+
+
+def test_what_a_test_writes_builds_nothing(tmp_path: Path) -> None:
+    """Commands under test stay the ones that were built, whatever they do to the project's files."""
+    folder = make(tmp_path, "c", "command")
+    source = (
+        '#include <stdio.h>\n\nint main(void) {\n  return fputs("wrong", fopen("/src/main.c", "w")) < 0;\n}\n'
+    )
+    (folder / "src" / "main.c").write_text(source)
+    manifest = folder / "wherry.toml"
+    need = '\n[[needs.dir]]\nguest = "/src"\nhost = "src"\nwrite = true\nwhy = "to write"\n'
+    manifest.write_text(manifest.read_text() + need)
+    (folder / "tests" / "greeter.console").write_text("$ greeter\n\n$ greeter\n")
+    assert wherry(folder, "test") == (0, "2 passed, 0 failed\n", "")
+    assert (folder / "src" / "main.c").read_text() == "wrong"

@@ -9,6 +9,7 @@ it is about. The package is granted what its ``[needs]`` ask for.
 from __future__ import annotations
 
 import doctest
+import functools
 import shlex
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from wherry.build.launch import Launch
@@ -74,7 +75,9 @@ def run_tests(folder: str | os.PathLike[str], *, progress: Progress = lambda *_:
             hint=f"a test is a session in `tests/NAME{SUFFIX}`: `$ command`",
         )
     steps = [step for file in files for step in read_steps(file)]
-    return (_taken(project, step) for step in steps)
+    # Each once: what a step writes into the project is a change, and no reason to build it for the next.
+    launch = functools.cache(lambda command: _launch(project, command))
+    return (_taken(project, step, launch) for step in steps)
 
 
 def read_steps(file: Path) -> list[Step]:
@@ -91,9 +94,9 @@ def read_steps(file: Path) -> list[Step]:
     ]
 
 
-def _taken(project: Project, step: Step) -> Outcome:
+def _taken(project: Project, step: Step, launch: Callable[[str | None], Launch]) -> Outcome:
     """Takes one step, as a process of its own, which a user could start too."""
-    words, source = _words(project, step)
+    words, source = _words(project, step, launch)
     stdin = subprocess.DEVNULL if source is None else (project.folder / source).open("rb")
     try:
         done = subprocess.run(
@@ -114,12 +117,14 @@ def _taken(project: Project, step: Step) -> Outcome:
     return Outcome(step, passed, printed)
 
 
-def _words(project: Project, step: Step) -> tuple[list[str], str | None]:
+def _words(
+    project: Project, step: Step, launch: Callable[[str | None], Launch]
+) -> tuple[list[str], str | None]:
     """The words after ``wherry run``, and the file that is its standard input."""
     if step.call:
         if project.manifest.library is None:
             raise UsageError(f"{step.file}:{step.line}: the package has no library")
-        found = _launch(project, None, calls=True)
+        found = launch(None)
         return ["--invoke", step.text, *_granted(project), *found.flags, str(found.component)], None
     try:
         words = shlex.split(step.text)
@@ -135,15 +140,16 @@ def _words(project: Project, step: Step) -> tuple[list[str], str | None]:
         return [f".#{words[0]}", *words[1:]], source
     if words[0] not in project.manifest.command:
         raise UsageError(f"{step.file}:{step.line}: the package has no command {words[0]}")
-    found = _launch(project, words[0], calls=False)
+    found = launch(words[0])
     flags = ["--name", found.name, *_granted(project), *found.flags]
     return [*flags, str(found.component), *found.args, *words[1:]], source
 
 
-def _launch(project: Project, command: str | None, *, calls: bool) -> Launch:
-    """What is run for a place of the project."""
+def _launch(project: Project, command: str | None) -> Launch:
+    """What is run for a command of the project, or for calls of its library."""
+    folder = project.folder.absolute()
     with LocalStore() as store:
-        return launch_project(store, project.folder.absolute(), command, lambda *_: None, calls=calls)
+        return launch_project(store, folder, command, lambda *_: None, calls=command is None)
 
 
 def _granted(project: Project) -> list[str]:
