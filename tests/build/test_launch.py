@@ -161,6 +161,18 @@ def test_what_a_package_needs_its_tests_get(tmp_path: Path) -> None:
     assert wherry(folder, "test")[0] == 0
 
 
+def test_tests_get_whatever_has_a_name(tmp_path: Path) -> None:
+    """A variable may be called as what stands in help for what only the user can say."""
+    folder = make(tmp_path, "c", "command")
+    source = '#include <stdlib.h>\n\nint main(void) {\n  return getenv("PATH") == NULL;\n}\n'
+    (folder / "src" / "main.c").write_text(source)
+    (folder / "tests" / "greeter.console").write_text("$ greeter\n")
+    manifest = folder / "wherry.toml"
+    needs = '\n[[needs.env]]\nname = "PATH"\nwhy = "it"\n\n[[needs.dir]]\nguest = "/data"\nwhy = "it"\n'
+    manifest.write_text(manifest.read_text() + needs)
+    assert wherry(folder, "test") == (0, "1 passed, 0 failed\n", "")
+
+
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
     """A project without source: its manifest names a module in the text format, and where it starts."""

@@ -21,6 +21,7 @@ from wherry.build.launch import launch_project
 from wherry.build.project import read_project
 from wherry.errors import BuildError, UsageError
 from wherry.store.local import LocalStore
+from wherry.store.permissions import asked
 
 if TYPE_CHECKING:
     import os
@@ -35,7 +36,6 @@ __all__ = ["SUFFIX", "Outcome", "Step", "read_steps", "run_tests"]
 
 SUFFIX = ".console"
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-_UNNAMED = frozenset({"HOST", "VALUE", "PATH"})
 _TIMEOUT = "30s"
 
 
@@ -154,9 +154,4 @@ def _launch(project: Project, command: str | None) -> Launch:
 
 def _granted(project: Project) -> list[str]:
     """The flags for all that the package asks for and says itself."""
-    return [
-        word
-        for flag in project.manifest.needs.flags()
-        if not _UNNAMED & {*flag[-1].replace("=", "::").split("::")}
-        for word in flag
-    ]
+    return [word for one in asked(project.manifest.needs) if not one.open for word in one.flag]

@@ -134,8 +134,5 @@ fn for_javascript(source: &Source) -> Result<Vec<(String, Vec<u8>)>> {
     ])
 }
 
-/// The module of Go, each file with its name, that generated Go imports as [`GO_MODULE_PATH`].
+/// The module of Go, each file with its name, that generated Go imports as `go.bytecodealliance.org/pkg`.
 pub const GO_MODULE: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/go_module.rs"));
-
-/// The name of [`GO_MODULE`].
-pub const GO_MODULE_PATH: &str = "go.bytecodealliance.org/pkg";

@@ -1,9 +1,9 @@
 //! What has to be done to values where they cross between JavaScript and its engine's bindings.
 //!
 //! Those of componentize-qjs take 32 bits without a sign for 32 bits with one, both ways, and round what 64 bits hold
-//! beyond the numbers of JavaScript. `guest/base.js` corrects the one and refuses the other, by the plan made here.
+//! beyond the numbers of JavaScript. `guest/crossing.js` corrects the one and refuses the other, by the plan made here.
 
-use heck::{ToLowerCamelCase, ToUpperCamelCase};
+use heck::ToLowerCamelCase;
 use serde_json::{Map, Value, json};
 use wit_parser::{Function, Resolve, Type, TypeDefKind, WorldItem};
 
@@ -72,7 +72,7 @@ fn enter(resolve: &Resolve, into: &mut Map<String, Value>, function: &Function) 
         Role::Static(id, name) => (id, "statics", Some(name)),
     };
     let class = into
-        .entry(class_name(resolve, class).to_upper_camel_case())
+        .entry(class_name(resolve, class))
         .or_insert_with(|| json!({"methods": {}, "statics": {}}));
     match name {
         Some(name) => class[group][name.to_lower_camel_case()] = crossing,

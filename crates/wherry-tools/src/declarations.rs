@@ -9,62 +9,12 @@ use wit_parser::{
 };
 
 use crate::error::{Error, Result};
-use crate::javascript::{Module, Role, as_result, class_name, is_option, modules, parameters, world_module};
+use crate::javascript::{
+    Module, Role, WORDS, as_result, class_name, is_option, modules, parameters, world_module,
+};
 use crate::source::Source;
 
 const BEGINNING: &str = "// Made from the interfaces by `wherry build`: change those, not this.\n";
-
-/// Words that can be no name of a declaration.
-const RESERVED: &[&str] = &[
-    "arguments",
-    "await",
-    "break",
-    "case",
-    "catch",
-    "class",
-    "const",
-    "continue",
-    "debugger",
-    "default",
-    "delete",
-    "do",
-    "else",
-    "enum",
-    "eval",
-    "export",
-    "extends",
-    "false",
-    "finally",
-    "for",
-    "function",
-    "if",
-    "implements",
-    "import",
-    "in",
-    "instanceof",
-    "interface",
-    "let",
-    "new",
-    "null",
-    "package",
-    "private",
-    "protected",
-    "public",
-    "return",
-    "static",
-    "super",
-    "switch",
-    "this",
-    "throw",
-    "true",
-    "try",
-    "typeof",
-    "var",
-    "void",
-    "while",
-    "with",
-    "yield",
-];
 
 /// The declarations of a world.
 ///
@@ -207,7 +157,7 @@ impl Writer<'_> {
     fn imported(&mut self, function: &Function, name: &str, here: TypeOwner) -> Result<()> {
         let signature = self.signature(function, here)?;
         self.function_docs(1, function, here)?;
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             self.line(1, &format!("function {name}_{signature};"));
             self.line(1, &format!("export {{ {name}_ as {name} }};"));
         } else {
@@ -298,11 +248,7 @@ impl Writer<'_> {
     fn parameters(&self, function: &Function, here: TypeOwner) -> Result<String> {
         let written: Result<Vec<String>> = parameters(function)
             .map(|(name, ty)| {
-                let mark = if RESERVED.contains(&name.as_str()) {
-                    "_"
-                } else {
-                    ""
-                };
+                let mark = if is_reserved(&name) { "_" } else { "" };
                 Ok(format!("{name}{mark}: {}", self.written(*ty, here)?))
             })
             .collect();
@@ -506,6 +452,11 @@ impl Writer<'_> {
             }
         })
     }
+}
+
+/// Whether a word can be no name of a declaration.
+fn is_reserved(name: &str) -> bool {
+    WORDS.contains(&name) || matches!(name, "arguments" | "eval")
 }
 
 fn formless(what: &str) -> Error {

@@ -13,6 +13,56 @@ use wit_parser::{
 use crate::error::{Error, Result};
 use crate::source::Source;
 
+/// Words that cannot be names, in strict code and modules either (ECMA-262, "Keywords and Reserved Words").
+pub(crate) const WORDS: &[&str] = &[
+    "await",
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+    "do",
+    "else",
+    "enum",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "if",
+    "implements",
+    "import",
+    "in",
+    "instanceof",
+    "interface",
+    "let",
+    "new",
+    "null",
+    "package",
+    "private",
+    "protected",
+    "public",
+    "return",
+    "static",
+    "super",
+    "switch",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "typeof",
+    "var",
+    "void",
+    "while",
+    "with",
+    "yield",
+];
+
 /// An interface of a world, as a module of JavaScript.
 #[derive(Debug, Clone)]
 pub(crate) struct Module {

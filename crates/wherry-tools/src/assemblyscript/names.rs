@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 
 use heck::{ToLowerCamelCase as _, ToUpperCamelCase as _};
 
-/// What a name cannot be: words of the language, its types of numbers, and what generated source uses as it stands.
+use crate::javascript::WORDS;
+
+/// What a name cannot be beside the words of JavaScript: more words of the language, its types of numbers, and what
+/// generated source uses as it stands.
 const RESERVED: &[&str] = &[
     "Array",
     "Map",
@@ -16,66 +19,25 @@ const RESERVED: &[&str] = &[
     "abstract",
     "anyref",
     "async",
-    "await",
     "bool",
     "boolean",
-    "break",
-    "case",
-    "catch",
-    "class",
-    "const",
     "constructor",
-    "continue",
-    "debugger",
     "declare",
-    "default",
-    "delete",
-    "do",
-    "else",
-    "enum",
-    "export",
-    "extends",
     "f32",
     "f64",
-    "false",
-    "finally",
-    "for",
-    "function",
     "i16",
     "i32",
     "i64",
     "i8",
-    "if",
-    "implements",
-    "import",
-    "in",
-    "instanceof",
-    "interface",
     "isDefined",
     "isize",
-    "let",
     "memory",
-    "new",
-    "null",
     "number",
     "of",
     "override",
-    "package",
-    "private",
-    "protected",
-    "public",
     "readonly",
-    "return",
-    "static",
     "string",
-    "super",
-    "switch",
     "symbol",
-    "this",
-    "throw",
-    "true",
-    "try",
-    "typeof",
     "u16",
     "u32",
     "u64",
@@ -83,11 +45,6 @@ const RESERVED: &[&str] = &[
     "undefined",
     "usize",
     "v128",
-    "var",
-    "void",
-    "while",
-    "with",
-    "yield",
 ];
 
 /// The name of a function, a field or a parameter.
@@ -109,7 +66,7 @@ fn free(name: String) -> String {
     let tuple = name
         .strip_prefix("Tuple")
         .is_some_and(|rest| rest.parse::<usize>().is_ok());
-    if tuple || RESERVED.contains(&name.as_str()) {
+    if tuple || WORDS.contains(&name.as_str()) || RESERVED.contains(&name.as_str()) {
         name + "_"
     } else {
         name
