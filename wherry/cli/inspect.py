@@ -10,7 +10,6 @@ import msgspec
 from wherry import api
 from wherry.cli import output
 from wherry.cli.command import Command, format_option, option
-from wherry.cli.output import readable_size
 from wherry.errors import UsageError
 from wherry.runtime.inspect import inspect as read
 from wherry.runtime.inspect import wit_text
@@ -72,14 +71,14 @@ def page(inspection: Inspection) -> str:
         written = list(body)
         if written:
             lines += ["", heading, *(f"  {line}".rstrip() for line in written)]
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(map(output.printable, lines))
 
 
 def _head(inspection: Inspection) -> Iterator[str]:
     words = [_FORMS[inspection.form], *([inspection.kind] if inspection.kind else [])]
     words += [f"WASI {generation}" for generation in inspection.wasi]
     words += ["text format"] if inspection.text else []
-    yield f"{inspection.name}: {', '.join(words)}, {readable_size(inspection.size)}"
+    yield f"{inspection.name}: {', '.join(words)}, {output.readable_size(inspection.size)}"
     yield inspection.digest
     if inspection.obstacle is not None:
         yield ""
@@ -136,7 +135,7 @@ def _sizes(inspection: Inspection) -> Iterator[str]:
     rest = inspection.size - sum(section.size for section in large)
     lines = [(section.name, section.size) for section in large] + ([("other", rest)] if rest else [])
     for name, size in lines:
-        yield f"{readable_size(size):>10}  {size / inspection.size:>4.0%}  {name}"
+        yield f"{output.readable_size(size):>10}  {size / inspection.size:>4.0%}  {name}"
 
 
 def _parts(inspection: Inspection) -> Iterator[str]:
@@ -145,7 +144,7 @@ def _parts(inspection: Inspection) -> Iterator[str]:
     for part in nested[:_LISTED_PARTS]:
         name = f" {part.name}" if part.name else ""
         functions = f", {_count(part.functions, 'function')}" if part.form == "module" else ""
-        yield f"{'  ' * (part.depth - 1)}{part.form}{name}: {readable_size(part.size)}{functions}"
+        yield f"{'  ' * (part.depth - 1)}{part.form}{name}: {output.readable_size(part.size)}{functions}"
     if len(nested) > _LISTED_PARTS:
         yield f"and {len(nested) - _LISTED_PARTS} more"
 
@@ -158,8 +157,3 @@ def _producers(producers: Iterable[Producer]) -> Iterator[str]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _printable(line: str) -> str:
-    """``line`` with what a terminal would act on spelled out: names in a file may hold anything."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
