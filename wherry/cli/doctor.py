@@ -13,7 +13,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -21,6 +21,11 @@ from wherry import _native
 from wherry.build.languages import LANGUAGES, toolchain
 from wherry.cli.command import Command, format_option
 from wherry.errors import WherryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wherry.build.languages import Requirement
 
 __all__ = [
     "TOOLS",
@@ -72,11 +77,17 @@ _TIMEOUT = 10.0
 
 def examine() -> dict[str, list[Finding]]:
     """Look at all that running and building need, and at the versions of the user's own tools."""
-    own = own_tools()
+    # Found out once: for Rust it starts the compiler.
+    wanted = [
+        (language.title, one)
+        for name, language in LANGUAGES.items()
+        for one in toolchain(name).requirements()
+    ]
+    own = own_tools(wanted)
     with ThreadPoolExecutor(len(TOOLS) + len(own)) as pool:
         tools = list(pool.map(examine_tool, [*TOOLS, *own]))
     running = [python(), core(), processor(), settings(), cache()]
-    building = [*languages(), *tools[: len(TOOLS)]]
+    building = [*languages(wanted), *tools[: len(TOOLS)]]
     return {"running": running, "building": building, "versions": tools[len(TOOLS) :]}
 
 
@@ -122,28 +133,26 @@ def cache() -> Finding:
     return Finding("cache", "ok", str(folder))
 
 
-def languages() -> list[Finding]:
-    """What each language is built with."""
+def languages(wanted: Iterable[tuple[str, Requirement]]) -> list[Finding]:
+    """What each language, by its title, is built with."""
     found = []
-    for name, language in LANGUAGES.items():
-        for one in toolchain(name).requirements():
-            subject = f"{one.name} ({language.title})"
-            if one.found is None:
-                found.append(Finding(subject, "missing", "not found", one.hint))
-            else:
-                found.append(Finding(subject, "ok", one.found))
+    for title, one in wanted:
+        subject = f"{one.name} ({title})"
+        if one.found is None:
+            found.append(Finding(subject, "missing", "not found", one.hint))
+        else:
+            found.append(Finding(subject, "ok", one.found))
     return found
 
 
-def own_tools() -> list[Tool]:
-    """What languages are built with and Wherry does not fetch: each once, with its languages."""
+def own_tools(wanted: Iterable[tuple[str, Requirement]]) -> list[Tool]:
+    """Of what languages are built with what Wherry does not fetch: each once, with its languages."""
     purposes: dict[str, list[str]] = {}
-    wanted = {}
-    for name, language in LANGUAGES.items():
-        for one in toolchain(name).requirements():
-            if one.oldest is not None:
-                purposes.setdefault(one.name, []).append(language.title)
-                wanted[one.name] = one
+    tools = {}
+    for title, one in wanted:
+        if one.oldest is not None:
+            purposes.setdefault(one.name, []).append(title)
+            tools[one.name] = one
     return [
         Tool(
             name,
@@ -152,7 +161,7 @@ def own_tools() -> list[Tool]:
             one.hint,
             one.oldest or "",
         )
-        for name, one in wanted.items()
+        for name, one in tools.items()
     ]
 
 
