@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from wherry import _native, api
-from wherry.runtime.component import default_limits, granted
+from wherry.runtime.component import granted, usual_limits
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -114,13 +114,11 @@ def serve(
     if isinstance(program, str) and (found := api.find(program, calls=True)) is not None:
         origin = api.origin_of(program, found)
         program = str(found.component)
-    if limits is None:
-        limits = origin.limits if origin is not None and origin.limits is not None else default_limits()
     native = _native.Server(
         program,
         name,
         granted(policy, origin, deterministic=False),
-        limits,
+        limits if limits is not None else usual_limits(origin),
         address,
         max_request=max_request,
         concurrency=concurrency,

@@ -107,7 +107,7 @@ class Component:
             leaving.prepare()
         native = self._native.instantiate(
             granted(policy, self.origin, deterministic=deterministic),
-            limits if limits is not None else limits_of(self),
+            limits if limits is not None else usual_limits(self.origin),
             None,
             host_functions(self.name, self._imports, imports or {}),
         )
@@ -195,9 +195,8 @@ def granted(policy: Policy | None, origin: Origin | None = None, *, deterministi
     return policy.replace(deterministic=True) if deterministic else policy
 
 
-def limits_of(component: Component) -> Limits:
-    """The limits where none are given: what was agreed to for its package, or those of every guest."""
-    origin = component.origin
+def usual_limits(origin: Origin | None) -> Limits:
+    """The limits where none are given: what was agreed to for a package, or those of every guest."""
     return origin.limits if origin is not None and origin.limits is not None else default_limits()
 
 

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wherry import _native
 from wherry.errors import CallError, GuestError, GuestExit, LimitError, UsageError
-from wherry.runtime.component import Component, default_limits, granted, limits_of, load
+from wherry.runtime.component import Component, granted, load, usual_limits
 from wherry.runtime.imports import host_functions
 
 if TYPE_CHECKING:
@@ -372,7 +372,7 @@ def _given(
 
 def _limited(program: Path | bytes | Component, limits: Limits | None, timeout: float | str | None) -> Limits:
     if limits is None:
-        usual = limits_of(program) if isinstance(program, Component) else default_limits()
+        usual = usual_limits(program.origin if isinstance(program, Component) else None)
         return usual if timeout is None else usual.replace(timeout=timeout)
     if timeout is not None:
         raise UsageError("`limits` and `timeout` exclude each other", hint="put the timeout into the limits")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wherry import _native
 from wherry.errors import ClosedError, NoSuchExportError, UsageError
-from wherry.runtime.component import Component, granted, limits_of, load
+from wherry.runtime.component import Component, granted, load, usual_limits
 from wherry.runtime.imports import host_functions
 from wherry.runtime.instance import Functions, Instance, Interface, find_interface
 from wherry.runtime.program import Command, read_input
@@ -132,7 +132,7 @@ class Sandbox(Functions):
         self.component = program if isinstance(program, Component) else load(program)
         origin = self.component.origin
         self.policy = granted(policy, origin, deterministic=deterministic)
-        self.limits = limits if limits is not None else limits_of(self.component)
+        self.limits = limits if limits is not None else usual_limits(origin)
         self.concurrency = most_calls() if concurrency is None else concurrency
         self._imports = imports
         # What is missing is an error now, and not at the first call.
