@@ -63,7 +63,10 @@ _BOUNDS = frozenset({"max-functions", "max-body", "max-nesting", "max-size"})
 
 
 class Option(click.Option):
-    """An option with the group it is listed in, the variable that sets it too, and the default as text."""
+    """An option with the group it is listed in, the variable that sets it too, and the default as text.
+
+    Without ``default_text`` that is ``default``, if it is a text or a number.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,9 @@ class Option(click.Option):
         super().__init__(*args, **kwargs)
         self.group = group
         self.variable = variable
+        default = kwargs.get("default")
+        if default_text is None and isinstance(default, str | int) and not isinstance(default, bool):
+            default_text = str(default)
         self.default_text = default_text
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:

@@ -48,7 +48,6 @@ class _LanguageName(click.Choice[str]):
     type=click.Choice(["command", "library"]),
     default="command",
     help="A program that people run, or functions that programs call",
-    default_text="command",
 )
 @option(
     "--path", metavar="DIR", type=click.Path(), help="Where to make it", default_text="a folder named NAME"

@@ -45,7 +45,6 @@ _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
     metavar="ADDR:PORT",
     help="Where to listen; port 0 is a free one",
     group=_SERVING,
-    default_text="127.0.0.1:8080",
 )
 @option(
     "--max-request",
@@ -53,7 +52,6 @@ _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
     metavar="SIZE",
     help="The most bytes in the body of a request",
     group=_SERVING,
-    default_text="64MiB",
 )
 @option(
     "--concurrency",
@@ -62,7 +60,6 @@ _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
     metavar="COUNT",
     help="Requests that are answered at once",
     group=_SERVING,
-    default_text="256",
 )
 @option(
     "--queue",
@@ -71,7 +68,6 @@ _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
     metavar="COUNT",
     help="Requests that may wait for that",
     group=_SERVING,
-    default_text="1024",
 )
 @option(
     "--wait",
@@ -79,7 +75,6 @@ _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
     metavar="DURATION",
     help="How long they wait",
     group=_SERVING,
-    default_text="10s",
 )
 @option("--no-server-header", is_flag=True, help="Answers do not name the server", group=_SERVING)
 @serving_options
