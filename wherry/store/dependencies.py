@@ -83,8 +83,9 @@ def with_used(store: LocalStore, packages: Iterable[Package]) -> list[Package]:
 
     """
     found = {package.digest: package for package in packages}
-    for package in list(found.values()):
-        resolved = resolve_package(store, package)
+    read = StorePackages(store)
+    for digest in list(found):
+        resolved = _resolved(read, digest)
         for one in resolved.uses if resolved is not None else ():
             if one.digest is not None and one.digest not in found:
                 found[one.digest] = store.find(one.digest)
