@@ -24,6 +24,7 @@ __all__ = [
     "MemoryBlobs",
     "Sink",
     "Source",
+    "check_blob",
     "chunks",
     "copy",
     "digest_of",
@@ -123,6 +124,19 @@ def read_blob(source: Source, descriptor: Descriptor) -> bytes:
     """
     with source.open(descriptor.digest) as stream:
         return b"".join(verified(chunks(stream), descriptor))
+
+
+def check_blob(source: Source, descriptor: Descriptor) -> None:
+    """Reads the bytes that ``descriptor`` names, and keeps none of them.
+
+    Raises:
+        MalformedArtifactError: They are not in ``source``.
+        DigestError: They are others.
+
+    """
+    with source.open(descriptor.digest) as stream:
+        for _ in verified(chunks(stream), descriptor):
+            pass
 
 
 def copy(source: Source, sink: Sink, descriptor: Descriptor) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from wherry.artifact import oci
-from wherry.artifact.blobs import chunks, read_blob, verified
+from wherry.artifact.blobs import check_blob, read_blob
 from wherry.artifact.bounds import BOUNDS, Bounds
 from wherry.artifact.documents import decode
 from wherry.artifact.reading import parse_manifest
@@ -130,9 +130,7 @@ def verify(source: Source, artifact: Artifact, bounds: Bounds = BOUNDS) -> list[
 
     """
     for descriptor in artifact.blobs():
-        with source.open(descriptor.digest) as stream:
-            for _ in verified(chunks(stream), descriptor):
-                pass
+        check_blob(source, descriptor)
     for component in artifact.components:
         with source.open(component.descriptor.digest) as stream:
             if stream.read(4) != b"\0asm":

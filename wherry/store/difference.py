@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from wherry.artifact.blobs import chunks, verified
+from wherry.artifact.blobs import read_blob
 from wherry.artifact.read import verify
 from wherry.runtime.inspect import inspect
 from wherry.store.permissions import asked
@@ -115,8 +115,7 @@ def _side(source: Source, artifact: Artifact) -> _Side:
     if manifest is not None:
         side.needs = {" ".join(one.flag): one.words for one in asked(manifest.needs)}
     for component in artifact.components:
-        with source.open(component.descriptor.digest) as stream:
-            found = inspect(b"".join(verified(chunks(stream), component.descriptor)))
+        found = inspect(read_blob(source, component.descriptor))
         where = f"{component.places[0]}: " if len(artifact.components) > 1 and component.places else ""
         side.imports |= _entries(where, found.imports)
         side.exports |= _entries(where, found.exports)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wherry.artifact import oci
-from wherry.artifact.blobs import chunks, copy, verified
+from wherry.artifact.blobs import check_blob, copy
 from wherry.artifact.layout import LayoutFolder, open_layout, write_archive
 from wherry.artifact.read import read_artifact
 from wherry.artifact.read import verify as verify_artifact
@@ -326,9 +326,7 @@ class LocalStore(Catalogue):
     def _has(self, blob: oci.Descriptor) -> bool:
         """Whether the bytes are there, and none of them is damaged."""
         try:
-            with self._layout.open(blob.digest) as stream:
-                for _ in verified(chunks(stream), blob):
-                    pass
+            check_blob(self._layout, blob)
         except ArtifactError:
             return False
         return True
