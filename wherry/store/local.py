@@ -235,9 +235,12 @@ class LocalStore(Catalogue):
         """What is wrong with the bytes of a package."""
         descriptor = oci.Descriptor(oci.IMAGE_MANIFEST, row.digest, row.size)
         try:
-            artifact = _checked(self._layout, descriptor)
+            artifact = read_artifact(self._layout, descriptor)
             folder = self._files(row.digest)
-            if not folder.is_dir() or holds_files(artifact, self._layout, folder):
+            if not folder.is_dir():
+                verify_artifact(self._layout, artifact)
+                return None
+            if holds_files(artifact, self._layout, folder):  # which checks the package first
                 return None
         except ArtifactError as error:
             return Problem(row.digest, error.reason, error.message)
