@@ -116,13 +116,23 @@ def serve(  # noqa: PLR0917 - one for each option, passed by name
 
 def _granted(file: str | None, flags: dict[str, Any]) -> Policy | None:
     """What the file and the options grant; ``None`` where they say nothing, and what was agreed to holds."""
-    words = [(f"--{flag.replace('_', '-')}", value) for flag, value in flags.items() if flag not in _LIMITS]
-    said = [(flag, *value) if isinstance(value, tuple) else (flag, value) for flag, value in words if value]
-    granted = api.policy_of([word if word[1:] != (True,) else word[:1] for word in said]) if said else None
+    said = [
+        (f"--{flag.replace('_', '-')}", *_values(value))
+        for flag, value in flags.items()
+        if flag not in _LIMITS and value
+    ]
+    granted = api.policy_of(said) if said else None
     if file is None:
         return granted
     policy = _native.Policy.from_toml(file)
     return policy if granted is None else policy | granted
+
+
+def _values(value: tuple[str, ...] | str | bool) -> tuple[str, ...]:  # noqa: FBT001 - what click gives
+    """What follows a flag; nothing for a switch."""
+    if isinstance(value, tuple):
+        return value
+    return (value,) if isinstance(value, str) else ()
 
 
 def _limited(flags: dict[str, Any]) -> dict[str, Any]:
