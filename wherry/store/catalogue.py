@@ -43,10 +43,10 @@ class Package(NamedTuple):
     @property
     def reference(self) -> str:
         """The name that is shown: one that leads to it, or the beginning of its digest."""
+        if not self.references:
+            return self.digest[: len("sha256:") + _SHOWN_DIGITS]
         own = f"{self.name}@{self.version}"
-        if own in self.references or not self.references:
-            return own if self.references else self.digest[: len("sha256:") + _SHOWN_DIGITS]
-        return self.references[0]
+        return own if own in self.references else self.references[0]
 
 
 class Catalogue:
