@@ -6,16 +6,12 @@ import http.client
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.guests.build import http_application, text
 from tests.requesting import request
 from wherry import Limits, NoSuchExportError, UsageError, edge
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -112,12 +108,11 @@ def test_what_follows_an_answer_does_not_hold_it_up(server: edge.Server) -> None
         threading.Event().wait(0.01)
 
 
-def test_what_answers_no_requests_is_not_served(tmp_path: Path) -> None:
+def test_what_answers_no_requests_is_not_served() -> None:
     """The error says what an application exports."""
     with pytest.raises(NoSuchExportError, match="answers no HTTP requests") as caught:
         edge.serve(text("add"), address="127.0.0.1:0")
     assert "wasi:http/incoming-handler" in str(caught.value.hint)
-    del tmp_path
 
 
 @pytest.mark.parametrize(
