@@ -315,7 +315,11 @@ impl Lean {
         if bytes.len() > most || (most == ROOM && bytes.len() > room) {
             return Err(too_many(bytes.len()));
         }
-        Ok(if state.write(bytes) { Taken::All } else { Taken::TooLong })
+        Ok(if state.write(bytes) {
+            Taken::All
+        } else {
+            Taken::TooLong
+        })
     }
 
     /// What the guest is told of it.
