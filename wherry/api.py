@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wherry._native import Limits, Policy
     from wherry.build.launch import Launch
+    from wherry.build.project import Kind
     from wherry.build.tools import Progress
     from wherry.runtime.inspect import Inspection
 
@@ -58,7 +59,7 @@ def _taking_names(
 
     @wraps(function)
     def taking(program: Program, /, *args: _Rest.args, **options: _Rest.kwargs) -> _Result:
-        return function(_component(program, calls=False) or program, *args, **options)
+        return function(_component(program, place="command") or program, *args, **options)
 
     return taking
 
@@ -88,7 +89,7 @@ def load(
     Raises a :class:`~wherry.errors.LoadError`: not found, not WebAssembly, made for another host, not valid,
     too large; and a :class:`~wherry.errors.PackageError` for a package that is refused or does not build.
     """
-    found = _component(source, calls=True, limits=limits)
+    found = _component(source, place="library", limits=limits)
     if found is not None:
         return found
     return component.load(source, name=name, precompiled=precompiled, limits=limits)
@@ -113,15 +114,15 @@ def inspect(source: str | os.PathLike[str] | Buffer) -> Inspection:
     """
     from wherry.runtime.inspect import inspect as read
 
-    found = find(source, calls=True) if isinstance(source, str) else None
+    found = find(source, place="library") if isinstance(source, str) else None
     return read(source) if found is None else read(found.component, name=str(source))
 
 
-def find(source: str, progress: Progress | None = None, *, calls: bool) -> Launch | None:
+def find(source: str, progress: Progress | None = None, *, place: Kind) -> Launch | None:
     """What a text names, if that is a package, a project or a packed file and not a file of WebAssembly.
 
-    With ``calls`` the library of a package is meant, where it has one. A project is built if need be;
-    ``progress`` is told of it.
+    ``place`` says what it is wanted for: a command that is run, a library that is called, where there is one,
+    or what answers HTTP. A project is built if need be; ``progress`` is told of it.
 
     Raises:
         NotFoundError: There is no such package, file or command.
@@ -140,12 +141,12 @@ def find(source: str, progress: Progress | None = None, *, calls: bool) -> Launc
     from wherry.store.local import LocalStore
 
     with LocalStore() as store:
-        return launch(store, source, progress or _quiet, calls=calls)
+        return launch(store, source, progress or _quiet, place=place)
 
 
-def _component(source: object, *, calls: bool, limits: Limits | None = None) -> Component | None:
+def _component(source: object, *, place: Kind, limits: Limits | None = None) -> Component | None:
     """The component of a package, project or packed file, if the source is one."""
-    found = find(source, calls=calls) if isinstance(source, str) else None
+    found = find(source, place=place) if isinstance(source, str) else None
     if found is None:
         return None
     return component.load(

@@ -245,6 +245,64 @@ WRONG: dict[str, tuple[str, tuple[int, int, str, str, str]]] = {
             "leave one of them out",
         ),
     ),
+    "a route without a path": (
+        '[http]\nroutes = ["/", "shop.example.com"]\n',
+        (
+            2,
+            16,
+            "http.routes[1]",
+            '"shop.example.com" has no path',
+            "a path, with a host before it if need be, such as `/api/:id` or `shop.example.com/*rest`",
+        ),
+    ),
+    "a route that goes on after its rest": (
+        '[http]\nroutes = ["/*all/more"]\n',
+        (
+            2,
+            11,
+            "http.routes[0]",
+            '"/*all/more" goes on after `*`, which stands for all the rest',
+            "a path, with a host before it if need be, such as `/api/:id` or `shop.example.com/*rest`",
+        ),
+    ),
+    "no instance": (
+        "[http]\nreuse = 0\n",
+        (2, 9, "http.reuse", '"0" is out of bounds', "a whole number from 1 to 1000000"),
+    ),
+    "a text for a number": (
+        '[http]\nconcurrency = "8"\n',
+        (
+            2,
+            15,
+            "http.concurrency",
+            "expected a number, got a text in quotes",
+            "a whole number from 1 to 1000000",
+        ),
+    ),
+    "a folder that is not among the files": (
+        '[http]\nstatic = "/site"\n[files]\n"/sites/a" = "a"\n',
+        (
+            2,
+            10,
+            "http.static",
+            'nothing of `[files]` stands at "/site"',
+            '`"/site" = "FOLDER"` in `[files]` puts it there',
+        ),
+    ),
+    "a service by a command that is not there": (
+        '[http]\ncommand = "thumb"\n[command.thumbs]\n',
+        (2, 11, "http.command", 'there is no command "thumb"', "did you mean `thumbs`?"),
+    ),
+    "a service by two programs": (
+        '[http]\ncommand = "a"\ncomponent = "a.wasm"\n[command.a]\n',
+        (
+            3,
+            1,
+            "http.component",
+            "a command answers, or a component of its own",
+            "leave out `command` or `component`",
+        ),
+    ),
     "a command of two dependencies": (
         '[library]\n[dependencies."acme/b"]\npath="b"\ncommands=["a"]\n[dependencies."acme/c"]\npath="c"\ncommands=["a"]\n',
         (

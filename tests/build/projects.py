@@ -30,7 +30,7 @@ SLOW: frozenset[tuple[Language, Kind]] = frozenset(
 """What takes long, or is much like another: tested by ``make test-slow``."""
 
 TEMPLATED: list[tuple[Language, Kind]] = [
-    (language, kind) for language in LANGUAGES for kind in ("command", "library")
+    (language, kind) for language, row in LANGUAGES.items() for kind in row.kinds
 ]
 
 

@@ -43,7 +43,7 @@ def test_a_new_project_works(language: Language, kind: Kind, tmp_path: Path) -> 
     if kind == "command":
         done = wherry.run(built.path, "Ada", capture=True)
         assert (done.returncode, done.stdout) == (0, b"Hello, Ada!\n")
-    else:
+    elif kind == "library":
         with wherry.load(built.path).instantiate() as instance:
             assert instance.greet("Ægir") == "Hello, Ægir!"
     (again,) = build(folder)
@@ -73,7 +73,7 @@ def test_a_new_project_has_no_word_of_the_template(language: Language, kind: Kin
     manifest = read_manifest(folder)
     assert (manifest.reference, next(manifest.places())[0]) == (
         "acme/record@0.1.0",
-        "command.record" if kind == "command" else "library",
+        "command.record" if kind == "command" else kind,
     )
     assert list(folder.rglob("*@*")) == []
 
@@ -120,6 +120,13 @@ def test_what_is_no_name_is_refused(name: str, why: str, tmp_path: Path) -> None
     """A name that no package can have makes no project, and nothing is left behind."""
     with pytest.raises(wherry.UsageError, match=why):
         new_project(name, "c", "library", tmp_path / "made")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kind_that_a_language_has_not_is_refused(tmp_path: Path) -> None:
+    """The refusal names the languages that have it, and nothing is left behind."""
+    with pytest.raises(wherry.UsageError, match="no `--kind http` for AssemblyScript yet"):
+        new_project("hello", "assemblyscript", "http", tmp_path / "made")
     assert list(tmp_path.iterdir()) == []
 
 

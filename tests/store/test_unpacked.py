@@ -153,10 +153,10 @@ def test_what_was_taken_away_meanwhile_is_unpacked_again(cache: Path, tmp_path: 
     """Whoever deletes the folder by hand loses nothing, in the same process either."""
     file = packed(tmp_path, "one")
     with LocalStore(tmp_path / "store") as store:
-        first = launch(store, str(file), lambda *_: None, calls=False)
+        first = launch(store, str(file), lambda *_: None, place="command")
         moved = first.component.parent
         moved.rename(cache / "elsewhere")
-        again = launch(store, str(file), lambda *_: None, calls=False)
+        again = launch(store, str(file), lambda *_: None, place="command")
     assert again.component == first.component
     assert first.component.is_file()
     assert unpacked.clear().files == 0

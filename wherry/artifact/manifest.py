@@ -1,8 +1,8 @@
 """``wherry.toml``: what a package says of itself, the same file for every place.
 
 These records are the whole of it: ``reading`` makes them from a file and says what is wrong, ``schema``
-makes the JSON schema that editors complete from, and ``docs/manifest.md`` is checked against them. ``what``
-and ``right`` in ``extra`` are the words of the errors. Start reading at ``Manifest``.
+makes the JSON schema that editors complete from, and ``docs/manifest.md`` is checked against them. The
+values in them are those of ``manifest_types``. Start reading at ``Manifest``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,30 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from wherry.artifact import manifest_values as values
+from wherry.artifact.manifest_types import (  # noqa: TC001 - msgspec reads annotations
+    CommandName,
+    ConfigName,
+    Count,
+    Digest,
+    Duration,
+    GuestPath,
+    HostAndPort,
+    Keyword,
+    Licence,
+    Line,
+    Method,
+    OwnAddress,
+    PackageName,
+    Positive,
+    ProjectPath,
+    RequestUrl,
+    Requirement,
+    Route,
+    Size,
+    Url,
+    VariableName,
+    Version,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,138 +61,6 @@ Language: TypeAlias = Literal[
 """What ``wherry build`` builds."""
 
 
-def _told(what: str, right: str) -> Meta:
-    """The words for a value that does not fit: what it should have been, and how that is written."""
-    return Meta(extra={"what": what, "right": right})
-
-
-PackageName: TypeAlias = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*$",
-        max_length=128,
-        description="The name, as `namespace/name`.",
-        examples=["acme/thumbs"],
-    ),
-    _told(
-        "a name of a package",
-        "`namespace/name` of small letters, digits and single dashes, each part beginning with a letter, "
-        "such as `acme/thumbs`",
-    ),
-]
-_Version: TypeAlias = Annotated[
-    str,
-    Meta(pattern=values.VERSION, max_length=128, description="The version (semver.org).", examples=["1.2.0"]),
-    _told("a version", "three numbers and, if need be, a name, such as `1.2.0` or `2.0.0-beta.1`"),
-]
-_Line: TypeAlias = Annotated[
-    str,
-    # Without what a terminal acts on: control characters, ends of lines, marks that turn text round.
-    Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+$", max_length=300),
-    _told("a line of text", "one line of at most 300 characters, none of which a terminal acts on"),
-]
-_Licence: TypeAlias = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=300,
-        description="The licence, an SPDX expression.",
-        examples=["Apache-2.0", "MIT OR Apache-2.0", "LicenseRef-proprietary"],
-        extra={"check": values.licence},
-    ),
-    _told(
-        "an SPDX licence",
-        "an identifier of spdx.org/licenses such as `Apache-2.0`, or several with `OR` and `AND`",
-    ),
-]
-_Keyword: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[a-z0-9][a-z0-9+-]*$", max_length=40),
-    _told("a keyword", "a word of small letters, digits and dashes"),
-]
-_ProjectPath: TypeAlias = Annotated[
-    str,
-    Meta(min_length=1, extra={"check": values.project_path}),
-    _told(
-        "a path in the project", "a path with `/` that begins at the folder of `wherry.toml` and stays in it"
-    ),
-]
-_Url: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=500),
-    _told("a URL", "one that begins with `https://`"),
-]
-_GuestPath: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^/", extra={"check": values.guest_path}),
-    _told("a path in the guest", "an absolute path such as `/data`, without `.` and `..`"),
-]
-_CommandName: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[a-z0-9][a-z0-9._+-]*$", max_length=64),
-    _told("a name of a command", "small letters, digits, `-`, `.`, `_` and `+`, such as `thumbs`"),
-]
-_VariableName: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200),
-    _told("a name of a variable", "letters, digits and `_`, such as `API_TOKEN`"),
-]
-_ConfigName: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[^\s=@]+$", max_length=200),
-    _told("a name", "letters without spaces, `=` and `@`, such as `log-level`"),
-]
-_HostAndPort: TypeAlias = Annotated[
-    str,
-    Meta(min_length=1, max_length=300, extra={"check": values.connection}),
-    _told("a host and port", "`HOST:PORT`, such as `db.example.com:5432`"),
-]
-_OwnAddress: TypeAlias = Annotated[
-    str,
-    Meta(min_length=1, max_length=300, extra={"check": values.listening}),
-    _told("an address and port", "`ADDRESS:PORT`, such as `127.0.0.1:8080`"),
-]
-_RequestUrl: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^https?://\S+$", max_length=500, extra={"check": values.request}),
-    _told("a URL", "one that begins with `https://`, such as `https://api.example.com/v1`"),
-]
-_Method: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[A-Z]+$", max_length=20), _told("a method of HTTP", "capitals, such as `GET`")
-]
-_Digest: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^sha256:[0-9a-f]{64}$"),
-    _told("a digest", "`sha256:` and 64 hexadecimal digits in small letters"),
-]
-_Requirement: TypeAlias = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=200,
-        description="Which versions fit: `1.2` is any 1.2, `^1.2` from 1.2 up to 2.0, also `>=1.2,<1.5`.",
-        examples=["1.2", "^1.2", ">=1.2,<1.5"],
-        extra={"check": values.requirement},
-    ),
-    _told("a requirement on versions", "`1.2` (any 1.2), `^1.2` (from 1.2 up to 2.0) or `>=1.2,<1.5`"),
-]
-_Size: TypeAlias = Annotated[
-    str | int,
-    Meta(extra={"check": values.size}),
-    _told("a size", "bytes, or with a unit as in `256MiB`"),
-]
-_Duration: TypeAlias = Annotated[
-    str,
-    Meta(extra={"check": values.duration}),
-    _told("a time", "seconds or minutes, such as `5s` or `1m30s`"),
-]
-_Count: TypeAlias = Annotated[
-    str | int,
-    Meta(extra={"check": values.count}),
-    _told("a number", "a whole number, such as `1000` or `10M`"),
-]
-
-
 class _Section(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """What all sections have: keys with dashes, and none that is unknown."""
 
@@ -178,12 +69,12 @@ class Package(_Section, frozen=True, kw_only=True):
     """What the package is."""
 
     name: PackageName
-    version: _Version
-    description: Annotated[_Line, Meta(description="What it is for, in one line.")] | None = None
-    licence: _Licence | None = None
-    keywords: Annotated[tuple[_Keyword, ...], Meta(max_length=20, description="Words to find it by.")] = ()
-    readme: Annotated[_ProjectPath, Meta(description="A page about it, in Markdown.")] | None = None
-    repository: Annotated[_Url, Meta(description="Where its source is.")] | None = None
+    version: Version
+    description: Annotated[Line, Meta(description="What it is for, in one line.")] | None = None
+    licence: Licence | None = None
+    keywords: Annotated[tuple[Keyword, ...], Meta(max_length=20, description="Words to find it by.")] = ()
+    readme: Annotated[ProjectPath, Meta(description="A page about it, in Markdown.")] | None = None
+    repository: Annotated[Url, Meta(description="Where its source is.")] | None = None
 
 
 class Build(_Section, frozen=True, kw_only=True):
@@ -192,9 +83,9 @@ class Build(_Section, frozen=True, kw_only=True):
     language: (
         Annotated[Language, Meta(description="The language of the source; left out, it is found out.")] | None
     ) = None
-    source: Annotated[_ProjectPath, Meta(description="The file or folder that is built.")] | None = None
-    wit: Annotated[_ProjectPath, Meta(description="The folder or file of interfaces.")] | None = None
-    world: Annotated[_Line, Meta(description="The world of the interfaces that is built.")] | None = None
+    source: Annotated[ProjectPath, Meta(description="The file or folder that is built.")] | None = None
+    wit: Annotated[ProjectPath, Meta(description="The folder or file of interfaces.")] | None = None
+    world: Annotated[Line, Meta(description="The world of the interfaces that is built.")] | None = None
     optimise: Annotated[Literal["size", "speed"], Meta(description="What counts more.")] | None = None
 
 
@@ -203,19 +94,19 @@ class _Place(_Section, frozen=True, kw_only=True):
 
     component: (
         Annotated[
-            _ProjectPath,
+            ProjectPath,
             Meta(description="The component or core module; left out, it is what `wherry build` made."),
         ]
         | None
     ) = None
     source: (
-        Annotated[_ProjectPath, Meta(description="What is built, if not the source of `[build]`.")] | None
+        Annotated[ProjectPath, Meta(description="What is built, if not the source of `[build]`.")] | None
     ) = None
     language: (
         Annotated[Language, Meta(description="Its language, if not that of `[build]`; left out, found out.")]
         | None
     ) = None
-    description: Annotated[_Line, Meta(description="What it does, in one line.")] | None = None
+    description: Annotated[Line, Meta(description="What it does, in one line.")] | None = None
 
 
 class Command(_Place, frozen=True, kw_only=True):
@@ -227,7 +118,7 @@ class Command(_Place, frozen=True, kw_only=True):
         | None
     ) = None
     workdir: (
-        Annotated[_GuestPath, Meta(description="The folder that it starts in, as the guest sees it.")] | None
+        Annotated[GuestPath, Meta(description="The folder that it starts in, as the guest sees it.")] | None
     ) = None
 
 
@@ -238,11 +129,56 @@ class Library(_Place, frozen=True, kw_only=True):
 class Http(_Place, frozen=True, kw_only=True):
     """A service that answers requests."""
 
+    routes: Annotated[
+        tuple[Route, ...],
+        Meta(
+            description="Which requests it answers; left out, all. `:name` stands for one part of a path, "
+            "`*name` for the rest.",
+            examples=["/api/:id", "shop.example.com/*rest"],
+        ),
+    ] = ()
+    reuse: (
+        Annotated[
+            Positive,
+            Meta(
+                description="How many requests one instance answers, which then can see what others left; "
+                "left out, each has a fresh one.",
+            ),
+        ]
+        | None
+    ) = None
+    concurrency: (
+        Annotated[
+            Positive,
+            Meta(
+                description="How many of them at once, where its interface allows that (WASI 0.3).",
+            ),
+        ]
+        | None
+    ) = None
+    compress: Annotated[
+        bool, Meta(description="Answers are compressed where the client and their type allow it.")
+    ] = False
+    static: (
+        Annotated[
+            GuestPath,
+            Meta(
+                description="A folder among `[files]`, from which requests are answered before the program "
+                "is asked."
+            ),
+        ]
+        | None
+    ) = None
+    command: (
+        Annotated[CommandName, Meta(description="A command of the package that answers, as CGI (RFC 3875).")]
+        | None
+    ) = None
+
 
 class FilesFrom(_Section, frozen=True, kw_only=True):
     """Where files come from, and which are left out."""
 
-    path: Annotated[_ProjectPath, Meta(description="A file or folder of the project.")]
+    path: Annotated[ProjectPath, Meta(description="A file or folder of the project.")]
     exclude: Annotated[
         tuple[str, ...], Meta(description="Patterns of paths that are left out, such as `*.tmp`.")
     ] = ()
@@ -251,7 +187,7 @@ class FilesFrom(_Section, frozen=True, kw_only=True):
 class Need(_Section, frozen=True, kw_only=True):
     """Something outside the sandbox that the package asks for. Asking grants nothing."""
 
-    why: Annotated[_Line, Meta(description="What for, in words for the user.")]
+    why: Annotated[Line, Meta(description="What for, in words for the user.")]
     optional: Annotated[bool, Meta(description="The package does without, too.")] = False
 
     def flags(self) -> tuple[str, ...]:
@@ -271,7 +207,7 @@ class Need(_Section, frozen=True, kw_only=True):
 class FolderNeed(Need, frozen=True, kw_only=True):
     """A folder of the user's."""
 
-    guest: Annotated[_GuestPath, Meta(description="What the package calls it.")]
+    guest: Annotated[GuestPath, Meta(description="What the package calls it.")]
     host: Annotated[str, Meta(min_length=1, description="Which folder it means, such as `.`.")] | None = None
     write: Annotated[bool, Meta(description="It changes files there.")] = False
 
@@ -294,7 +230,7 @@ class FolderNeed(Need, frozen=True, kw_only=True):
 class VariableNeed(Need, frozen=True, kw_only=True):
     """An environment variable."""
 
-    name: Annotated[_VariableName, Meta(description="The name of the variable.")]
+    name: Annotated[VariableName, Meta(description="The name of the variable.")]
 
     def flags(self) -> tuple[str, ...]:
         """As in ``--env NAME``."""
@@ -308,7 +244,7 @@ class VariableNeed(Need, frozen=True, kw_only=True):
 class NameNeed(Need, frozen=True, kw_only=True):
     """A value under a name."""
 
-    name: Annotated[_ConfigName, Meta(description="The name that it asks for.")]
+    name: Annotated[ConfigName, Meta(description="The name that it asks for.")]
 
     def flags(self) -> tuple[str, ...]:
         """As in ``--secret NAME``."""
@@ -339,7 +275,7 @@ class ConfigNeed(NameNeed, frozen=True, kw_only=True):
 class AddressNeed(Need, frozen=True, kw_only=True):
     """A host and port."""
 
-    address: Annotated[_HostAndPort, Meta(description="The host and port.")]
+    address: Annotated[HostAndPort, Meta(description="The host and port.")]
 
     def flags(self) -> tuple[str, ...]:
         """As in ``--allow-net HOST:PORT``."""
@@ -353,7 +289,7 @@ class AddressNeed(Need, frozen=True, kw_only=True):
 class ListenNeed(Need, frozen=True, kw_only=True):
     """An address and port of the user's."""
 
-    address: Annotated[_OwnAddress, Meta(description="Where others can connect to.")]
+    address: Annotated[OwnAddress, Meta(description="Where others can connect to.")]
 
     def flags(self) -> tuple[str, ...]:
         """As in ``--allow-listen ADDRESS:PORT``."""
@@ -367,8 +303,8 @@ class ListenNeed(Need, frozen=True, kw_only=True):
 class RequestNeed(Need, frozen=True, kw_only=True):
     """Requests over HTTP."""
 
-    url: Annotated[_RequestUrl, Meta(description="Where requests go, and below.")]
-    methods: Annotated[tuple[_Method, ...], Meta(description="Which methods; left out, any.")] = ()
+    url: Annotated[RequestUrl, Meta(description="Where requests go, and below.")]
+    methods: Annotated[tuple[Method, ...], Meta(description="Which methods; left out, any.")] = ()
 
     def flags(self) -> tuple[str, ...]:
         """As in ``--allow-http 'GET https://example.com/'``."""
@@ -424,30 +360,28 @@ class HostNeed(Need, frozen=True, kw_only=True):
 class LimitsAsked(_Section, frozen=True, kw_only=True):
     """How much of each the package asks for, under the names of the flags."""
 
-    memory: Annotated[_Size, Meta(description="Memory.")] | None = None
-    timeout: Annotated[_Duration, Meta(description="Wall time.")] | None = None
-    fuel: Annotated[_Count, Meta(description="Fuel, about one for each instruction.")] | None = None
-    max_output: Annotated[_Size, Meta(description="Bytes written to standard output and error.")] | None = (
-        None
-    )
-    stack: Annotated[_Size, Meta(description="Stack.")] | None = None
-    max_handles: Annotated[_Count, Meta(description="Open files, folders and other handles.")] | None = None
-    max_connections: Annotated[_Count, Meta(description="Connections at once.")] | None = None
-    max_write: Annotated[_Size, Meta(description="Bytes written to files.")] | None = None
-    max_transfer: Annotated[_Size, Meta(description="Bytes over the network.")] | None = None
-    connect_timeout: Annotated[_Duration, Meta(description="Time until a connection stands.")] | None = None
-    first_byte_timeout: Annotated[_Duration, Meta(description="Time until an answer begins.")] | None = None
+    memory: Annotated[Size, Meta(description="Memory.")] | None = None
+    timeout: Annotated[Duration, Meta(description="Wall time.")] | None = None
+    fuel: Annotated[Count, Meta(description="Fuel, about one for each instruction.")] | None = None
+    max_output: Annotated[Size, Meta(description="Bytes written to standard output and error.")] | None = None
+    stack: Annotated[Size, Meta(description="Stack.")] | None = None
+    max_handles: Annotated[Count, Meta(description="Open files, folders and other handles.")] | None = None
+    max_connections: Annotated[Count, Meta(description="Connections at once.")] | None = None
+    max_write: Annotated[Size, Meta(description="Bytes written to files.")] | None = None
+    max_transfer: Annotated[Size, Meta(description="Bytes over the network.")] | None = None
+    connect_timeout: Annotated[Duration, Meta(description="Time until a connection stands.")] | None = None
+    first_byte_timeout: Annotated[Duration, Meta(description="Time until an answer begins.")] | None = None
     between_bytes_timeout: (
-        Annotated[_Duration, Meta(description="Time between pieces of an answer.")] | None
+        Annotated[Duration, Meta(description="Time between pieces of an answer.")] | None
     ) = None
-    max_instances: Annotated[_Count, Meta(description="Core instances.")] | None = None
-    max_tables: Annotated[_Count, Meta(description="Tables.")] | None = None
-    max_functions: Annotated[_Count, Meta(description="Functions in a file.")] | None = None
-    max_body: Annotated[_Size, Meta(description="The largest function in a file.")] | None = None
-    max_nesting: Annotated[_Count, Meta(description="Nesting of blocks.")] | None = None
-    max_size: Annotated[_Size, Meta(description="The size of a file.")] | None = None
-    compile_timeout: Annotated[_Duration, Meta(description="Time to read and compile it.")] | None = None
-    compile_memory: Annotated[_Size, Meta(description="Memory of the compiler.")] | None = None
+    max_instances: Annotated[Count, Meta(description="Core instances.")] | None = None
+    max_tables: Annotated[Count, Meta(description="Tables.")] | None = None
+    max_functions: Annotated[Count, Meta(description="Functions in a file.")] | None = None
+    max_body: Annotated[Size, Meta(description="The largest function in a file.")] | None = None
+    max_nesting: Annotated[Count, Meta(description="Nesting of blocks.")] | None = None
+    max_size: Annotated[Size, Meta(description="The size of a file.")] | None = None
+    compile_timeout: Annotated[Duration, Meta(description="Time to read and compile it.")] | None = None
+    compile_memory: Annotated[Size, Meta(description="Memory of the compiler.")] | None = None
 
 
 class Needs(_Section, frozen=True, kw_only=True):
@@ -490,8 +424,8 @@ class Needs(_Section, frozen=True, kw_only=True):
 class Dependency(_Section, frozen=True, kw_only=True):
     """Another package, and what of it this one uses."""
 
-    version: _Requirement | None = None
-    digest: Annotated[_Digest, Meta(description="Exactly this one.")] | None = None
+    version: Requirement | None = None
+    digest: Annotated[Digest, Meta(description="Exactly this one.")] | None = None
     path: (
         Annotated[
             str,
@@ -503,12 +437,10 @@ class Dependency(_Section, frozen=True, kw_only=True):
         | None
     ) = None
     commands: Annotated[
-        tuple[_CommandName, ...], Meta(description="Commands of it that this package offers as well.")
+        tuple[CommandName, ...], Meta(description="Commands of it that this package offers as well.")
     ] = ()
     files: (
-        Annotated[
-            _GuestPath, Meta(description="Where its files are seen: below it, each under its own path.")
-        ]
+        Annotated[GuestPath, Meta(description="Where its files are seen: below it, each under its own path.")]
         | None
     ) = None
 
@@ -518,20 +450,20 @@ class Manifest(_Section, frozen=True, kw_only=True):
 
     package: Annotated[Package, Meta(description="What the package is.")]
     build: Annotated[Build | None, Meta(description="How its components are made from source.")] = None
-    command: Annotated[
-        dict[_CommandName, Command], Meta(description="Programs that people run, by name.")
-    ] = msgspec.field(default_factory=dict)
+    command: Annotated[dict[CommandName, Command], Meta(description="Programs that people run, by name.")] = (
+        msgspec.field(default_factory=dict)
+    )
     library: Annotated[Library | None, Meta(description="Functions that other programs call.")] = None
     http: Annotated[Http | None, Meta(description="A service that answers requests.")] = None
     files: Annotated[
-        dict[_GuestPath, _ProjectPath | FilesFrom],
+        dict[GuestPath, ProjectPath | FilesFrom],
         Meta(
             description="Read-only files, each path in the guest with the file or folder that stands there."
         ),
     ] = msgspec.field(default_factory=dict)
     needs: Annotated[Needs, Meta(description="What it asks for. Asking grants nothing.")] = Needs()
     dependencies: Annotated[
-        dict[PackageName, _Requirement | Dependency],
+        dict[PackageName, Requirement | Dependency],
         Meta(description="Packages that it uses, each with the versions that fit."),
     ] = msgspec.field(default_factory=dict)
 
@@ -554,12 +486,15 @@ class Manifest(_Section, frozen=True, kw_only=True):
         return [*self.command, *self.borrowed()]
 
     def places(self) -> Iterator[tuple[str, Command | Library | Http]]:
-        """Each place that the package offers: ``command.NAME``, ``library``, ``http``; the main one first."""
+        """Each place that has a component: ``command.NAME``, ``library``, ``http``; the main one first.
+
+        A service that a command answers for has none of its own.
+        """
         for name, command in self.command.items():
             yield f"command.{name}", command
         if self.library is not None:
             yield "library", self.library
-        if self.http is not None:
+        if self.http is not None and self.http.command is None:
             yield "http", self.http
 
 

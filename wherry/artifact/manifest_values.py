@@ -6,6 +6,7 @@ the compiled core that know are imported when there is something to check.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from wherry.artifact.paths import check_path
@@ -22,9 +23,11 @@ __all__ = [
     "guest_path",
     "licence",
     "listening",
+    "positive",
     "project_path",
     "request",
     "requirement",
+    "route",
     "size",
 ]
 
@@ -34,6 +37,14 @@ VERSION = (
     r"(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
 )
 """The grammar of semver.org as a regular expression."""
+
+_MOST = 1_000_000
+_HOST = re.compile(
+    r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+"""What a path consists of (RFC 3986, section 3.3)."""
 
 
 def licence(value: str) -> str | None:
@@ -116,6 +127,29 @@ def request(value: str) -> str | None:
     from wherry import _native
 
     return _granted(lambda text: _native.Policy(http=[text]), value)
+
+
+def positive(value: int) -> str | None:
+    """How many of something, of which there is one at least."""
+    return None if 1 <= value <= _MOST else "is out of bounds"
+
+
+def route(value: str) -> str | None:
+    """A host, if any, and a path with names for parts that may be anything."""
+    host, _, path = value.partition("/")
+    if len(host) == len(value):
+        return "has no path"
+    if host and not _HOST.fullmatch(host):
+        return f"begins with `{host}`, which is no name of a host"
+    parts = path.split("/")
+    names = [part[1:] for part in parts if part.startswith((":", "*"))]
+    if not all(_PARAMETER.fullmatch(name) for name in names):
+        return "has a part without a name"
+    if len({*names}) < len(names):
+        return "names two parts the same"
+    if any(part.startswith("*") for part in parts[:-1]):
+        return "goes on after `*`, which stands for all the rest"
+    return None if _PATH.fullmatch(path) else "has what no path of a URL has"
 
 
 def _granted(grant: Callable[[str], object], value: str) -> str | None:

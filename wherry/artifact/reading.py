@@ -190,6 +190,8 @@ class _Check:
                 right = 'add `version = "…"`, `digest` or `path`'
                 self._say(("dependencies", name), "does not say which one", right, at_key=True)
         self._borrowed(table)
+        if "http" in table:
+            self._http(table)
 
     def _borrowed(self, table: dict[str, Any]) -> None:
         """Commands and files of dependencies stand beside the package's own, and each name is there once."""
@@ -209,6 +211,39 @@ class _Check:
                     wrong = f'"{dependency["files"]}" is the place of {places[place]} already'
                     self._say(("dependencies", name, "files"), wrong, "another place")
                 places.setdefault(place, f"those of `{name}`")
+
+    def _http(self, table: dict[str, Any]) -> None:
+        """What answers requests is a program or a command, and its files are the package's own."""
+        http = table["http"]
+        command = http.get("command")
+        if command is not None:
+            beside = next((key for key in ("component", "source", "language") if key in http), None)
+            if beside is not None:
+                wrong = "a command answers, or a component of its own"
+                self._say(("http", beside), wrong, f"leave out `command` or `{beside}`", at_key=True)
+            borrowed = [
+                name
+                for one in table.get("dependencies", {}).values()
+                if isinstance(one, dict)
+                for name in one.get("commands", ())
+            ]
+            commands = [*table.get("command", {}), *borrowed]
+            if command not in commands:
+                self._say(
+                    ("http", "command"),
+                    f'there is no command "{command}"',
+                    _meant(command, commands, "command"),
+                )
+        if "static" in http:
+            wanted = f"{_place(http['static'])}/"
+            places = [f"{_place(path)}/" for path in table.get("files", {})]
+            if not any(
+                one.startswith(wanted) or wanted.startswith(one) or "/" in {one, wanted} for one in places
+            ):
+                wrong = f'nothing of `[files]` stands at "{http["static"]}"'
+                self._say(
+                    ("http", "static"), wrong, f'`"{http["static"]}" = "FOLDER"` in `[files]` puts it there'
+                )
 
     def _say(self, path: positions.Path, wrong: str, right: str, *, at_key: bool = False) -> None:
         line, column = self._where.of_key(path) if at_key else self._where.of_value(path)

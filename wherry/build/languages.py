@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wherry.artifact.manifest import Language as Name
-    from wherry.build.project import Target
+    from wherry.build.project import Kind, Target
     from wherry.build.tools import Progress
 
 __all__ = [
@@ -106,7 +106,8 @@ class Toolchain(Protocol):
 class Language:
     """A row of the table: names for people, what marks a project of it, and where its sources are.
 
-    ``ignored`` are folders that are no source, ``written`` files of the project that its tools write.
+    ``ignored`` are folders that are no source, ``written`` files of the project that its tools write,
+    and ``kinds`` what can be built of it.
     """
 
     title: str
@@ -116,6 +117,7 @@ class Language:
     sources: tuple[str, ...] = ("src",)
     ignored: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ("command", "library")
 
     def default_source(self, folder: Path) -> str:
         """The first of ``sources`` that is there, or the first."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from wherry.artifact.manifest import Manifest
     from wherry.artifact.read import Artifact
+    from wherry.build.project import Kind
     from wherry.build.runnable import Runnable, Shelf
     from wherry.build.tools import Progress
     from wherry.store.local import LocalStore
@@ -64,7 +65,7 @@ class _Way:
     shelf: Shelf
     where: str
     command: str | None
-    calls: bool
+    place: Kind
     progress: Progress
     colour: bool = False
 
@@ -74,11 +75,13 @@ class _Way:
             return Launch(part.component(None), _short(package.name), part.subject)
         manifest = part.manifest
         resolved = self._resolved(package, manifest)
-        where = self.where
-        while resolved is not None and self.command in manifest.borrowed():
-            one = resolved.of(manifest.borrowed()[self.command])
-            part, manifest, where = *self._used(one, manifest, self.command), one.reference
-        place = _choose(manifest, self.command, where, calls=self.calls)
+        where, command = self.where, self.command
+        if command is None and self.place == "http" and manifest.http is not None:
+            command = manifest.http.command
+        while resolved is not None and command in manifest.borrowed():
+            one = resolved.of(manifest.borrowed()[command])
+            part, manifest, where = *self._used(one, manifest, command), one.reference
+        place = _choose(manifest, command, where, self.place)
         files = [*part.files(), *(self._lent(resolved, manifest) if resolved is not None else ())]
         return _launch(part.component(place), part.subject, manifest, files, place)
 
@@ -120,7 +123,7 @@ class _Way:
 
 
 def launch(
-    store: LocalStore, target: str, progress: Progress, *, calls: bool, colour: bool = False
+    store: LocalStore, target: str, progress: Progress, *, place: Kind, colour: bool = False
 ) -> Launch:
     """Finds what a text names: the folder of a project, a packed file, or a package in the store.
 
@@ -139,12 +142,12 @@ def launch(
         path, _, command = target.partition("#")
         if Path(path).is_dir():
             folder = find_project(path)
-            return launch_project(store, folder, command or None, progress, calls=calls, colour=colour)
-        return _of_file(_Way(shelf, path, command or None, calls, progress), shelf)
+            return launch_project(store, folder, command or None, progress, place=place, colour=colour)
+        return _of_file(_Way(shelf, path, command or None, place, progress), shelf)
     try:
         reference = read_reference(target)
         where = str(reference.without_command())
-        return _of_package(_Way(shelf, where, reference.command, calls, progress), store, reference)
+        return _of_package(_Way(shelf, where, reference.command, place, progress), store, reference)
     except (NotFoundError, UsageError) as error:
         if not os.path.lexists(target):
             raise
@@ -157,11 +160,11 @@ def launch_project(
     command: str | None,
     progress: Progress,
     *,
-    calls: bool,
+    place: Kind,
     colour: bool = False,
 ) -> Launch:
     """The same for the project in a folder, and its command by name."""
-    way = _Way(StoreShelf(store), str(folder), command, calls, progress, colour)
+    way = _Way(StoreShelf(store), str(folder), command, place, progress, colour)
     part = RunnableProject(folder, progress, colour=colour)
     said = part.manifest.package
     return way.launch(Chosen(said.name, said.version, folder=Path(os.path.realpath(folder))), part)
@@ -230,21 +233,35 @@ def _launch(
     return Launch(component, name, subject, manifest, tuple(flags), command.args)
 
 
-def _choose(manifest: Manifest, name: str | None, where: str, *, calls: bool) -> str:
+def _choose(manifest: Manifest, name: str | None, where: str, wanted: Kind) -> str:
     """The place that is meant."""
-    commands = manifest.command
     if name is not None:
-        if name not in commands:
+        if name not in manifest.command:
             names = ", ".join(f"`{one}`" for one in manifest.commands()) or "none"
             raise NotFoundError(f"`{where}` has no command `{name}`", hint=f"its commands are: {names}")
         return f"command.{name}"
-    if manifest.library is not None and (calls or not commands):
-        if not calls:
-            raise UsageError(
-                f"`{where}` is a library: there is nothing to run",
-                hint=f"`wherry run --invoke 'FUNCTION(ARGS)' {where}` calls a function of it",
-            )
-        return "library"
+    if wanted == "http" and manifest.http is None:
+        what = f"`{where}` has no `[http]`, and so answers no requests"
+        raise UsageError(what, hint=_as_cgi(manifest, where))
+    if wanted == "http" or (wanted == "library" and manifest.library is not None):
+        return wanted
+    if manifest.command:
+        return _command(manifest, where)
+    if wanted == "library":
+        # Whoever looks at the package, and does not run it, means what there is.
+        return "http"
+    if manifest.library is not None:
+        raise UsageError(
+            f"`{where}` is a library: there is nothing to run",
+            hint=f"`wherry run --invoke 'FUNCTION(ARGS)' {where}` calls a function of it",
+        )
+    what = f"`{where}` answers HTTP requests: there is nothing to run"
+    raise UsageError(what, hint=f"`wherry serve {where}` serves it")
+
+
+def _command(manifest: Manifest, where: str) -> str:
+    """The command that is meant where none is named: the only one, or that named like the package."""
+    commands = manifest.command
     short = _short(manifest.package.name)
     if len(commands) == 1:
         (short,) = commands
@@ -252,6 +269,14 @@ def _choose(manifest: Manifest, name: str | None, where: str, *, calls: bool) ->
         hint = "\n".join(f"`{where}#{one}` names one of them" for one in commands) or None
         raise UsageError(f"`{where}` has {len(commands) or 'no'} commands, and none was named", hint=hint)
     return f"command.{short}"
+
+
+def _as_cgi(manifest: Manifest, where: str) -> str | None:
+    """What to do with a package that has commands alone."""
+    return (
+        "\n".join(f"`wherry serve {where}#{one}` asks that command, as CGI" for one in manifest.commands())
+        or None
+    )
 
 
 def _short(name: str) -> str:

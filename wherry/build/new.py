@@ -49,6 +49,14 @@ world {world} {{
   export greet: func(name: string) -> string;
 }}
 """
+_HTTP_TEST = """`wherry test` sends each request after `>` and compares the body of the answer.
+
+> GET /
+Hello, World!
+
+> GET /?name=Ada
+Hello, Ada!
+"""
 _COMMAND_TEST = """`wherry test` types each line after `$` and compares what is printed.
 
 $ {short}
@@ -72,13 +80,18 @@ def new_project(
     ``name`` is ``namespace/name``, or a name alone.
 
     Raises:
-        UsageError: The name is none, or the folder is there and not empty.
+        UsageError: The name is none, the language has nothing of this kind, or the folder is there and not
+            empty.
         HostIOError: It cannot be written.
 
     """
     if name.rstrip("/") == ".":
         hint = f"`wherry new NAME --lang {language} --path .` makes it in a folder that is empty"
         raise UsageError("`.` is a folder, and no name of a package", hint=hint)
+    if kind not in LANGUAGES[language].kinds:
+        able = ", ".join(f"`{one}`" for one in LANGUAGES if kind in LANGUAGES[one].kinds)
+        what = f"there is no `--kind {kind}` for {LANGUAGES[language].title} yet"
+        raise UsageError(what, hint=f"these languages have it: {able}")
     full = name if "/" in name else f"{NAMESPACE}/{name}"
     check_name(full)
     short = full.rpartition("/")[2]
@@ -113,7 +126,7 @@ def _files(full: str, short: str, language: Language, kind: Kind) -> dict[str, s
     words["Pascal"] = "".join(part.capitalize() for part in short.split("-"))
     words["namespace"] = full.partition("/")[0].replace("-", "_")
     source = TEMPLATES / language / kind
-    place = f"command.{short}" if kind == "command" else "library"
+    place = f"command.{short}" if kind == "command" else kind
     files = {
         FILE_NAME: _MANIFEST.format(name=full, language=language, place=place),
         ".gitignore": "\n".join(["/build/", *(f"{name}/" for name in LANGUAGES[language].ignored)]) + "\n",
@@ -124,6 +137,8 @@ def _files(full: str, short: str, language: Language, kind: Kind) -> dict[str, s
             "%", _percent(full)
         )
         files[f"tests/{short}.console"] = _LIBRARY_TEST
+    elif kind == "http":
+        files[f"tests/{short}.console"] = _HTTP_TEST
     else:
         files[f"tests/{short}.console"] = _COMMAND_TEST.format(short=short)
     for path in sorted(source.rglob("*")):

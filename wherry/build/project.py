@@ -20,11 +20,12 @@ from wherry.errors import BuildError
 if TYPE_CHECKING:
     import os
 
-    from wherry.artifact.manifest import Language, Manifest
+    from wherry.artifact.manifest import Language, Library, Manifest
 
 __all__ = ["Kind", "Project", "Target", "read_project"]
 
-Kind: TypeAlias = Literal["command", "library"]
+Kind: TypeAlias = Literal["command", "library", "http"]
+"""What a component is built for: a program, functions that others call, an application that answers HTTP."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,10 @@ def read_project(folder: str | os.PathLike[str]) -> Project:
         if wanted.component is not None:
             ready[place] = Path(folder) / on_disk(wanted.component)
             continue
-        if isinstance(wanted, Http):
-            raise BuildError("components for `[http]` are not built yet", hint="`component` names one")
-        kind: Kind = "command" if isinstance(wanted, Command) else "library"
+        kind = _kind(wanted)
         said = wanted.source or build.source
         language = wanted.language or build.language or find_language(path, said)
+        _check_kind(language, kind)
         source = path / said if said is not None else path / LANGUAGES[language].default_source(path)
         if not source.exists():
             raise BuildError(f"`{source}`: no such file or directory, where the source should be")
@@ -107,12 +107,30 @@ def read_project(folder: str | os.PathLike[str]) -> Project:
     return Project(Path(folder), manifest, tuple(targets.values()), ready)
 
 
+def _kind(wanted: Command | Library | Http) -> Kind:
+    """What the component of a place is built for."""
+    if isinstance(wanted, Command):
+        return "command"
+    return "http" if isinstance(wanted, Http) else "library"
+
+
+def _check_kind(language: Language, kind: Kind) -> None:
+    """Whether the language has components of this kind."""
+    if kind not in LANGUAGES[language].kinds:
+        able = ", ".join(f"`{name}`" for name, one in LANGUAGES.items() if kind in one.kinds)
+        raise BuildError(
+            f"`[{kind}]` is not built from {LANGUAGES[language].title} yet",
+            hint=f"these languages have it: {able}; `component` takes what something else has built",
+        )
+
+
 def _name(place: str, manifest: Manifest) -> str:
-    """The name of the file for a place: that of the command, or of the package for its library."""
+    """The name of the file for a place: that of the command, or of the package for the rest."""
     if place.startswith("command."):
         return place.removeprefix("command.")
     name = manifest.package.name.rpartition("/")[2]
-    return f"{name}.library" if name in manifest.command else name
+    others = [other for other, _ in manifest.places() if other != place]
+    return f"{name}.{place}" if {f"command.{name}", "library"} & {*others} else name
 
 
 def _interfaces(folder: Path, said: str | None) -> Path:

@@ -1,9 +1,10 @@
 """Tests of a project, run against its components: what ``wherry test`` does.
 
 A test is a session as one would type it, in ``tests/*.console``: after ``$`` a command of the package, after
-``>`` a call of its library with values in WAVE, and below each what is printed. ``[exit 2]`` as the last line
-says with which code it ends, if not 0; ``...`` stands for anything. Text before the first of them says what
-it is about. The package is granted what its ``[needs]`` ask for.
+``>`` a call of its library in WAVE or a request to its ``[http]``, and below each what is printed.
+``[exit 2]`` as the last line says with which code it ends, if not 0, and ``[404 Not Found]`` with which
+status, if not 200; ``...`` stands for anything. Text before the first of them says what it is about. The
+package is granted what its ``[needs]`` ask for.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ from typing import TYPE_CHECKING
 from wherry.build.builder import build
 from wherry.build.launch import launch_project
 from wherry.build.project import read_project
+from wherry.build.served import REQUEST, Served, read_fields
 from wherry.errors import BuildError, UsageError
 from wherry.store.local import LocalStore
 from wherry.store.permissions import asked
 
 if TYPE_CHECKING:
     import os
+    import re
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from wherry.build.launch import Launch
-    from wherry.build.project import Project
+    from wherry.build.project import Kind, Project
     from wherry.build.tools import Progress
 
 __all__ = ["SUFFIX", "Outcome", "Step", "read_steps", "run_tests"]
@@ -37,6 +40,20 @@ __all__ = ["SUFFIX", "Outcome", "Step", "read_steps", "run_tests"]
 SUFFIX = ".console"
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _TIMEOUT = "30s"
+_SERVED = frozenset(
+    {
+        "--dir",
+        "--env",
+        "--allow-net",
+        "--allow-http",
+        "--allow-dns",
+        "--config",
+        "--secret",
+        "--memory",
+        "--timeout",
+    }
+)
+"""The flags of ``run`` that ``serve`` has too."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +92,17 @@ def run_tests(folder: str | os.PathLike[str], *, progress: Progress = lambda *_:
             hint=f"a test is a session in `tests/NAME{SUFFIX}`: `$ command`",
         )
     steps = [step for file in files for step in read_steps(file)]
+    return _all_taken(project, steps)
+
+
+def _all_taken(project: Project, steps: list[Step]) -> Iterator[Outcome]:
+    flags = [word for flag in _named(project) if flag[0] in _SERVED for word in flag]
     # Each once: what a step writes into the project is a change, and no reason to build it for the next.
     launch = functools.cache(lambda command: _launch(project, command))
-    return (_taken(project, step, launch) for step in steps)
+    with Served(project.folder, flags) as served:
+        for step in steps:
+            request = REQUEST.fullmatch(step.text) if step.call else None
+            yield _taken(project, step, launch) if request is None else _asked(project, served, step, request)
 
 
 def read_steps(file: Path) -> list[Step]:
@@ -92,6 +117,17 @@ def read_steps(file: Path) -> list[Step]:
         Step(file, number, line.startswith(">"), line[2:].strip(), "\n".join(expected).strip("\n"))
         for number, line, expected in steps
     ]
+
+
+def _asked(project: Project, served: Served, step: Step, request: re.Match[str]) -> Outcome:
+    """Sends one request."""
+    where = f"{step.file}:{step.line}"
+    if project.manifest.http is None:
+        raise UsageError(f"{where}: the package has no `[http]`")
+    words, source = _input(_split(request["rest"], where))
+    body = (project.folder / source).read_bytes() if source is not None else b""
+    printed = served.request(request["method"], request["target"], read_fields(words, where), body)
+    return Outcome(step, _fits(step, printed), printed)
 
 
 def _taken(project: Project, step: Step, launch: Callable[[str | None], Launch]) -> Outcome:
@@ -113,8 +149,11 @@ def _taken(project: Project, step: Step, launch: Callable[[str | None], Launch])
     printed = done.stdout.decode("utf-8", "replace").strip("\n")
     if done.returncode:
         printed = f"{printed}\n[exit {done.returncode}]".lstrip("\n")
-    passed = doctest.OutputChecker().check_output(f"{step.expected}\n", f"{printed}\n", _FLAGS)
-    return Outcome(step, passed, printed)
+    return Outcome(step, _fits(step, printed), printed)
+
+
+def _fits(step: Step, printed: str) -> bool:
+    return doctest.OutputChecker().check_output(f"{step.expected}\n", f"{printed}\n", _FLAGS)
 
 
 def _words(
@@ -126,15 +165,7 @@ def _words(
             raise UsageError(f"{step.file}:{step.line}: the package has no library")
         found = launch(None)
         return ["--invoke", step.text, *_granted(project), *found.flags, str(found.component)], None
-    try:
-        words = shlex.split(step.text)
-    except ValueError as error:
-        raise UsageError(f"{step.file}:{step.line}: {str(error).lower()}") from error
-    source = None
-    if "<" in words[:-1]:
-        at = words.index("<")
-        source = words[at + 1]
-        del words[at : at + 2]
+    words, source = _input(_split(step.text, f"{step.file}:{step.line}"))
     if words[0] in project.manifest.borrowed():
         # Another package: it has what somebody agreed to for it, and a test agrees to nothing.
         return [f".#{words[0]}", *words[1:]], source
@@ -145,13 +176,34 @@ def _words(
     return [*flags, str(found.component), *found.args, *words[1:]], source
 
 
+def _split(text: str, where: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: {str(error).lower()}") from error
+
+
+def _input(words: list[str]) -> tuple[list[str], str | None]:
+    """The words without ``< FILE``, and the file."""
+    if "<" not in words[:-1]:
+        return words, None
+    at = words.index("<")
+    return [*words[:at], *words[at + 2 :]], words[at + 1]
+
+
 def _launch(project: Project, command: str | None) -> Launch:
     """What is run for a command of the project, or for calls of its library."""
     folder = project.folder.absolute()
+    place: Kind = "library" if command is None else "command"
     with LocalStore() as store:
-        return launch_project(store, folder, command, lambda *_: None, calls=command is None)
+        return launch_project(store, folder, command, lambda *_: None, place=place)
 
 
 def _granted(project: Project) -> list[str]:
     """The flags for all that the package asks for and says itself."""
-    return [word for one in asked(project.manifest.needs) if not one.open for word in one.flag]
+    return [word for flag in _named(project) for word in flag]
+
+
+def _named(project: Project) -> list[tuple[str, ...]]:
+    """The flags, each with its value."""
+    return [one.flag for one in asked(project.manifest.needs) if not one.open]

@@ -47,7 +47,7 @@ def compile_(file: str, output: str | None, target: str | None, mode: str, **bou
     FILE may also be the name of a package, a project or a packed file.
     The result is machine code: run it only if you, or someone you trust, compiled it.
     """
-    found = api.find(file, talk.progress, calls=True)
+    found = api.find(file, talk.progress, place="library")
     source = file if found is None else found.component
     if found is not None and output is None:
         output = f"{found.name}.cwasm"

@@ -41,7 +41,7 @@ def inspect(ctx: click.Context, file: str, format: str, *, wit: bool) -> None:  
 
     FILE may also be the name of a package, a project or a packed file. It is read, not run.
     """
-    found = api.find(file, output.progress, calls=True)
+    found = api.find(file, output.progress, place="library")
     path = file if found is None else found.component
     if wit:
         if format == "json" and ctx.get_parameter_source("format") is click.core.ParameterSource.COMMANDLINE:

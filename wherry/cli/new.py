@@ -39,15 +39,16 @@ class _LanguageName(click.Choice[str]):
     examples=[
         "wherry new hello --lang rust && cd hello && wherry run .",
         "wherry new acme/thumbs --lang python --kind library",
+        "wherry new shop --lang go --kind http && cd shop && wherry serve .",
     ],
 )
 @click.argument("name", metavar="NAME")
 @option("--lang", type=_LanguageName(list(LANGUAGES)), required=True, help="The language")
 @option(
     "--kind",
-    type=click.Choice(["command", "library"]),
+    type=click.Choice(["command", "library", "http"]),
     default="command",
-    help="A program that people run, or functions that programs call",
+    help="A program that people run, functions that programs call, or an application that answers HTTP",
 )
 @option(
     "--path", metavar="DIR", type=click.Path(), help="Where to make it", default_text="a folder named NAME"

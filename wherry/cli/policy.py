@@ -40,7 +40,7 @@ def explain(file: str, format: str) -> None:  # noqa: A002 - the name of the opt
     Of a program: what it asks for, what it gets when nothing is granted, and the flag that grants more. Of a
     policy (.toml): what it grants, with a warning where that is a great deal.
     """
-    found = api.find(file, output.progress, calls=True)
+    found = api.find(file, output.progress, place="library")
     explanation = plain.explain(file if found is None else found.component, name=file)
     if format == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(explanation)))

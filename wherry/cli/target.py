@@ -16,6 +16,7 @@ from wherry.store.location import is_path
 
 if TYPE_CHECKING:
     from wherry.build.launch import Launch
+    from wherry.build.project import Kind
 
 __all__ = ["resolved"]
 
@@ -40,9 +41,9 @@ def _found(store: LocalStore, words: list[str], at: int) -> Launch:
     """What is to be run; a project is built first, with the words of its compiler."""
     quiet = _native.run_has_flag(words, "quiet")
     progress = _nothing if quiet else output.progress
-    calls = _native.run_has_flag(words, "invoke")
+    place: Kind = "library" if _native.run_has_flag(words, "invoke") else "command"
     try:
-        return launch(store, words[at], progress, calls=calls, colour=output.colourful())
+        return launch(store, words[at], progress, place=place, colour=output.colourful())
     except BuildError as error:
         sys.stderr.write(error.output)
         raise

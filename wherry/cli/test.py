@@ -21,7 +21,8 @@ def test(folder: str) -> int:
     """Build a project and run its tests against what was built.
 
     A test is a session in `tests/NAME.console`: after `$` a command of the package, after `>` a call of its
-    library, and below each what is printed, in which `...` stands for anything. Ends with 1 if one failed.
+    library or a request such as `GET /`, and below each what is printed, in which `...` stands for anything.
+    Ends with 1 if one failed.
     """
     try:
         outcomes = list(run_tests(find_project(folder), progress=output.progress))

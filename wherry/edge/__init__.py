@@ -111,7 +111,7 @@ def serve(
     name = "the application" if isinstance(source, bytes) else str(source)
     program: str | bytes = source if isinstance(source, bytes) else os.fspath(source)
     origin = None
-    if isinstance(program, str) and (found := api.find(program, calls=True)) is not None:
+    if isinstance(program, str) and (found := api.find(program, place="http")) is not None:
         origin = api.origin_of(program, found)
         program = str(found.component)
     native = _native.Server(
