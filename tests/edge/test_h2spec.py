@@ -1,0 +1,63 @@
+"""HTTP/2 as the suite of h2spec tests it, and HPACK with it; every failure has its reason here."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.guests.build import cached, http_application
+from wherry import edge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MODULE = Path(__file__).with_name("h2spec")
+
+# What is not as the suite has it, and why that is right.
+REASONS = {
+    # One port serves both versions: what does not begin as HTTP/2 is a request of HTTP/1.1, and gets 400.
+    "Sends invalid connection preface",
+}
+
+
+def h2spec() -> Path:
+    """The suite, built from the module beside this file, which pins it."""
+
+    def build(output: Path) -> None:
+        package = "github.com/summerwind/h2spec/cmd/h2spec"
+        command = ["go", "build", "-C", str(MODULE), "-trimpath", "-o", str(output), package]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stderr}\nhint: https://go.dev/dl has Go, 1.26 or later"
+
+    return cached("h2spec", build, *((MODULE / name).read_bytes() for name in ("go.mod", "go.sum")))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[edge.Server]:
+    """The application, of which the suite asks nothing but answers."""
+    with edge.serve(http_application("lean"), address="127.0.0.1:0") as running:
+        yield running
+
+
+def failed(server: edge.Server, report: Path, *words: str) -> tuple[int, set[str]]:
+    """How many cases there were, and which did not hold."""
+    host, port = server.address
+    command = [str(h2spec()), "--host", host, "--port", str(port), "--timeout", "5", "--strict"]
+    done = subprocess.run(
+        [*command, "--junit-report", str(report), *words], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert report.exists(), done.stdout + done.stderr
+    cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - written by the suite
+    bad = [case for case in cases if len(case) > 0]
+    return len(cases), {str(case.get("classname")) for case in bad}
+
+
+def test_the_suite_holds_without_tls(server: edge.Server, tmp_path: Path) -> None:
+    """All of its cases but those with a reason."""
+    cases, bad = failed(server, tmp_path / "report.xml")
+    assert cases >= 145
+    assert bad == REASONS
