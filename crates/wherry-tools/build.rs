@@ -1,16 +1,19 @@
-//! Puts the module that generated Go stands on into this crate: `wit-bindgen-go` has its source, the proxy of Go not.
+//! Puts files of other crates into this one, of which there is no copy to keep up then: the module that generated Go
+//! stands on, which `wit-bindgen-go` has and the proxy of Go has not, and the interfaces of `wasi:http`, which are the
+//! host's own.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const CRATE: &str = "wit-bindgen-go";
-
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=../../Cargo.lock");
-    let module = source().join("src").join("pkg");
+    let metadata = metadata();
+    let http = source(&metadata, "wasmtime-wasi-http").join("wit/deps/http.wit");
+    println!("cargo::rustc-env=WASI_HTTP={}", http.display());
+    let module = source(&metadata, "wit-bindgen-go").join("src").join("pkg");
     let mut found = Vec::new();
     collect(&module, &mut found);
     found.sort();
@@ -32,8 +35,8 @@ fn main() {
     fs::write(out, format!("&[\n{files}]\n")).expect("a file is written");
 }
 
-/// Where cargo has the source of the crate.
-fn source() -> PathBuf {
+/// What cargo knows of the workspace.
+fn metadata() -> serde_json::Value {
     let cargo = env::var_os("CARGO").expect("cargo sets it");
     let manifest =
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("Cargo.toml");
@@ -43,11 +46,15 @@ fn source() -> PathBuf {
         .output()
         .expect("cargo runs");
     let text = String::from_utf8_lossy(&done.stdout);
-    let metadata: serde_json::Value = serde_json::from_str(&text).expect("cargo writes JSON");
+    serde_json::from_str(&text).expect("cargo writes JSON")
+}
+
+/// Where cargo has the source of a crate that the workspace uses.
+fn source(metadata: &serde_json::Value, name: &str) -> PathBuf {
     let packages = metadata["packages"].as_array().expect("a list of packages");
     let package = packages
         .iter()
-        .find(|package| package["name"] == CRATE)
+        .find(|package| package["name"] == name)
         .expect("a dependency");
     Path::new(package["manifest_path"].as_str().expect("a path"))
         .parent()

@@ -48,7 +48,11 @@ def failed(server: edge.Server, report: Path, *words: str) -> tuple[int, set[str
     host, port = server.address
     command = [str(h2spec()), "--host", host, "--port", str(port), "--timeout", "5", "--strict"]
     done = subprocess.run(
-        [*command, "--junit-report", str(report), *words], capture_output=True, text=True, check=False, timeout=300
+        [*command, "--junit-report", str(report), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert report.exists(), done.stdout + done.stderr
     cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - written by the suite

@@ -27,12 +27,12 @@ def write_bindings(job: Job, files: dict[str, bytes]) -> list[Path]:
 
 
 def with_wasi(job: Job) -> Path:
-    """The interfaces of a library for tools that have no WASI of their own: with it beside, if it is used.
+    """The interfaces of a target for tools that have no WASI of their own: with it beside, if it is used.
 
     A project that has a copy of WASI among its own files keeps to that.
     """
-    wit = job.target.wit
-    assert wit is not None  # noqa: S101 - only libraries have interfaces
+    wit = job.target.interfaces
+    assert wit is not None  # noqa: S101 - asked for where there are some
     files = [wit] if wit.is_file() else sorted(wit.rglob("*.wit"))
     texts = {path: path.read_text(encoding="utf-8") for path in files}
     if not any("wasi:" in text for text in texts.values()):

@@ -217,7 +217,7 @@ def _make(job: Job, tools: Toolchain) -> tuple[Product, bytes]:
     data = product.data
     if product.adapt and data.startswith(_MODULE):
         try:
-            data = _native.componentize(data, target.wit if product.embed else None, target.world)
+            data = _native.componentize(data, target.interfaces if product.embed else None, target.world)
         except InvalidModuleError as error:
             what = f"no component can be made of `{target.name}`: {error.message}"
             raise BuildError(what, hint=product.hint or None) from error

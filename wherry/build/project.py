@@ -22,18 +22,21 @@ if TYPE_CHECKING:
 
     from wherry.artifact.manifest import Language, Library, Manifest
 
-__all__ = ["Kind", "Project", "Target", "read_project"]
+__all__ = ["HTTP", "Kind", "Project", "Target", "read_project"]
 
 Kind: TypeAlias = Literal["command", "library", "http"]
 """What a component is built for: a program, functions that others call, an application that answers HTTP."""
+
+HTTP = Path(__file__).with_name("guest") / "http.wit"
+"""The world of applications, whatever their language."""
 
 
 @dataclass(frozen=True)
 class Target:
     """One component that is built, and all that decides what comes out.
 
-    ``name`` is that of the file. ``source`` is a file or folder, ``wit`` the interfaces, which only libraries
-    have; both are absolute.
+    ``name`` is that of the file. ``source`` is a file or folder, ``wit`` the interfaces of the user's own,
+    which only libraries have; both are absolute.
     """
 
     name: str
@@ -44,6 +47,11 @@ class Target:
     optimise: Literal["size", "speed"]
     wit: Path | None
     world: str | None
+
+    @property
+    def interfaces(self) -> Path | None:
+        """What it is built for: the user's interfaces, those of ``wasi:http``, or none that has to be said."""
+        return HTTP if self.kind == "http" else self.wit
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ def read_project(folder: str | os.PathLike[str]) -> Project:
             source=source,
             optimise=build.optimise or "size",
             wit=_interfaces(path, build.wit) if kind == "library" else None,
-            world=build.world,
+            world=build.world if kind == "library" else None,
         )
     return Project(Path(folder), manifest, tuple(targets.values()), ready)
 

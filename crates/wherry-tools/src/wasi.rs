@@ -1,4 +1,5 @@
-//! The interfaces of WASI 0.2 as WIT, read off the adapter, which has them in it: there is no copy to keep up.
+//! The interfaces of WASI 0.2 as WIT, read off the adapter, which has them in it, and off the host of `wasi:http`: there
+//! is no copy to keep up.
 
 use anyhow::Context as _;
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER as COMMAND;
@@ -7,7 +8,10 @@ use wit_parser::Resolve;
 
 use crate::error::{Error, Result};
 
-/// The packages of WASI, and the world `wasi:cli/command` of programs.
+/// `wasi:http` as the host has it.
+const HTTP: &str = include_str!(env!("WASI_HTTP"));
+
+/// The packages of WASI, and the worlds `wasi:cli/command` of programs and `wasi:http/proxy` of applications.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the adapter is not as it was when this was written, which a test would tell.
@@ -17,7 +21,9 @@ pub fn interfaces() -> Result<Resolve> {
 
 fn decode() -> anyhow::Result<Resolve> {
     let (_, bindgen) = metadata::decode(COMMAND)?;
-    Ok(bindgen.resolve)
+    let mut resolve = bindgen.resolve;
+    resolve.push_str("http.wit", HTTP)?;
+    Ok(resolve)
 }
 
 /// Each package of WASI as a file of WIT, with its name.
@@ -54,6 +60,7 @@ mod tests {
             "cli.wit",
             "clocks.wit",
             "filesystem.wit",
+            "http.wit",
             "io.wit",
             "random.wit",
             "sockets.wit",
