@@ -50,7 +50,7 @@ class Target:
 
     @property
     def interfaces(self) -> Path | None:
-        """What it is built for: the user's interfaces, those of ``wasi:http``, or none that has to be said."""
+        """What it is built for: the user's interfaces, those of ``wasi:http``, or none that are said."""
         return HTTP if self.kind == "http" else self.wit
 
 
