@@ -23,6 +23,7 @@ SLOW: frozenset[tuple[Language, Kind]] = frozenset(
         ("javascript", "command"),
         ("python", "command"),
         ("python", "library"),
+        ("rust", "http"),
         ("rust", "library"),
         ("typescript", "command"),
     }

@@ -2,7 +2,8 @@
 
 What is generated is laid over the user's module by ``-overlay``, so that it is in no folder of theirs and
 messages name their files. A command stays a core module: the adapter to WASI 0.2 and the runtime of Go do
-not agree about the stack in every program.
+not agree about the stack in every program. An application is written against ``net/http``: what stands
+between that and ``wasi:http`` is ``guest/http.go``, which calls the ``main`` of the user for its handlers.
 """
 
 from __future__ import annotations
@@ -20,10 +21,17 @@ from wherry.build.languages import Job, Product, Requirement
 from wherry.build.running import run_tool
 from wherry.errors import BuildError, NotFoundError
 
+GUEST = Path(__file__).with_name("guest")
+
 __all__ = ["build", "identity", "requirements"]
 
 _GENERATED = "wit_component"
 """The name of the module that is generated."""
+_EXPORTS = "wit_exports.go"
+"""The file of it that belongs to the package that is built."""
+_HANDLER = "export_wasi_http_incoming_handler"
+"""The package that it calls for an application."""
+_MAIN = f"func init() {{ {_HANDLER}.Main = main }}".encode()
 _MODULE = re.compile(r"^module[ \t]+\"?([^\s\"]+)", re.MULTILINE)
 _RUNTIME = "go.bytecodealliance.org/pkg"
 _ENVIRONMENT = {"GOOS": "wasip1", "GOARCH": "wasm", "CGO_ENABLED": "0"}
@@ -54,8 +62,9 @@ def build(job: Job) -> Product:
     command = ["go", "build", "-C", str(package), "-trimpath", "-buildvcs=false", "-o", str(made)]
     # What debuggers read stays out. `-s` would take the names of functions too, which are 2 % of the bytes.
     linked = "-w"
-    if target.kind == "library":
-        command += ["-buildmode=c-shared", *_overlay(job, root)]
+    called = target.kind != "command"
+    if called:
+        command += ["-buildmode=c-shared", *_overlay(job, root, package)]
         linked += " -checklinkname=0"
     said = run_tool(
         [*command, f"-ldflags={linked}", "."],
@@ -64,17 +73,20 @@ def build(job: Job) -> Product:
         what=f"compiling {target.name}",
         environment=_ENVIRONMENT,
     )
-    return Product(made.read_bytes(), said, embed=target.kind == "library", adapt=target.kind == "library")
+    return Product(made.read_bytes(), said, embed=called, adapt=called)
 
 
-def _overlay(job: Job, root: Path) -> list[str]:
+def _overlay(job: Job, root: Path, package: Path) -> list[str]:
     """The flags that lay what is generated over the user's module."""
     found = _MODULE.search((root / "go.mod").read_text(encoding="utf-8"))
     if found is None:
         raise BuildError(f"`{root / 'go.mod'}` does not say which module it is")
-    assert job.target.wit is not None  # noqa: S101 - this is a library
-    files = _native.generate_bindings(job.target.wit, "go", job.target.world)
+    assert job.target.interfaces is not None  # noqa: S101 - this is no command
+    files = _native.generate_bindings(job.target.interfaces, "go", job.target.world)
     del files["go.mod"]
+    if job.target.kind == "http":
+        files[f"{_HANDLER}/http.go"] = (GUEST / "http.go").read_bytes()
+        files[_EXPORTS] = files[_EXPORTS].replace(b"func main() {}", _MAIN)
     own = f'"{found[1]}/'.encode()
     # The empty assembly in some packages is for other compilers: here it would need the folder to exist.
     files = {
@@ -84,6 +96,7 @@ def _overlay(job: Job, root: Path) -> list[str]:
     }
     written = write_bindings(job, files)
     replaced = {str(root / path.relative_to(job.bindings)): str(path) for path in written}
+    replaced[str(package / _EXPORTS)] = replaced.pop(str(root / _EXPORTS))
     overlay = job.work / "overlay.json"
     write_changed(overlay, msgspec.json.encode({"Replace": replaced}))
     return ["-overlay", str(overlay), "-modfile", str(_module_file(job, root))]

@@ -133,8 +133,16 @@ LANGUAGES: dict[Name, Language] = {
         sources=(".",),
         ignored=("target",),
         written=("Cargo.lock",),
+        kinds=("command", "library", "http"),
     ),
-    "go": Language("Go", "wherry.build.go", ("go.mod",), (".go",), sources=(".",)),
+    "go": Language(
+        "Go",
+        "wherry.build.go",
+        ("go.mod",),
+        (".go",),
+        sources=(".",),
+        kinds=("command", "library", "http"),
+    ),
     "python": Language(
         "Python",
         "wherry.build.python",

@@ -86,7 +86,7 @@ def build(job: Job) -> Product:
     command = ["cargo", "build", "--quiet", "--release", "--target", _TRIPLE]
     command += ["--message-format", "json-render-diagnostics", "--manifest-path", str(manifest)]
     command += ["--target-dir", str(job.work.parent / "cargo")]
-    command += ["--lib"] if target.kind == "library" else ["--bins"]
+    command += ["--bins"] if target.kind == "command" else ["--lib"]
     environment = {"CARGO_TERM_COLOR": "always" if job.colour else "never"}
     environment |= _profile(manifest, target) | _library(job) | _paths(command, job.folder)
     try:
@@ -147,7 +147,7 @@ def _has_library(folder: Path | None = None) -> bool:
 
 def _made(messages: list[_Message], target: Target, manifest: str) -> Path:
     """The module that cargo made: that of the package's binary or library."""
-    wanted = "cdylib" if target.kind == "library" else "bin"
+    wanted = "bin" if target.kind == "command" else "cdylib"
     found = {
         message.target.name: Path(name)
         for message in messages
