@@ -1,4 +1,7 @@
-"""C, compiled by zig's clang against its own wasi-libc; libraries with bindings of ``wit-bindgen-c``."""
+"""C, compiled by zig's clang against its own wasi-libc; bindings are those of ``wit-bindgen-c``.
+
+Applications that answer HTTP have ``guest/http.h`` above them, which is compiled with their sources.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ __all__ = ["build", "compile_clang", "identity", "requirements"]
 FLAGS_FILE = "compile_flags.txt"
 """Flags of the user's, one on each line, which clangd reads too (clangd.llvm.org/design/compile-commands)."""
 
+_GUEST = Path(__file__).with_name("guest")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
 _LEVELS = {"size": "-Os", "speed": "-O3"}
 
@@ -52,9 +56,11 @@ def compile_clang(job: Job, driver: str, suffixes: tuple[str, ...], flags: list[
     command += ["-target", "wasm32-wasi", _LEVELS[target.optimise], "-g", "-Wall", *flags]
     command += ["-fcolor-diagnostics"] if job.colour else []
     generated: list[Path] = []
-    if target.wit is not None:
+    if target.interfaces is not None:
         language = "c" if driver == "cc" else "cpp"
-        files = _native.generate_bindings(target.wit, language, target.world)
+        files = _native.generate_bindings(target.interfaces, language, target.world)
+        if target.kind == "http":
+            files |= {name: (_GUEST / name).read_bytes() for name in ("http.c", "http.h")}
         own = sorted({path.parent for name in files for path in _headers(target.source, name)})
         # The class of a resource is the user's, with fields of their own; what is generated is a first form.
         files = {name: text for name, text in files.items() if not _headers(target.source, name)}

@@ -168,7 +168,7 @@ LANGUAGES: dict[Name, Language] = {
     "javascript": Language(
         "JavaScript", "wherry.build.javascript", ("package.json",), (".js", ".mjs"), ignored=("node_modules",)
     ),
-    "c": Language("C", "wherry.build.c", (), (".c",)),
+    "c": Language("C", "wherry.build.c", (), (".c",), kinds=("command", "library", "http")),
     "cpp": Language("C++", "wherry.build.cpp", (), (".cpp", ".cc", ".cxx")),
 }
 """Every language, in the order in which a project is looked at."""
