@@ -9,6 +9,7 @@ use wherry_engine::error::{Error, Kind};
 use wherry_tools::bindings::{self, Language};
 use wherry_tools::componentize as component;
 use wherry_tools::exports;
+use wherry_tools::prepared;
 use wherry_tools::source::Source;
 use wherry_tools::wasi;
 
@@ -68,6 +69,14 @@ pub fn componentize(
         component::componentize(&data, source.as_ref())
     };
     py.detach(make).map_err(|error| raise(py, refused(&error)))
+}
+
+/// The component in `data` with the core modules that it links among themselves as one.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn fuse(py: Python<'_>, data: PyBackedBytes) -> PyResult<Vec<u8>> {
+    py.detach(|| prepared::fuse(&data))
+        .map_err(|reason| raise(py, Error::new(Kind::Unsupported, reason.to_string())))
 }
 
 /// The component in `data` without the exports that its world in `wit` does not name.

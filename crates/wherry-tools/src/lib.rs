@@ -27,6 +27,7 @@ pub mod model;
 mod module;
 pub mod needs;
 pub mod places;
+pub mod prepared;
 mod quiet;
 pub mod signature;
 pub mod source;
