@@ -1,5 +1,6 @@
 //! The body of an answer, as the connection sends it.
 
+use crate::files::Sending;
 use crate::running::{Piece, Running};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -24,6 +25,8 @@ pub enum Answer {
         /// Bytes that are left, where the guest said how many there are.
         left: Option<u64>,
     },
+    /// It is read while it is sent.
+    File(Box<Sending>),
 }
 
 impl Answer {
@@ -51,6 +54,7 @@ impl Body for Answer {
             Answer::Whole { trailers, .. } => {
                 Poll::Ready(trailers.take().map(|fields| Ok(Frame::trailers(fields))))
             }
+            Answer::File(sending) => sending.poll_piece(context),
             Answer::Streamed { guest, left } => {
                 let Some(running) = guest else {
                     return Poll::Ready(None);
@@ -79,6 +83,7 @@ impl Body for Answer {
         match self {
             Answer::Whole { bytes, trailers } => bytes.is_empty() && trailers.is_none(),
             Answer::Streamed { guest, .. } => guest.is_none(),
+            Answer::File(sending) => sending.left() == 0,
         }
     }
 
@@ -95,6 +100,7 @@ impl Body for Answer {
                 hint
             }
             Answer::Streamed { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Answer::File(sending) => SizeHint::with_exact(sending.left()),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod application;
 mod arriving;
 mod body;
 mod exchange;
+pub mod files;
 mod full;
 mod lean;
 mod refusal;
