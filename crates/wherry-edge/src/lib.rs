@@ -9,6 +9,7 @@ mod admission;
 pub mod application;
 mod arriving;
 mod body;
+pub mod cgi;
 mod exchange;
 pub mod files;
 mod full;

@@ -81,6 +81,15 @@ impl Linked {
         }
     }
 
+    /// The same of a core module.
+    #[must_use]
+    pub fn module(&self) -> Option<&ModulePre<Guest>> {
+        match &self.pre {
+            Pre::Module(pre) => Some(pre),
+            Pre::Component(_) => None,
+        }
+    }
+
     /// A store for an instance that is driven on a runtime: it yields at each tick, and who drives it watches the time.
     ///
     /// # Errors

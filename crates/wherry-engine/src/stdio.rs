@@ -38,6 +38,8 @@ pub enum Input {
     Bytes(Vec<u8>),
     /// A file or pipe.
     File(File),
+    /// What an embedding program gives it, in a run that is not deterministic.
+    Stream(Box<dyn StdinStream + Sync>),
 }
 
 /// Where a guest writes to.
@@ -52,6 +54,8 @@ pub enum Output {
     Buffer(Buffer),
     /// A file or pipe.
     File(File),
+    /// To an embedding program, which bounds what it takes itself.
+    Stream(Box<dyn StdoutStream + Sync>),
 }
 
 /// One of this process's own outputs.
@@ -127,11 +131,11 @@ impl Stdio {
         }
         let room = limits.output.map(|limit| Arc::new(Room::new(limit)));
         let witness = |stream| self.witness.clone().map(|witness| (witness, stream));
-        if let Some(writer) = Writer::new(self.output, room.clone(), witness(Stream::Output), thread) {
-            builder.stdout(writer);
+        if let Some(stream) = attached(self.output, room.clone(), witness(Stream::Output), thread) {
+            builder.stdout(stream);
         }
-        if let Some(writer) = Writer::new(self.error, room.clone(), witness(Stream::Error), thread) {
-            builder.stderr(writer);
+        if let Some(stream) = attached(self.error, room.clone(), witness(Stream::Error), thread) {
+            builder.stderr(stream);
         }
         room
     }
@@ -146,6 +150,7 @@ impl Input {
             #[cfg(not(unix))]
             Input::Inherit => read_from(builder, monitor, tokio::io::stdin()),
             Input::Bytes(bytes) => read_from(builder, monitor, MemoryInputPipe::new(bytes)),
+            Input::Stream(stream) => read_from(builder, monitor, stream),
             #[cfg(unix)]
             Input::File(file) => read_from(builder, monitor, crate::stdin::DescriptorInput::file(file)),
             #[cfg(not(unix))]
@@ -156,7 +161,7 @@ impl Input {
     /// The same as something to read from, with no buffer of its own.
     fn reader(self) -> Box<dyn Read + Send> {
         match self {
-            Input::Empty => Box::new(io::empty()),
+            Input::Empty | Input::Stream(_) => Box::new(io::empty()),
             #[cfg(unix)]
             Input::Inherit => Box::new(crate::stdin::DescriptorInput::process()),
             #[cfg(not(unix))]
@@ -168,6 +173,24 @@ impl Input {
             Input::File(file) => Box::new(file),
         }
     }
+}
+
+/// What a guest writes to, unless that is nowhere.
+fn attached(
+    output: Output,
+    room: Option<Arc<Room>>,
+    witness: Option<(Arc<Witness>, Stream)>,
+    thread: Thread,
+) -> Option<Box<dyn StdoutStream + Sync>> {
+    let target = match output {
+        Output::Stream(stream) => return Some(stream),
+        Output::Discard if witness.is_none() => return None,
+        Output::Discard => Target::Nowhere,
+        Output::Inherit(standard) => Target::Standard(standard),
+        Output::Buffer(buffer) => Target::Buffer(buffer),
+        Output::File(file) => Target::File(Arc::new(file)),
+    };
+    Some(Box::new(Writer::new(target, room, witness, thread)))
 }
 
 /// Has the guest read from `input`, and who records hear of it.
@@ -282,25 +305,18 @@ impl Writer {
         expect(unused_variables, reason = "nothing is known of the descriptors there")
     )]
     fn new(
-        output: Output,
+        target: Target,
         room: Option<Arc<Room>>,
         witness: Option<(Arc<Witness>, Stream)>,
         thread: Thread,
-    ) -> Option<Self> {
-        let target = match output {
-            Output::Discard if witness.is_none() => return None,
-            Output::Discard => Target::Nowhere,
-            Output::Inherit(standard) => Target::Standard(standard),
-            Output::Buffer(buffer) => Target::Buffer(buffer),
-            Output::File(file) => Target::File(Arc::new(file)),
-        };
-        Some(Self {
+    ) -> Self {
+        Self {
             #[cfg(unix)]
             readiness: (thread != Thread::Own).then(Arc::default),
             target,
             room,
             witness,
-        })
+        }
     }
 
     /// What tells when it can be written; `None` for what never holds the thread up.

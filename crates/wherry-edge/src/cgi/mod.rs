@@ -1,0 +1,160 @@
+//! Commands as handlers of requests: RFC 3875.
+//!
+//! A command is told of its request in `variables`, reads the body from its standard input and writes the answer to its
+//! standard output (`streams`), which begins with a `head`. Each request has a process of its own there, and a sandbox of its
+//! own here. Start at [`Cgi::answer`].
+
+mod head;
+mod streams;
+mod variables;
+
+use crate::application::in_slices;
+use crate::arriving::Arriving;
+use crate::exchange::Exchange;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use streams::{Stdin, Stdout};
+pub use variables::Between;
+use variables::environment;
+use wasmtime::Store;
+use wasmtime::component::{ComponentExportIndex, TypedFunc};
+use wasmtime_wasi::I32Exit;
+use wherry_engine::error::{Error, Kind, Result};
+use wherry_engine::exports::Place;
+use wherry_engine::guest::Guest;
+use wherry_engine::limits::Limits;
+use wherry_engine::policy::Policy;
+use wherry_engine::program::Program;
+use wherry_engine::run::command;
+use wherry_engine::sandbox::Linked;
+use wherry_engine::stdio::{Input, Output, Standard, Stdio};
+
+/// A command that answers requests.
+pub struct Cgi {
+    linked: Linked,
+    entry: Entry,
+    policy: Policy,
+    arguments: Vec<String>,
+}
+
+/// Where it starts.
+enum Entry {
+    Component(ComponentExportIndex),
+    Module(String),
+}
+
+impl Cgi {
+    /// Links a command, and makes sure that guests can be made with this policy.
+    ///
+    /// # Errors
+    /// [`Kind::NoExport`] for what is no command, [`Kind::Link`] when it imports what nothing provides, [`Kind::Grant`] when a
+    /// folder cannot be opened.
+    pub fn new(program: Program, policy: Policy, limits: &Limits) -> Result<Self> {
+        let arguments = vec![program.name.clone()];
+        let linked = Linked::new(program, |_, _| Ok(()))?;
+        let export = command(&linked, None)?;
+        let entry = match export.place {
+            Place::Component(index) => Entry::Component(index),
+            Place::Module => Entry::Module(export.name.clone()),
+        };
+        let cgi = Self {
+            linked,
+            entry,
+            policy,
+            arguments,
+        };
+        Guest::new(&cgi.policy, limits, &cgi.arguments, Stdio::default())?;
+        Ok(cgi)
+    }
+
+    /// Answers one request with a guest of its own.
+    ///
+    /// # Errors
+    /// What ended the command, and why what it wrote is no answer.
+    pub async fn answer(
+        &self,
+        limits: &Limits,
+        parts: Parts,
+        between: &Between,
+        arriving: Arriving,
+        exchange: Arc<Exchange>,
+    ) -> wasmtime::Result<()> {
+        let Some(variables) = environment(&self.policy.env, &parts, between) else {
+            exchange
+                .state()
+                .set_head(StatusCode::BAD_REQUEST, HeaderMap::new());
+            return Ok(());
+        };
+        drop(parts);
+        let stdout = Stdout::new(exchange);
+        let policy = Policy {
+            env: variables,
+            ..self.policy.clone()
+        };
+        let stdio = Stdio {
+            input: Input::Stream(Box::new(Stdin::new(arriving))),
+            output: Output::Stream(Box::new(stdout.clone())),
+            error: Output::Inherit(Standard::Err),
+            witness: None,
+        };
+        let guest = Guest::new(&policy, limits, &self.arguments, stdio)?;
+        let mut store = self.linked.yielding_store(guest, limits)?;
+        in_slices(&mut store);
+        let ended = {
+            let mut run = pin!(self.run(&mut store));
+            poll_fn(|context| {
+                stdout.look();
+                run.as_mut().poll(context)
+            })
+            .await
+        };
+        let code = match ended {
+            Ok(code) => code,
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(exit) => exit.0,
+                // What is no answer ends its command, which says less of it.
+                None => return Err(stdout.malformed().map_or(error, Into::into)),
+            },
+        };
+        if let Some(wrong) = stdout.malformed() {
+            return Err(wrong.into());
+        }
+        if code != 0 {
+            let message = format!("the command ended with exit code {code}");
+            return Err(Error::new(Kind::Exit, message).into());
+        }
+        stdout.unfinished().map_or(Ok(()), |wrong| Err(wrong.into()))
+    }
+
+    /// Runs the command; gives its exit code where it returns one.
+    async fn run(&self, store: &mut Store<Guest>) -> wasmtime::Result<i32> {
+        match &self.entry {
+            Entry::Component(index) => {
+                let pre = self.linked.component().ok_or_else(unlike)?;
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let run: TypedFunc<(), (std::result::Result<(), ()>,)> =
+                    instance.get_typed_func(&mut *store, index)?;
+                let (result,) = run.call_async(&mut *store, ()).await?;
+                Ok(result.is_err().into())
+            }
+            Entry::Module(name) => {
+                let pre = self.linked.module().ok_or_else(unlike)?;
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let start = instance.get_typed_func::<(), ()>(&mut *store, name)?;
+                start.call_async(&mut *store, ()).await?;
+                Ok(0)
+            }
+        }
+    }
+}
+
+fn unlike() -> wasmtime::Error {
+    Error::new(
+        Kind::Internal,
+        "the entry point is that of another kind of program",
+    )
+    .into()
+}
