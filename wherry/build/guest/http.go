@@ -91,6 +91,12 @@ func fieldsFrom(header http.Header) *Fields {
 	return fields
 }
 
+// Until something is ready; what was subscribed to can only be dropped after the subscription.
+func wait(ready *Pollable) {
+	ready.Block()
+	ready.Drop()
+}
+
 // A body as it arrives.
 type incoming struct {
 	body    *IncomingBody
@@ -126,7 +132,7 @@ func (in *incoming) finish(why wasi_io_streams.StreamError) {
 	if in.over != io.EOF {
 		return
 	}
-	trailers.Subscribe().Block()
+	wait(trailers.Subscribe())
 	if got := trailers.Get().Some().Ok(); got.IsErr() {
 		in.over = failed(got.Err())
 	} else if got.Ok().IsSome() {
@@ -160,9 +166,7 @@ func (out *outgoing) Write(data []byte) (int, error) {
 			return sent, io.ErrClosedPipe
 		}
 		if room.Ok() == 0 {
-			writable := out.stream.Subscribe()
-			writable.Block()
-			writable.Drop()
+			wait(out.stream.Subscribe())
 			continue
 		}
 		piece := data[sent:min(len(data), sent+int(min(room.Ok(), 1<<20)))]
@@ -332,9 +336,7 @@ var makers = []func() Method{
 
 func answered(future *FutureIncomingResponse, request *http.Request) (*http.Response, error) {
 	defer future.Drop()
-	ready := future.Subscribe()
-	ready.Block()
-	ready.Drop()
+	wait(future.Subscribe())
 	got := future.Get().Some().Ok()
 	if got.IsErr() {
 		return nil, failed(got.Err())

@@ -1,0 +1,185 @@
+"""One small application in each language, and one suite of requests that all of them answer the same.
+
+The sources are in ``languages``, each a project as a user has it, built once and kept by what goes into it.
+What is asked is asked over each version of HTTP, by curl; the application fetches from a server on loopback.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.guests.build import cached
+from tests.servers import free_port, serving
+from wherry import Limits, Policy, edge
+from wherry.build.builder import build
+from wherry.build.languages import toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wherry.artifact.manifest import Language
+
+PROJECTS = Path(__file__).with_name("languages")
+GUEST = Path(edge.__file__).parents[1] / "build"
+LANGUAGES: tuple[Language, ...] = ("c", "go", "rust")
+SLOW: frozenset[Language] = frozenset({"rust"})
+"""What takes long to build for the first time."""
+VERSIONS = {"http1.1": ["--http1.1"], "h2c": ["--http2-prior-knowledge"]}
+
+
+@functools.cache
+def application(language: Language) -> Path:
+    """The component of the application in a language."""
+    project = PROJECTS / language
+    files = sorted(path for path in project.rglob("*") if path.is_file() and "build" not in path.parts)
+    guest = sorted(path for path in (GUEST / "guest").iterdir() if path.is_file())
+    sources = [path.read_bytes() for path in [*files, *guest, GUEST / f"{language}.py"]]
+
+    def make(output: Path) -> None:
+        folder = output.parent / "project"
+        shutil.copytree(project, folder)
+        (built,) = build(folder)
+        shutil.move(built.path, output)
+
+    return cached(f"application_{language}.wasm", make, *sources, toolchain(language).identity())
+
+
+class Upstream(http.server.BaseHTTPRequestHandler):
+    """What the application fetches from: it answers with 203 and what it was asked."""
+
+    def do_GET(self) -> None:
+        """Any path."""
+        body = f"{self.command} {self.path} ".encode() + b"x" * 100_000
+        self.send_response(203)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Served(NamedTuple):
+    """Where the application is, and where it may fetch from."""
+
+    url: str
+    upstream: str
+    server: edge.Server
+
+
+class Answered(NamedTuple):
+    """What curl got."""
+
+    status: int
+    version: str
+    kind: str
+    body: bytes
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in LANGUAGES],
+)
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """The application in one language, which may fetch from one server."""
+    with serving(Upstream) as port:
+        upstream = f"http://127.0.0.1:{port}"
+        with edge.serve(
+            str(application(request.param)),
+            address="127.0.0.1:0",
+            policy=Policy(http=[f"{upstream}/allowed"]),
+            limits=Limits(timeout="5s", memory="256MiB"),
+        ) as server:
+            yield Served(server.url, upstream, server)
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """A version of HTTP."""
+    return str(request.param)
+
+
+def ask(url: str, version: str, *words: str, body: bytes | None = None) -> Answered:
+    """What comes of a request."""
+    curl = shutil.which("curl")
+    assert curl is not None, "`curl` is missing: apt install curl"
+    told = "%{stderr}%{http_code} %{http_version} %{content_type}"
+    command = [curl, "-sS", "--max-time", "30", *VERSIONS[version], "-w", told, *words]
+    command += ["--data-binary", "@-"] if body is not None else []
+    done = subprocess.run([*command, url], check=True, input=body, capture_output=True)
+    status, spoken, kind = done.stderr.decode().split(" ", 2)
+    return Answered(int(status), spoken, kind, done.stdout)
+
+
+def test_it_says_hello(served: Served, version: str) -> None:
+    """Body and type are those of the application, in the version of HTTP that was asked."""
+    answer = ask(f"{served.url}/hello", version)
+    spoken = "2" if version == "h2c" else "1.1"
+    assert answer == (200, spoken, "text/plain", b"Hello, World!")
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 1_500_000])
+def test_it_echoes(served: Served, version: str, size: int) -> None:
+    """A body of any length comes back as it was, with its type; the expectation of 100 is met."""
+    body = os.urandom(size)
+    answer = ask(f"{served.url}/echo", version, "-H", "content-type: application/x-any", body=body)
+    assert (answer.status, answer.kind, answer.body == body) == (200, "application/x-any", True)
+
+
+def test_an_echo_comes_while_the_request_goes_on(served: Served) -> None:
+    """What was sent comes back before the rest is sent: nothing waits for the whole."""
+    import http.client
+
+    host, port = served.server.address
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection.putrequest("POST", "/echo")
+    connection.putheader("transfer-encoding", "chunked")
+    connection.endheaders()
+    connection.send(b"5\r\nfirst\r\n")
+    answer = connection.getresponse()
+    assert answer.read1(5) == b"first"
+    connection.send(b"6\r\nsecond\r\n0\r\n\r\n")
+    assert answer.read() == b"second"
+    connection.close()
+
+
+def test_it_reads_and_writes_json(served: Served, version: str) -> None:
+    """JSON in, JSON out, also beyond ASCII; what is none is refused by the application itself."""
+    body = json.dumps({"name": "Ægir"}, ensure_ascii=False).encode()
+    answer = ask(f"{served.url}/json", version, body=body)
+    assert (answer.status, answer.kind) == (200, "application/json")
+    assert json.loads(answer.body) == {"greeting": "Hello, Ægir!"}
+    assert ask(f"{served.url}/json", version, body=b"none").status == 400
+
+
+def test_it_fetches_what_it_may(served: Served, version: str) -> None:
+    """Status and body of an answer from elsewhere are passed on; what no policy grants is refused."""
+    answer = ask(f"{served.url}/fetch?url={served.upstream}/allowed/page", version)
+    assert (answer.status, answer.body) == (203, b"GET /allowed/page " + b"x" * 100_000)
+    refused = ask(f"{served.url}/fetch?url={served.upstream}/other", version)
+    assert refused.status == 502
+    nobody = ask(f"{served.url}/fetch?url=http://127.0.0.1:{free_port()}/", version)
+    assert nobody.status == 502
+
+
+def test_a_trap_is_its_own_request_s_alone(served: Served, version: str) -> None:
+    """A trap is a 500 without a word of the inside, and the next request is answered."""
+    answer = ask(f"{served.url}/trap", version)
+    assert answer.status == 500
+    assert b"asked" not in answer.body
+    assert ask(f"{served.url}/hello", version).status == 200
+
+
+def test_a_slow_answer_comes(served: Served, version: str) -> None:
+    """A guest that waits answers when it is done."""
+    answer = ask(f"{served.url}/slow", version)
+    assert (answer.status, answer.body) == (200, b"At last")
