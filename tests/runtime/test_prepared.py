@@ -286,3 +286,103 @@ def test_cpython_with_its_libraries_becomes_one_module(tmp_path: Path) -> None:
         for program in (python_command("command_02"), path)
     ]
     assert said[0].stdout == said[1].stdout != b""
+
+
+# What a component reads at an address, of its first memory and of its second.
+_READING = """
+  (core module $A (memory (export "m") 2) (data (i32.const 70000) "far") (data (i32.const 3) "abc")
+    (data (i32.const 4) "X") (data $later "passive"))
+  (core module $B (import "a" "m" (memory 2)) (memory $own 1) (data (memory $own) (i32.const 0) "own")
+    {start}
+    (func (export "f") (param i32) (result i32) (i32.load8_u 0 (local.get 0)))
+    (func (export "o") (param i32) (result i32) (i32.load8_u $own (local.get 0))))
+  (core instance $a (instantiate $A))
+  (core instance $last (instantiate $B (with "a" (instance $a))))
+  (alias core export $last "o" (core func $o))
+  (func $other (param "x" u32) (result u32) (canon lift (core func $o)))
+  (export "other" (func $other))
+"""
+_PLACES = (0, 2, 3, 4, 5, 6, 4095, 4096, 69_999, 70_000, 70_002, 70_003)
+
+
+def _reading(start: str = "") -> bytes:
+    return _component(_READING.replace("{start}", start))
+
+
+def test_images_are_what_memories_hold_at_first() -> None:
+    """Byte for byte, and the module itself writes nothing any more."""
+    component = _reading()
+    prepared, images = _native.prepare(component)
+    assert (prepared, images) == _native.prepare(component)
+    assert [(memory, pages) for memory, pages, _ in images] == [(0, 2), (1, 1)]
+    assert all(len(data) % 4096 == 0 for _, _, data in images)
+    first, second = (data.ljust(pages * 65536, b"\0") for _, pages, data in images)
+    with wherry.load(component).instantiate() as before, wherry.load(prepared).instantiate() as after:
+        assert [before.run(place) for place in _PLACES] == [first[place] for place in _PLACES]
+        assert [before.other(place) for place in _PLACES[:8]] == [second[place] for place in _PLACES[:8]]
+        assert not any(after.run(place) for place in _PLACES)
+        assert not any(after.other(place) for place in _PLACES[:8])
+
+
+def test_start_functions_run_after_the_image_is_in_place() -> None:
+    """They stay in the component: what they write is not part of the image."""
+    component = _reading("(func $s (i32.store8 0 (i32.const 3) (i32.const 9))) (start $s)")
+    prepared, images = _native.prepare(component)
+    assert images[0][2][3:6] == b"aXc"
+    with wherry.load(prepared).instantiate() as after:
+        assert after.run(3) == 9
+
+
+def test_passive_segments_work_and_those_applied_are_dropped() -> None:
+    """Segments keep their numbers: of one that was applied nothing can be copied, before and after."""
+    wat = """
+      (core module $A (memory 1) (data $gone (i32.const 8) "abcd") (data $later "pqr")
+        (func (export "f") (param i32) (result i32)
+          (memory.init $later (i32.const 20) (i32.const 0) (i32.const 3))
+          (memory.init $gone (i32.const 30) (i32.const 0) (local.get 0))
+          (i32.load8_u (i32.const 21))))
+      (core instance $last (instantiate $A))
+    """
+    component = _component(wat)
+    prepared, images = _native.prepare(component)
+    assert images[0][2][8:12] == b"abcd"
+    for each in (component, prepared):
+        with wherry.load(each).instantiate() as instance:
+            assert instance.run(0) == ord("q")
+        with wherry.load(each).instantiate() as instance, pytest.raises(errors.WherryError):
+            instance.run(1)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        pytest.param(_OUT_OF_BOUNDS, "outside of its memory", id="out of bounds"),
+        pytest.param(
+            _FUNCTIONS.replace(
+                "(core module $A", '(core module $A (memory 60000) (data (i32.const 3900000000) "x")'
+            ),
+            "written to beyond 512 MiB",
+            id="far",
+        ),
+        pytest.param(
+            f'{_FUNCTIONS} (core module $E) (export "e" (core module $E))',
+            "it exports a module",
+            id="exported module",
+        ),
+    ],
+)
+def test_what_cannot_be_prepared_says_why(body: str, why: str) -> None:
+    """It is served as it is, and the reason is there to be shown."""
+    with pytest.raises(errors.WherryError, match=why):
+        _native.prepare(_component(body))
+
+
+@pytest.mark.slow
+def test_cpython_has_one_image() -> None:
+    """All that its libraries write is in it."""
+    prepared, images = _native.prepare(python_command("command_02").read_bytes())
+    ((memory, pages, data),) = images
+    assert memory == 0
+    assert len(data) <= pages * 65536
+    assert b"<frozen importlib._bootstrap>" in data
+    assert len(prepared) < len(data)

@@ -53,7 +53,8 @@ mod _native {
     use crate::loading::compile_worker;
     #[pymodule_export]
     use crate::making::{
-        componentize, fuse, generate_bindings, go_module, wasi_interfaces, without_other_exports, world_name,
+        componentize, fuse, generate_bindings, go_module, prepare, wasi_interfaces, without_other_exports,
+        world_name,
     };
     #[pymodule_export]
     use crate::policy::Policy;

@@ -79,6 +79,22 @@ pub fn fuse(py: Python<'_>, data: PyBackedBytes) -> PyResult<Vec<u8>> {
         .map_err(|reason| raise(py, Error::new(Kind::Unsupported, reason.to_string())))
 }
 
+/// Number, pages and bytes of what a memory holds at first.
+type Image = (u32, u64, Vec<u8>);
+
+/// The prepared form of the component in `data`, and of each memory that has an image its number, its pages and its bytes.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn prepare(py: Python<'_>, data: PyBackedBytes) -> PyResult<(Vec<u8>, Vec<Image>)> {
+    let made = py.detach(|| prepared::prepare(&data));
+    let made = made.map_err(|reason| raise(py, Error::new(Kind::Unsupported, reason.to_string())))?;
+    let images = made
+        .images
+        .into_iter()
+        .map(|image| (image.memory, image.pages, image.bytes));
+    Ok((made.component, images.collect()))
+}
+
 /// The component in `data` without the exports that its world in `wit` does not name.
 #[pyfunction]
 #[pyo3(signature = (data, wit, world = None))]

@@ -49,6 +49,15 @@ impl Constant {
         })
     }
 
+    /// As an address or an index.
+    pub(super) fn unsigned(self) -> Option<u64> {
+        match self {
+            Self::I32(value) => Some(u64::from(value.cast_unsigned())),
+            Self::I64(value) => Some(value.cast_unsigned()),
+            Self::F32(_) | Self::F64(_) => None,
+        }
+    }
+
     pub(super) fn instruction(self) -> Instruction<'static> {
         match self {
             Self::I32(value) => Instruction::I32Const(value),

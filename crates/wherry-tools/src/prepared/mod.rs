@@ -1,7 +1,8 @@
 //! The prepared form of a component: the same behaviour, in a shape that a server can start quickly and put back quickly.
 //!
 //! A component made of many modules, such as CPython with its libraries, links them anew for every instance: thousands of
-//! functions are looked up to fill the one table that they share. [`fuse`] makes one module of them. The prepared form belongs
+//! functions are looked up to fill the one table that they share. [`fuse`] makes one module of them; [`prepare`] also takes out
+//! what they write into memories, as [images](Image) that a server maps and puts back. The prepared form belongs
 //! in a cache, keyed by the digest of the component and [`VERSION`]; the package keeps what its author made.
 //!
 //! Nothing here changes what a component does. Where that cannot be had the answer is a [`Reason`]. The same bytes give the
@@ -14,8 +15,9 @@ mod outline;
 mod rebuild;
 mod renaming;
 mod shape;
+mod strip;
 
-use wasmparser::{Validator, WasmFeatures};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 use crate::layout::{self, DEEPEST};
 use crate::quiet;
@@ -73,6 +75,52 @@ pub fn fuse(component: &[u8]) -> Result<Vec<u8>, Reason> {
     };
     validate(&fused).map_err(|Reason(why)| Reason(format!("its modules do not fit into one: {why}")))?;
     Ok(fused)
+}
+
+/// The prepared form of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// A component, which must not run without its images if there are any.
+    pub component: Vec<u8>,
+    /// What its memories hold before any code of the guest runs; those without an image are zero.
+    pub images: Vec<Image>,
+}
+
+/// What one memory holds at first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Which memory: the number of it, from 0, among those that one instantiation makes, in the order in which it makes them.
+    pub memory: u32,
+    /// How large the memory is at first, in pages of 64 KiB.
+    pub pages: u64,
+    /// Its bytes from address 0 to the last 4 KiB that are not all zero; all behind them is zero.
+    pub bytes: Vec<u8>,
+}
+
+/// Fuses the modules of a component and takes the images of its memories out of it.
+///
+/// # Errors
+/// As [`fuse`], and where it cannot be known before it runs what a memory holds at first.
+pub fn prepare(component: &[u8]) -> Result<Prepared, Reason> {
+    let fused = fuse(component)?;
+    let (component, images) = strip::strip(&fused)?;
+    validate(&component)?;
+    Ok(Prepared { component, images })
+}
+
+/// Whether the component in `bytes` is a prepared one that has images, without which it must not run.
+#[must_use]
+pub fn needs_images(bytes: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
+        match payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if depth == 0 && section.name() == strip::IMAGES => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 fn validate(component: &[u8]) -> Result<(), Reason> {
