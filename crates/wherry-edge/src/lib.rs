@@ -14,6 +14,7 @@ mod exchange;
 pub mod files;
 mod full;
 mod lean;
+pub mod observe;
 mod refusal;
 mod running;
 pub mod server;

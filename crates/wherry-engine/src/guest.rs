@@ -11,6 +11,7 @@ use crate::meter::{Meter, Shares};
 use crate::monitor::Monitor;
 use crate::network::requests::Requests;
 use crate::network::{Connections, Network};
+use crate::outgoing::Outgoing;
 use crate::policy::Policy;
 use crate::profile::Sampler;
 use crate::stdio::{Stdio, Thread};
@@ -161,6 +162,11 @@ impl Guest {
 }
 
 impl Guest {
+    /// Has somebody hear of the requests that it sends.
+    pub fn hear(&mut self, heard: Arc<dyn Outgoing>) {
+        self.requests.heard = Some(heard);
+    }
+
     /// Notes that the guest was refused memory. It was only told that it has no more, and may end for that reason.
     pub(crate) fn note_refused_memory(&mut self) {
         if self.meter.newly_refused() {

@@ -47,6 +47,7 @@ pub mod monitor;
 mod nearest;
 mod network;
 pub mod options;
+pub mod outgoing;
 pub mod policy;
 pub mod profile;
 pub mod program;

@@ -72,7 +72,8 @@ impl Meter {
     }
 
     /// The same for who looks on from another thread.
-    pub(crate) fn watched(&self) -> Arc<AtomicUsize> {
+    #[must_use]
+    pub fn watched(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.peak)
     }
 

@@ -14,7 +14,7 @@ mod sockets;
 mod sockets_03;
 mod streams;
 mod tap;
-mod tls;
+pub(crate) mod tls;
 
 use crate::guest::Guest;
 use crate::limits::{Limit, Limits, typed_duration};

@@ -56,6 +56,14 @@ pub enum Output {
     File(File),
     /// To an embedding program, which bounds what it takes itself.
     Stream(Box<dyn StdoutStream + Sync>),
+    /// To who takes it as it comes, up to the limit.
+    Sink(Arc<dyn Sink>),
+}
+
+/// Takes what a guest writes, and never holds it up.
+pub trait Sink: Send + Sync {
+    /// The next bytes.
+    fn take(&self, bytes: &[u8]);
 }
 
 /// One of this process's own outputs.
@@ -189,6 +197,7 @@ fn attached(
         Output::Inherit(standard) => Target::Standard(standard),
         Output::Buffer(buffer) => Target::Buffer(buffer),
         Output::File(file) => Target::File(Arc::new(file)),
+        Output::Sink(sink) => Target::Sink(sink),
     };
     Some(Box::new(Writer::new(target, room, witness, thread)))
 }
@@ -296,6 +305,7 @@ enum Target {
     File(Arc<File>),
     Standard(Standard),
     Buffer(Buffer),
+    Sink(Arc<dyn Sink>),
     Nowhere,
 }
 
@@ -400,6 +410,10 @@ impl Writer {
                 buffer.append(bytes);
                 Ok(())
             }
+            Target::Sink(sink) => {
+                sink.take(bytes);
+                Ok(())
+            }
             Target::Nowhere => Ok(()),
         }
     }
@@ -413,7 +427,7 @@ impl Target {
             Target::File(file) => Descriptor::Own(Arc::clone(file)),
             Target::Standard(Standard::Out) => Descriptor::Process(rustix::stdio::stdout()),
             Target::Standard(Standard::Err) => Descriptor::Process(rustix::stdio::stderr()),
-            Target::Buffer(_) | Target::Nowhere => return None,
+            Target::Buffer(_) | Target::Sink(_) | Target::Nowhere => return None,
         };
         may_block(&descriptor).then(|| Readiness::writing(descriptor))
     }
@@ -456,7 +470,7 @@ impl IsTerminal for Writer {
             Target::File(file) => io::IsTerminal::is_terminal(&**file),
             Target::Standard(Standard::Out) => io::IsTerminal::is_terminal(&io::stdout()),
             Target::Standard(Standard::Err) => io::IsTerminal::is_terminal(&io::stderr()),
-            Target::Buffer(_) | Target::Nowhere => false,
+            Target::Buffer(_) | Target::Sink(_) | Target::Nowhere => false,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::lookup::Unresolved;
 use super::{Network, authority, named};
 use crate::guest::Guest;
 use crate::monitor::{Access, Subject};
+use crate::outgoing::Outgoing;
 use crate::policy::{Host, default_port, host, plain};
 use bytes::Bytes;
 use http::uri::{Authority, Uri};
@@ -59,12 +60,18 @@ pub(crate) struct Requests {
     network: Arc<Network>,
     /// Bytes of a body that are taken over at once.
     piece: usize,
+    /// Who hears of them.
+    pub(crate) heard: Option<Arc<dyn Outgoing>>,
 }
 
 impl Requests {
     /// Those of a guest of which the host keeps no more than a few times `piece` bytes for each body.
     pub(crate) fn new(network: Arc<Network>, piece: usize) -> Self {
-        Self { network, piece }
+        Self {
+            network,
+            piece,
+            heard: None,
+        }
     }
 }
 
@@ -79,12 +86,26 @@ impl WasiHttpHooks for Requests {
         options: Option<RequestOptions>,
         _processed: Sending,
     ) -> Box<dyn Future<Output = Result<Answer, Error>> + Send> {
+        let (mut parts, body) = request.into_parts();
+        let told = self.heard.clone().map(|heard| heard.sends(&mut parts));
+        let request = Request::from_parts(parts, body);
         let call = Call::of(&self.network, request, options.unwrap_or_default());
         Box::new(async move {
-            let call = call?;
-            let (network, target) = (Arc::clone(&call.to.network), call.target.clone());
-            let answer = Box::pin(call.answered()).await;
-            answer.inspect_err(|error| unanswered(&network, target, error))
+            let answer = match call {
+                Ok(call) => {
+                    let (network, target) = (Arc::clone(&call.to.network), call.target.clone());
+                    let answer = Box::pin(call.answered()).await;
+                    answer.inspect_err(|error| unanswered(&network, target, error))
+                }
+                Err(error) => Err(error),
+            };
+            if let Some(told) = told {
+                told(match &answer {
+                    Ok((answer, _)) => Ok(answer.status()),
+                    Err(error) => Err(named(error)),
+                });
+            }
+            answer
         })
     }
 

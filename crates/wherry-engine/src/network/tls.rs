@@ -14,7 +14,7 @@ pub(super) const HTTP_2: &[u8] = b"h2";
 ///
 /// # Errors
 /// [`Error::ConfigurationError`] when the ciphers cannot be set up.
-pub(super) fn config() -> Result<Arc<ClientConfig>, Error> {
+pub(crate) fn config() -> Result<Arc<ClientConfig>, Error> {
     static CONFIG: OnceLock<Option<Arc<ClientConfig>>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
         let mut roots = RootCertStore::empty();
