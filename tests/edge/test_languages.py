@@ -19,7 +19,7 @@ import pytest
 
 from tests.guests.build import cached
 from tests.servers import free_port, serving
-from wherry import Limits, Policy, edge
+from wherry import Limits, Policy, _native, edge
 from wherry.build.builder import build
 from wherry.build.languages import toolchain
 
@@ -92,14 +92,23 @@ class Answered(NamedTuple):
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=MARKS.get(name, [])) for name in LANGUAGES],
+    params=[
+        *(pytest.param((name, False), id=name, marks=MARKS.get(name, [])) for name in LANGUAGES),
+        *(pytest.param((name, True), id=f"{name}, fused", marks=SLOW) for name in ("c", "go", "rust")),
+    ],
 )
-def served(request: pytest.FixtureRequest) -> Iterator[Served]:
-    """The application in one language, which may fetch from one server."""
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The application in one language, which may fetch from one server; as it was built, or as one module."""
+    name, fused = request.param
+    component = application(name)
+    if fused:
+        path = tmp_path_factory.mktemp("fused") / component.name
+        path.write_bytes(_native.fuse(component.read_bytes()))
+        component = path
     with serving(Upstream) as port:
         upstream = f"http://127.0.0.1:{port}"
         with edge.serve(
-            str(application(request.param)),
+            str(component),
             address="127.0.0.1:0",
             policy=Policy(http=[f"{upstream}/allowed"]),
             limits=Limits(timeout="5s", memory="256MiB"),

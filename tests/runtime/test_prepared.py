@@ -386,3 +386,18 @@ def test_cpython_has_one_image() -> None:
     assert len(data) <= pages * 65536
     assert b"<frozen importlib._bootstrap>" in data
     assert len(prepared) < len(data)
+
+
+def test_broken_components_are_refused() -> None:
+    """Whatever a byte is turned into, there is a valid form or a reason, and never a fault of ours."""
+    component = http_application("full").read_bytes()
+    chance = random.Random(7)  # noqa: S311 - the same cases each time
+    refused = 0
+    for _ in range(150):
+        broken = bytearray(component)
+        broken[chance.randrange(8, len(broken))] = chance.randrange(256)
+        try:
+            _native.prepare(bytes(broken))
+        except errors.UnsupportedFeatureError:
+            refused += 1
+    assert refused > 10
