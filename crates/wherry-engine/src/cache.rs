@@ -202,7 +202,8 @@ impl Cache {
         (known.identity == *identity).then_some(known)
     }
 
-    /// Records the digest of the file at `path`, whose identity was the same before and after it was read.
+    /// Records the digest of the file at `path`, whose identity was the same before and after it was read; and why it was not
+    /// prepared, by which version of what prepares.
     ///
     /// # Errors
     /// Those of writing.
@@ -212,6 +213,7 @@ impl Cache {
         identity: &Identity,
         digest: &str,
         concurrency: bool,
+        plain: Option<(u32, String)>,
     ) -> io::Result<()> {
         if !identity.is_settled(SystemTime::now()) {
             return Ok(());
@@ -222,6 +224,7 @@ impl Cache {
             digest: digest.to_owned(),
             concurrency,
             path: path.to_string_lossy().into_owned(),
+            plain,
         };
         let text = serde_json::to_vec(&known)?;
         self.write(&index::record(&path), |file| file.write_all(&text))

@@ -25,6 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::mode::{EngineKey, Mode, PULLEY, hex};
 use crate::program::Code;
 use crate::recognise::Form;
+use crate::restored::Image;
 
 /// Ends every file of ours; the zero byte and the line feed show up damage by a text-mode transfer.
 const MAGIC: &[u8; 8] = b"\0wherry\n";
@@ -69,8 +70,33 @@ pub struct Header {
     /// Whether its tables may grow over what the pool has room for.
     #[serde(default)]
     pub outgrows: bool,
+    /// What the memories of a prepared component hold at the start, kept behind its code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<Prepared>,
     /// SHA-256 over the image, in hexadecimal.
     pub image: String,
+}
+
+/// How a component was prepared: its code is that of the prepared one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The version of what prepared it.
+    pub version: u32,
+    /// What its memories hold.
+    pub images: Vec<Kept>,
+}
+
+/// What one memory holds at the start, as it lies in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Which memory: see [`Image`].
+    pub memory: u32,
+    /// How large it is, in pages of 64 KiB.
+    pub pages: u64,
+    /// Where its bytes begin in the file.
+    pub offset: u64,
+    /// How many they are.
+    pub length: u64,
 }
 
 /// What a [`Header`] is made from.
@@ -88,6 +114,8 @@ pub struct Made<'a> {
     pub measured: Bounds,
     /// Whether its tables may grow over what the pool has room for.
     pub outgrows: bool,
+    /// Where the image holds what its memories do.
+    pub prepared: Option<Prepared>,
 }
 
 impl Header {
@@ -108,6 +136,7 @@ impl Header {
             name: made.name.to_owned(),
             measured: made.measured,
             outgrows: made.outgrows,
+            prepared: made.prepared.clone(),
             image: hex(&Sha256::digest(image)),
         })
     }
@@ -136,6 +165,7 @@ impl Header {
             target,
             coredump,
             pooled,
+            restored: false,
         })
     }
 }
@@ -281,6 +311,32 @@ fn damaged(why: &str) -> Error {
         .with_hint("compile it again from its source: `wherry compile FILE -o OUT`")
 }
 
+/// What the memories of a prepared component hold, out of `file`.
+///
+/// # Errors
+/// Those of reading; [`ErrorKind::InvalidData`] where the file does not hold what its header says.
+///
+/// [`ErrorKind::InvalidData`]: io::ErrorKind::InvalidData
+pub fn images(file: &mut File, prepared: &Prepared) -> io::Result<Vec<Image>> {
+    let length = file.metadata()?.len();
+    let mut images = Vec::with_capacity(prepared.images.len());
+    for kept in &prepared.images {
+        let end = kept.offset.checked_add(kept.length);
+        if end.is_none_or(|end| end > length) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(kept.length).map_err(io::Error::other)?);
+        file.seek(SeekFrom::Start(kept.offset))?;
+        file.take(kept.length).read_to_end(&mut bytes)?;
+        images.push(Image {
+            memory: kept.memory,
+            pages: kept.pages,
+            bytes,
+        });
+    }
+    Ok(images)
+}
+
 /// Whether the image in `file` is the one that `header` was written for, by its digest.
 ///
 /// # Errors
@@ -400,6 +456,7 @@ mod tests {
             name: "empty.wasm",
             measured,
             outgrows: false,
+            prepared: None,
         };
         (Header::new(&made, &image).expect("a header"), image)
     }

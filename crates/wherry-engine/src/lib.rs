@@ -57,6 +57,7 @@ pub mod receipt;
 pub mod recognise;
 mod recording;
 mod registry;
+pub mod restored;
 pub mod run;
 pub mod sandbox;
 pub mod settings;

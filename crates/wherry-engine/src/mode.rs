@@ -12,6 +12,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::error::{Error, Kind, Result};
 use crate::registry::Registry;
+use crate::restored::Shared;
 
 /// How a running guest can be stopped, and whether two runs of it are the same to the last bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -155,6 +156,7 @@ pub const HERE: Option<&str> = {
 
 /// What an engine is made from; one engine per key and process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct EngineKey {
     /// How guests are interrupted and whether they are deterministic.
     pub mode: Mode,
@@ -168,6 +170,8 @@ pub struct EngineKey {
     pub coredump: bool,
     /// Whether memory for guests comes out of a pool, for processes that make many of them. Not part of compiled code.
     pub pooled: bool,
+    /// Whether memories begin as an image and are put back to it, for components without data of their own.
+    pub restored: bool,
 }
 
 impl Default for EngineKey {
@@ -179,6 +183,7 @@ impl Default for EngineKey {
             target: None,
             coredump: false,
             pooled: false,
+            restored: false,
         }
     }
 }
@@ -198,6 +203,8 @@ impl EngineKey {
 struct Made {
     engine: Engine,
     fingerprint: String,
+    /// What its guests share, where their memories are restored.
+    shared: Option<Shared>,
 }
 
 static ENGINES: Registry<EngineKey, Made> = Registry::new();
@@ -216,8 +223,8 @@ fn entry(key: &EngineKey) -> Result<&'static Made> {
     }
     ENGINES.get_or_try_insert(key.clone(), || {
         let mut config = config(key)?;
-        let pooled = key
-            .pooled
+        let shared = key.restored.then(|| Shared::configure(&mut config));
+        let pooled = (key.pooled && !key.restored)
             .then(|| Engine::new(config.allocation_strategy(pool())))
             .and_then(Result::ok);
         // Where address space is short there is no pool, and everything works without one.
@@ -229,8 +236,20 @@ fn entry(key: &EngineKey) -> Result<&'static Made> {
             )
         })?;
         let fingerprint = fingerprint(key, &engine);
-        Ok(Made { engine, fingerprint })
+        Ok(Made {
+            engine,
+            fingerprint,
+            shared,
+        })
     })
+}
+
+/// What the guests of an engine of restored memories share; `None` for other engines.
+///
+/// # Errors
+/// As [`engine`].
+pub(crate) fn shared(key: &EngineKey) -> Result<Option<Shared>> {
+    Ok(entry(key)?.shared.clone())
 }
 
 /// How many guests the pool is for at once. They may have several memories and instances each, so there is room for more.
@@ -385,6 +404,9 @@ fn fingerprint(key: &EngineKey, engine: &Engine) -> String {
     env!("CARGO_PKG_VERSION").hash(&mut hash);
     key.mode.name().hash(&mut hash);
     key.concurrency.hash(&mut hash);
+    if key.restored {
+        "restored".hash(&mut hash);
+    }
     engine.precompile_compatibility_hash().hash(&mut hash);
     hex(&hash.0.finalize()[..16])
 }

@@ -14,18 +14,22 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
 use crate::bounds::{self, Bounds};
-use crate::cache::Identity;
+use crate::cache::{Cache, Identity};
 use crate::compile::{self, Job};
 use crate::compiled::{self, Header, Made};
 use crate::error::{Error, Kind, Result};
 use crate::mode::{self, EngineKey, hex};
 use crate::recognise::{Form, foreign, recognise};
+use crate::restored::Images;
 
 mod options;
+mod preparing;
 #[cfg(test)]
 mod tests;
 
 pub use options::LoadOptions;
+use preparing::{Plain, Ready};
+pub use preparing::{PreparedForm, Preparing};
 
 /// Where a program comes from.
 #[derive(Debug, Clone)]
@@ -64,6 +68,8 @@ pub struct Program {
     /// The engine; stores for this program are made from it.
     pub engine: Engine,
     origin: Origin,
+    images: Option<Images>,
+    plain: Option<String>,
 }
 
 /// Where the source is.
@@ -237,12 +243,25 @@ impl Loading<'_, '_> {
         let Some(known) = cache.recall(path, identity) else {
             return Ok(None);
         };
+        let plain = match self.known_prepared(&known) {
+            Ok(Some(ready)) => return self.program(ready, known.digest, Origin::file(path)).map(Some),
+            // It is to be prepared now, which takes its bytes.
+            Ok(None) => return Ok(None),
+            Err(Plain::NotAsked) => None,
+            Err(Plain::Because(why)) => Some(why),
+            Err(Plain::Failed(error)) => return Err(error),
+        };
         let key = self.options.key(known.concurrency);
         let Some((code, key)) = self.cached(&known.digest, &key)? else {
             return Ok(None);
         };
-        self.program(code, known.digest, key, Origin::file(path))
-            .map(Some)
+        let ready = Ready {
+            code,
+            key,
+            images: None,
+            plain,
+        };
+        self.program(ready, known.digest, Origin::file(path)).map(Some)
     }
 
     /// What was read of a file, or given as bytes.
@@ -256,20 +275,33 @@ impl Loading<'_, '_> {
             shape,
             key,
         } = self.prepare(bytes)?;
-        let cached = self.cached(&digest, &key)?;
-        let (code, key) = match cached {
-            Some(cached) => cached,
-            None => self.compile(&binary, &shape, &digest, &key)?,
+        let ready = match self.prepared(&binary, &shape, &digest) {
+            Ok(ready) => ready,
+            Err(Plain::Failed(error)) => return Err(error),
+            Err(plain) => {
+                let (code, key) = match self.cached(&digest, &key)? {
+                    Some(cached) => cached,
+                    None => self.compile(&binary, &shape, &digest, &key)?,
+                };
+                Ready {
+                    code,
+                    key,
+                    images: None,
+                    plain: plain.why(),
+                }
+            }
         };
         if let (Some(cache), Some((path, identity))) = (&self.options.cache, &self.file) {
+            let version = self.options.preparing.map(|preparing| preparing.version);
+            let plain = version.zip(ready.plain.clone());
             // A path that is not remembered is hashed at the next start: slower, and no more than that.
-            let _ = cache.remember(path, identity, &digest, shape.concurrency);
+            let _ = cache.remember(path, identity, &digest, shape.concurrency, plain);
         }
         let origin = match &self.file {
             Some((path, _)) => Origin::file(path),
             None => Origin::Memory(binary),
         };
-        self.program(code, digest, key, origin)
+        self.program(ready, digest, origin)
     }
 
     /// Recognises a source, and checks all that can be told without validating its code.
@@ -319,16 +351,29 @@ impl Loading<'_, '_> {
         }
     }
 
-    fn program(&self, code: Code, digest: String, key: EngineKey, origin: Origin) -> Result<Program> {
-        let engine = mode::engine(&key)?;
+    fn program(&self, ready: Ready, digest: String, origin: Origin) -> Result<Program> {
         Ok(Program {
-            code,
+            engine: mode::engine(&ready.key)?,
+            code: ready.code,
             digest,
             name: self.name.clone(),
-            key,
-            engine,
+            key: ready.key,
             origin,
+            images: ready.images,
+            plain: ready.plain,
         })
+    }
+
+    /// A program that came as compiled code, and stays as it is.
+    fn given(&self, (code, key): (Code, EngineKey), digest: String) -> Result<Program> {
+        let plain = self.options.preparing.map(|_| "it is compiled code".to_owned());
+        let ready = Ready {
+            code,
+            key,
+            images: None,
+            plain,
+        };
+        self.program(ready, digest, Origin::Gone)
     }
 
     /// The code for a source that is in the cache.
@@ -371,6 +416,7 @@ impl Loading<'_, '_> {
             name: &self.name,
             measured,
             outgrows,
+            prepared: None,
         };
         if let Some(cache) = &self.options.cache
             && (self.file.is_some() || begin.elapsed() >= WORTH_KEEPING)
@@ -382,17 +428,21 @@ impl Loading<'_, '_> {
                         return Ok(opened);
                     }
                 }
-                Err(error) => (self.options.warn)(format!(
-                    "compiled code of `{}` cannot be kept, so each start compiles: {}",
-                    self.name,
-                    Error::io(cache.path().display(), &error).message()
-                )),
+                Err(error) => self.not_kept(cache, &error),
             }
         }
         opened(key, outgrows, |engine| {
             // SAFETY: the image was compiled by wasmtime just now.
             unsafe { compiled::copy(engine, &image, shape.form) }
         })
+    }
+
+    fn not_kept(&self, cache: &Cache, error: &std::io::Error) {
+        (self.options.warn)(format!(
+            "compiled code of `{}` cannot be kept, so each start compiles: {}",
+            self.name,
+            Error::io(cache.path().display(), error).message()
+        ));
     }
 
     /// Compiled code is trusted code: it does what it likes in this process.
@@ -418,8 +468,7 @@ impl Loading<'_, '_> {
             // SAFETY: the user vouches for this file.
             unsafe { compiled::map(engine, again(&file)?, &header.form) }
         });
-        let (code, key) = opened.map_err(|error| self.explained(error))?;
-        self.program(code, header.source, key, Origin::Gone)
+        self.given(opened.map_err(|error| self.explained(error))?, header.source)
     }
 
     /// Compiled code in memory, copied.
@@ -436,8 +485,7 @@ impl Loading<'_, '_> {
             // SAFETY: the user vouches for these bytes.
             unsafe { compiled::copy(engine, image, form) }
         });
-        let (code, key) = opened.map_err(|error| self.explained(error))?;
-        self.program(code, header.source, key, Origin::Gone)
+        self.given(opened.map_err(|error| self.explained(error))?, header.source)
     }
 
     fn fitting_key(&self, header: &Header) -> Result<EngineKey> {
@@ -539,6 +587,7 @@ pub fn precompile(source: Source, options: &LoadOptions<'_>) -> Result<Vec<u8>> 
         name: &loading.name,
         measured,
         outgrows,
+        prepared: None,
     };
     let mut file = Vec::with_capacity(image.len() + 4096);
     compiled::write(&mut file, &Header::new(&made, &image)?, &image).map_err(|error| {

@@ -96,6 +96,18 @@ pub struct Known {
     pub concurrency: bool,
     /// The path, for people.
     pub(super) path: String,
+    /// Why it was not prepared, and by which version of what prepares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) plain: Option<(u32, String)>,
+}
+
+impl Known {
+    /// Why that version of what prepares components did not prepare it.
+    #[must_use]
+    pub fn plain(&self, version: u32) -> Option<&str> {
+        let (tried, why) = self.plain.as_ref()?;
+        (*tried == version).then_some(why)
+    }
 }
 
 /// The name of the record for `path`, which is absolute.

@@ -31,6 +31,7 @@ fn header(digest: &str, image: &[u8]) -> Header {
             name: "f",
             measured,
             outgrows: false,
+            prepared: None,
         },
         image,
     )
@@ -244,7 +245,7 @@ fn a_path_leads_to_a_digest_while_the_file_is_the_same() {
     fs::write(&path, "one").expect("to write");
     let identity = Identity::of(&path.metadata().expect("metadata"));
     cache
-        .remember(&path, &identity, DIGEST, true)
+        .remember(&path, &identity, DIGEST, true, None)
         .expect("to remember");
     assert!(
         cache.recall(&path, &identity).is_none(),
@@ -253,7 +254,7 @@ fn a_path_leads_to_a_digest_while_the_file_is_the_same() {
 
     let settled = identity.aged(Duration::from_secs(3));
     cache
-        .remember(&path, &settled, DIGEST, true)
+        .remember(&path, &settled, DIGEST, true, None)
         .expect("to remember");
     let known = cache.recall(&path, &settled).expect("known");
     assert_eq!((known.digest.as_str(), known.concurrency), (DIGEST, true));

@@ -30,6 +30,7 @@ pub(super) struct Order {
     target: Option<String>,
     component: bool,
     nesting: u64,
+    restored: bool,
 }
 
 impl Order {
@@ -40,6 +41,7 @@ impl Order {
             target: job.key.target.clone(),
             component: job.form == Form::Component,
             nesting: job.nesting,
+            restored: job.key.restored,
         }
     }
 
@@ -69,6 +71,7 @@ impl Order {
             target: self.target.clone(),
             coredump: false,
             pooled: false,
+            restored: self.restored,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::preparing::Preparing;
 use crate::bounds::Bounds;
 use crate::cache::Cache;
 use crate::compile::{CompilerChild, Patience, Progress};
@@ -23,6 +24,8 @@ pub struct LoadOptions<'a> {
     pub coredump: bool,
     /// Whether memory for guests comes out of a pool.
     pub pooled: bool,
+    /// Who prepares components for guests whose memories are restored; `None` loads all as they are.
+    pub preparing: Option<Preparing<'a>>,
     /// What may be compiled.
     pub bounds: Bounds,
     /// Where compiled code is kept; `None` compiles each time.
@@ -55,6 +58,7 @@ impl Default for LoadOptions<'_> {
             name: None,
             coredump: false,
             pooled: false,
+            preparing: None,
             bounds: Bounds::default(),
             cache: None,
             precompiled: false,
@@ -104,6 +108,7 @@ impl LoadOptions<'_> {
             target: self.target.clone(),
             coredump: self.coredump,
             pooled: self.pooled,
+            restored: false,
         }
     }
 }

@@ -113,7 +113,7 @@ fn a_file_that_was_seen_is_not_read_again() {
     let settled = identity.clone().aged(Duration::from_secs(3));
     place
         .cache
-        .remember(&path, &settled, &program.digest, false)
+        .remember(&path, &settled, &program.digest, false, None)
         .expect("to remember");
     let options = place.options();
     let loading = Loading {

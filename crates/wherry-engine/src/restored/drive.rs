@@ -1,0 +1,177 @@
+//! A guest's future, driven such that it is known whose memories are made during a poll, and whether its thread took a fault.
+
+use super::kernel::faults;
+use super::memories::Memories;
+use crate::error::Error;
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+thread_local! {
+    /// The guest that this thread drives just now, the innermost.
+    static CURRENT: RefCell<Option<Arc<Driven>>> = const { RefCell::new(None) };
+}
+
+/// The guest that this thread drives just now.
+pub(super) fn current() -> Option<Arc<Driven>> {
+    CURRENT
+        .try_with(|current| current.borrow().clone())
+        .ok()
+        .flatten()
+}
+
+/// Says whom this thread drives from now on, and gives whom it drove. A thread that is ending drives nobody: its guests' memories
+/// are then looked at whole.
+fn enter(driven: Option<Arc<Driven>>) -> Option<Arc<Driven>> {
+    CURRENT.try_with(|current| current.replace(driven)).ok().flatten()
+}
+
+/// A future of one guest: see [`super::Images::drive`].
+pub struct Drive<F> {
+    driven: Arc<Driven>,
+    /// There until it is done, and dropped as it is polled: with an eye on its memories.
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<F> Drive<F> {
+    pub(super) fn new(memories: Arc<Memories>, future: F) -> Self {
+        Self {
+            driven: Arc::new(Driven {
+                memories,
+                next: AtomicU32::new(0),
+                live: AtomicU32::new(0),
+                before: AtomicI64::new(UNKNOWN),
+                faulted: AtomicBool::new(false),
+                refused: Mutex::new(None),
+            }),
+            future: Some(Box::pin(future)),
+        }
+    }
+}
+
+impl<F: Future<Output = wasmtime::Result<T>>, T> Future for Drive<F> {
+    type Output = wasmtime::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { driven, future } = &mut *self;
+        let Some(running) = future else {
+            return Poll::Ready(Err(wasmtime::format_err!("a guest was polled after its end")));
+        };
+        let entered = Entered::new(driven);
+        let polled = running.as_mut().poll(context);
+        if polled.is_ready() {
+            *future = None;
+        }
+        drop(entered);
+        polled.map_err(|error| match driven.refusal() {
+            // The engine has words for it only.
+            Some(refusal) => refusal.into(),
+            None => error,
+        })
+    }
+}
+
+impl<F> Drop for Drive<F> {
+    fn drop(&mut self) {
+        if self.future.is_some() {
+            let entered = Entered::new(&self.driven);
+            self.future = None;
+            drop(entered);
+        }
+    }
+}
+
+/// In place of a count of faults that could not be had.
+const UNKNOWN: i64 = -1;
+
+/// What is known of a guest that is driven. One thread at a time has it, so the order of its loads and stores does not matter.
+pub(super) struct Driven {
+    memories: Arc<Memories>,
+    /// Which memory is made next.
+    next: AtomicU32,
+    /// How many it has.
+    live: AtomicU32,
+    /// How many faults this thread had taken when it began to watch.
+    before: AtomicI64,
+    /// Whether a thread took one while it drove the guest.
+    faulted: AtomicBool,
+    refused: Mutex<Option<Error>>,
+}
+
+impl Driven {
+    pub(super) fn memories(&self) -> &Memories {
+        &self.memories
+    }
+
+    /// The place of the memory that is made now, in the order of all.
+    pub(super) fn next(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed) as usize
+    }
+
+    /// A memory was handed out. The thread is the one that drives the guest.
+    pub(super) fn begin(&self) {
+        if self.live.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.watch();
+        }
+    }
+
+    /// A memory is dropped; whether it is sure that no fault was taken while the guest had it.
+    pub(super) fn end(self: &Arc<Self>) -> bool {
+        let here = current().is_some_and(|driven| Arc::ptr_eq(&driven, self));
+        if here {
+            self.look();
+        } else {
+            // It outlived its future, or was taken out of it: nobody watched.
+            self.faulted.store(true, Ordering::Relaxed);
+        }
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        !self.faulted.load(Ordering::Relaxed)
+    }
+
+    /// Begins to watch this thread.
+    fn watch(&self) {
+        self.before.store(faults().unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// Whether this thread took a fault since.
+    fn look(&self) {
+        let before = self.before.load(Ordering::Relaxed);
+        if before == UNKNOWN || faults() != Some(before) {
+            self.faulted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes why a memory could not be had.
+    pub(super) fn refuse(&self, error: Error) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn refusal(&self) -> Option<Error> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// While it lives, this thread drives the guest.
+struct Entered(Option<Arc<Driven>>);
+
+impl Entered {
+    fn new(driven: &Arc<Driven>) -> Self {
+        if driven.live.load(Ordering::Relaxed) > 0 {
+            driven.watch();
+        }
+        Self(enter(Some(Arc::clone(driven))))
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let driven = enter(self.0.take());
+        if let Some(driven) = driven
+            && driven.live.load(Ordering::Relaxed) > 0
+        {
+            driven.look();
+        }
+    }
+}
