@@ -38,7 +38,8 @@ def request(
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=timeout)
     fields = dict(fields or {})
-    connection.putrequest(method, parts.path or "/", skip_host="host" in fields, skip_accept_encoding=True)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection.putrequest(method, target, skip_host="host" in fields, skip_accept_encoding=True)
     for name, value in fields.items():
         connection.putheader(name, value)
     if isinstance(body, bytes):

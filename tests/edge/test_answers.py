@@ -42,8 +42,8 @@ def test_the_server_is_not_named_when_it_should_not_be() -> None:
 def test_each_application_has_the_host_that_it_needs() -> None:
     """What imports HTTP alone is lean, and what imports clocks is not: the tests here are about both."""
     for host in ("lean", "full"):
-        with edge.serve(http_application(host), address="127.0.0.1:0") as server:
-            assert server._native.is_lean() == (host == "lean")
+        with edge.serve(http_application(host), name="it", address="127.0.0.1:0") as server:
+            assert server._native.is_lean("it") == (host == "lean")
 
 
 def test_a_guest_of_the_full_host_has_clocks_and_randomness() -> None:

@@ -2,7 +2,8 @@
 
 ``read_manifest`` reads a file and ``parse_manifest`` a text. The text is read by ``tomllib``, then
 ``_Check`` walks over what came out beside the types of ``manifest``, so that all errors come at once and
-with their place; only what has none becomes a ``Manifest``.
+with their place; only what has none becomes a ``Manifest``. ``read_table`` does the same for any other file
+of that kind.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import inspect as types
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 
     from wherry.errors import Problem
 
-__all__ = ["FILE_NAME", "MOST_BYTES", "check_name", "parse_manifest", "read_manifest"]
+__all__ = ["FILE_NAME", "MOST_BYTES", "check_name", "parse_manifest", "read_manifest", "read_table"]
 
 FILE_NAME = "wherry.toml"
 MOST_BYTES = 256 << 10
 """The most that a manifest may have: it travels as an annotation."""
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_Form = TypeVar("_Form")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _PYTHON: dict[type[types.Type], type] = {
     types.StrType: str,
@@ -63,14 +65,29 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     file = Path(path)
     if file.is_dir():
         file /= FILE_NAME
+    return parse_manifest(_contents(file, "`wherry new` makes a project with one"), str(file))
+
+
+def read_table(path: str | os.PathLike[str], form: type[_Form]) -> _Form:
+    """What is in a TOML file, as a record of that type.
+
+    Raises:
+        NotFoundError: There is no such file.
+        HostIOError: It cannot be read.
+        ManifestError: It is wrong; the message and ``problems`` say where and how.
+
+    """
+    file = Path(path)
+    return _parse(_contents(file, "check the path"), str(file), form)
+
+
+def _contents(file: Path, hint: str) -> bytes:
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except FileNotFoundError as error:
-        hint = "`wherry new` makes a project with one"
         raise NotFoundError(f"`{file}`: no such file or directory", hint=hint) from error
     except OSError as error:
         raise host_error(file, error) from error
-    return parse_manifest(data, str(file))
 
 
 def check_name(name: str, version: str = "0.0.0") -> None:
@@ -98,24 +115,28 @@ def parse_manifest(data: bytes | str, name: str = FILE_NAME) -> Manifest:
         ManifestError: It is wrong; the message and ``problems`` say where and how.
 
     """
+    return _parse(data, name, Manifest)
+
+
+def _parse(data: bytes | str, name: str, form: type[_Form]) -> _Form:
     text = _decoded(data, name)
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _failed(name, [_syntax(text, error)]) from error
     except RecursionError as error:
-        raise _failed(name, [(1, 1, "", "is nested too deep", "no manifest needs that")]) from error
+        raise _failed(name, [(1, 1, "", "is nested too deep", "nothing here needs that")]) from error
     except ValueError as error:  # a number of thousands of digits
         raise _failed(
-            name, [(1, 1, "", str(error).lower().partition(";")[0], "no manifest needs that")]
+            name, [(1, 1, "", str(error).lower().partition(";")[0], "nothing here needs that")]
         ) from error
     try:
-        problems = _Check(positions.Positions.of(text)).manifest(table)
+        problems = _Check(positions.Positions.of(text)).whole(table, form)
     except RecursionError as error:
-        raise _failed(name, [(1, 1, "", "is nested too deep", "no manifest needs that")]) from error
+        raise _failed(name, [(1, 1, "", "is nested too deep", "nothing here needs that")]) from error
     if problems:
         raise _failed(name, sorted(problems))
-    return msgspec.convert(table, Manifest)
+    return msgspec.convert(table, form)
 
 
 def _decoded(data: bytes | str, name: str) -> str:
@@ -160,27 +181,24 @@ def _failed(name: str, problems: list[Problem]) -> ManifestError:
     return error
 
 
-@functools.cache
-def _form() -> types.Type:
-    """The types that a manifest should have."""
-    return types.type_info(Manifest)
+_types_of = functools.cache(types.type_info)
 
 
 class _Check:
-    """One look at a manifest, beside the types that it should have."""
+    """One look at a table, beside the types that it should have."""
 
     def __init__(self, where: positions.Positions) -> None:
         self._where = where
         self._problems: list[Problem] = []
 
-    def manifest(self, table: dict[str, Any]) -> list[Problem]:
+    def whole(self, table: dict[str, Any], form: type) -> list[Problem]:
         """All that is wrong."""
-        self._check((), table, _form(), {})
-        if not self._problems:
-            self._whole(table)
+        self._check((), table, _types_of(form), {})
+        if form is Manifest and not self._problems:
+            self._manifest(table)
         return self._problems
 
-    def _whole(self, table: dict[str, Any]) -> None:
+    def _manifest(self, table: dict[str, Any]) -> None:
         """What only several sections together can be wrong about."""
         if not (table.get("command") or table.keys() & {"library", "http"}):
             right = "add `[command.NAME]` for a program, `[library]` for functions or `[http]` for a service"
@@ -333,6 +351,9 @@ class _Check:
             if not fits or (form.pattern and not re.search(form.pattern, value)) or value.endswith("\n"):
                 self._say(path, f"{_quoted(value)} is not {what}", right)
                 return
+        if isinstance(value, int) and isinstance(form, types.IntType) and form.ge is not None and value < form.ge:
+            self._say(path, f"{value} is too little", f"{form.ge} or more")
+            return
         if "check" in told and (wrong := told["check"](value)):
             self._say(path, f"{_quoted(value)} {wrong}", right)
 
@@ -351,6 +372,8 @@ def _is_of(value: object, form: types.Type) -> bool:
             return isinstance(value, str) and value in form.values
         case types.IntType():
             return isinstance(value, int) and not isinstance(value, bool)
+        case types.AnyType():
+            return True
         case types.UnionType():
             return any(_is_of(value, case) for case in form.types)
         case _:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
+import msgspec
 
 from wherry import _native, api
 from wherry.cli import output
 from wherry.cli.command import SERVED_LIMITS, Command, option, serving_options
+from wherry.cli.watching import reload, watching
+from wherry.edge.settings import ApplicationSettings, ServerSettings
 
 if TYPE_CHECKING:
-    from wherry._native import Policy
+    from collections.abc import Callable
+
+    from wherry._native import Limits, Policy
     from wherry.edge import Server
+
+    Decorator = Callable[[Callable[..., object] | click.Command], Any]
 
 __all__ = ["serve"]
 
@@ -26,90 +34,58 @@ _LOOKING = 0.2
 _GRACE = 10.0
 """Seconds that what runs has to come to its end."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SETTINGS = ("address", "max_request", "concurrency", "queue", "wait")
 _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
+
+
+def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: str, **more: Any) -> Decorator:
+    """An option for a field of the settings, with its words and its default."""
+    found = next(one for one in msgspec.structs.fields(of) if one.name == field)
+    told = get_args(found.type)[1]
+    words = told.description.removesuffix(".").replace("; by default", " (by default")
+    more.setdefault("default_text", str(found.default))
+    return option(flag, field, help=words, group=_SERVING, **more)
 
 
 @click.command(
     cls=Command,
     examples=[
         "wherry serve app.wasm",
-        "wherry serve . --addr 127.0.0.1:3000 --env GREETING=hello",
+        "wherry serve . --watch --addr 127.0.0.1:3000 --env GREETING=hello",
         "wherry serve acme/shop --addr 0.0.0.0:80 --timeout 5s --memory 64MiB",
+        "wherry serve edge.toml",
     ],
 )
 @click.argument("target", metavar="TARGET", type=click.Path())
-@option(
-    "--addr",
-    default="127.0.0.1:8080",
-    metavar="ADDR:PORT",
-    help="Where to listen; port 0 is a free one",
-    group=_SERVING,
-)
-@option(
-    "--max-request",
-    default="64MiB",
-    metavar="SIZE",
-    help="The most bytes in the body of a request",
-    group=_SERVING,
-)
-@option(
-    "--concurrency",
-    default=256,
-    type=click.IntRange(1),
-    metavar="COUNT",
-    help="Requests that are answered at once",
-    group=_SERVING,
-)
-@option(
-    "--queue",
-    default=1024,
-    type=click.IntRange(0),
-    metavar="COUNT",
-    help="Requests that may wait for that",
-    group=_SERVING,
-)
-@option(
-    "--wait",
-    default="10s",
-    metavar="DURATION",
-    help="How long they wait",
-    group=_SERVING,
-)
+@_setting("--addr", ServerSettings, "address", metavar="ADDR:PORT")
+@_setting("--max-request", ApplicationSettings, "max_request", metavar="SIZE")
+@_setting("--concurrency", ApplicationSettings, "concurrency", type=click.IntRange(1), metavar="COUNT")
+@_setting("--queue", ApplicationSettings, "queue", type=click.IntRange(0), metavar="COUNT")
+@_setting("--wait", ApplicationSettings, "wait", metavar="DURATION")
 @option("--no-server-header", is_flag=True, help="Answers do not name the server", group=_SERVING)
+@option("--watch", is_flag=True, help="Reload when what is served changes on the disk", group=_SERVING)
 @serving_options
-def serve(  # noqa: PLR0917 - one for each option, passed by name
-    target: str,
-    addr: str,
-    max_request: str,
-    concurrency: int,
-    queue: int,
-    wait: str,
-    no_server_header: bool,  # noqa: FBT001 - a flag
-    **flags: Any,
-) -> None:
+def serve(target: str, no_server_header: bool, watch: bool, **said: Any) -> None:  # noqa: FBT001 - flags
     """Answer HTTP requests with an application, each in a fresh sandbox.
 
-    TARGET is a `.wasm` file, the folder of a project, a packed file or a package by name. The URL is printed
-    when the first request can come. Ctrl-C and SIGTERM let what runs come to its end.
+    TARGET is a `.wasm` file, the folder of a project, a packed file, a package by name, or an `edge.toml` with
+    several of them. The URL is printed when the first request can come. SIGHUP reloads; Ctrl-C and SIGTERM let
+    what runs come to its end.
     """
     from wherry.edge import serve as start
 
-    file = flags.pop("policy")
-    limits = _native.Limits.from_toml(file) if file is not None else _native.Limits()
+    settings = {name: said.pop(name) for name in _SETTINGS}
+    file = said.pop("policy")
+    settings["server_header"] = False if no_server_header else None
     server = start(
         target,
-        address=addr,
-        policy=_granted(file, flags),
-        limits=limits.replace(**_limited(flags)),
-        max_request=max_request,
-        concurrency=concurrency,
-        queue=queue,
-        wait=wait,
-        server_header=not no_server_header,
+        policy=_granted(file, said),
+        limits=_limits(file, said),
+        **{name: value for name, value in settings.items() if value is not None},
     )
     click.echo(f"serving `{target}` at {server.url}")
-    _until_told(server)
+    with watching(server, target) if watch else nullcontext():
+        _until_told(server)
     if not _stopped(server):
         output.warn(f"what still ran after {_GRACE:.0f} seconds was cut off")
 
@@ -135,20 +111,30 @@ def _values(value: tuple[str, ...] | str | bool) -> tuple[str, ...]:  # noqa: FB
     return (value,) if isinstance(value, str) else ()
 
 
-def _limited(flags: dict[str, Any]) -> dict[str, Any]:
-    """The limits among the options, by their names in Python."""
-    given = {flag: flags[flag] for flag in _LIMITS if flags[flag] is not None}
-    return {flag.removeprefix("max_"): value for flag, value in given.items()}
+def _limits(file: str | None, flags: dict[str, Any]) -> Limits | None:
+    """What guests may use up; ``None`` where neither the file nor the options say anything."""
+    said = {flag: flags[flag] for flag in _LIMITS if flags[flag] is not None}
+    if file is None and not said:
+        return None
+    limits = _native.Limits.from_toml(file) if file is not None else _native.Limits()
+    return limits.replace(**{flag.removeprefix("max_"): value for flag, value in said.items()})
 
 
 def _until_told(server: Server) -> None:
-    """Tell what goes wrong, until a signal comes."""
-    told = threading.Event()
-    previous = [(number, signal.signal(number, lambda *_: told.set())) for number in _SIGNALS]
+    """Tell what goes wrong and reload when asked to, until a signal comes."""
+    told, asked = threading.Event(), threading.Event()
+    handlers = {signal.SIGINT: told, signal.SIGTERM: told, signal.SIGHUP: asked}
+    previous = [
+        (number, signal.signal(number, lambda *_, event=event: event.set()))  # type: ignore[misc]
+        for number, event in handlers.items()
+    ]
     try:
         while not told.is_set():
             for failure in server.failures(_LOOKING):
                 output.warn(f"request {failure}")
+            if asked.is_set():
+                asked.clear()
+                reload(server)
     finally:
         for number, handler in previous:
             signal.signal(number, handler)

@@ -16,6 +16,9 @@ pub struct Admission {
 /// A place among those that are answered; given back when it is dropped.
 pub struct Place(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
+/// A place among the requests for an application, and one among all of the server.
+pub type Places = (Place, Place);
+
 impl Admission {
     /// `concurrency` requests at once, and `queue` that wait for at most `wait`.
     pub fn new(concurrency: usize, queue: usize, wait: Duration) -> Self {

@@ -3,11 +3,13 @@
 //! A component that imports no more than HTTP itself is served by the lean host, all others by the engine's own; the linker
 //! is asked, so that there is no list to keep. Start at [`Application::new`].
 
+use crate::admission::Admission;
 use crate::arriving::Arriving;
 use crate::exchange::Exchange;
 use crate::full::Full;
 use crate::lean::{self, Lean};
 use crate::running::Call;
+use crate::settings::ApplicationSettings;
 use http::request::Parts;
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -26,7 +28,9 @@ const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
 pub struct Application {
     host: Host,
     limits: Limits,
-    max_body: u64,
+    settings: ApplicationSettings,
+    /// Who is let in, of the requests for it.
+    pub(crate) admission: Admission,
 }
 
 /// What makes guests of it.
@@ -44,12 +48,16 @@ struct Prepared {
 }
 
 impl Application {
-    /// An application whose guests are granted `policy`, and may use `limits`; their requests have bodies of at most `max_body`
-    /// bytes.
+    /// An application whose guests are granted `policy`, and may use `limits`.
     ///
     /// # Errors
     /// [`Kind::NoExport`] for a program that answers no requests, [`Kind::Link`] when it imports what nothing provides.
-    pub fn new(program: Program, policy: Policy, limits: Limits, max_body: u64) -> Result<Self> {
+    pub fn new(
+        program: Program,
+        policy: Policy,
+        limits: Limits,
+        settings: ApplicationSettings,
+    ) -> Result<Self> {
         let handle = handler(&program)?;
         let host = match prepare(&program, handle, &limits) {
             Some(prepared) => Host::Lean(prepared),
@@ -58,7 +66,8 @@ impl Application {
         Ok(Self {
             host,
             limits,
-            max_body,
+            admission: Admission::new(settings.concurrency, settings.queue, settings.wait),
+            settings,
         })
     }
 
@@ -74,15 +83,21 @@ impl Application {
         &self.limits
     }
 
-    /// The most bytes in the body of a request.
+    /// What it was told.
     #[must_use]
-    pub fn max_body(&self) -> u64 {
-        self.max_body
+    pub fn settings(&self) -> &ApplicationSettings {
+        &self.settings
+    }
+
+    /// How many requests wait for a place.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.admission.waiting()
     }
 
     /// A guest for a request; nothing of it runs before it is polled.
     pub(crate) fn call(self: &Arc<Self>, parts: Parts, incoming: Incoming, exchange: &Arc<Exchange>) -> Call {
-        let arriving = Arriving::new(incoming, self.max_body, Arc::clone(exchange));
+        let arriving = Arriving::new(incoming, self.settings.max_request, Arc::clone(exchange));
         let (this, exchange) = (Arc::clone(self), Arc::clone(exchange));
         Box::pin(async move {
             match &this.host {

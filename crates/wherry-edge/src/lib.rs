@@ -1,7 +1,7 @@
 //! The HTTP data plane: a server that gives each request a fresh sandbox.
 //!
 //! An [`application::Application`] is a program that answers requests, with what it was granted; a [`server::Server`] is a
-//! listener in front of one. A request goes from `server` to `service`, which checks it and asks for room, to `application`,
+//! listener in front of several, which a [`routing::Table`] chooses from. A request goes from `server` to `service`, which checks it and asks for room, to `application`,
 //! which makes its guest, and `running`, which drives that guest inside the connection's task. Nothing here knows Python, or
 //! prints: what failed is kept for who asks.
 
@@ -16,7 +16,9 @@ mod full;
 mod lean;
 pub mod observe;
 mod refusal;
+pub mod routing;
 mod running;
 pub mod server;
 mod service;
+pub mod settings;
 pub mod statistics;

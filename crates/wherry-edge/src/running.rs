@@ -3,9 +3,9 @@
 //! [`Running`] is polled for the head first, and then, as the body of the answer, for each piece. So a guest runs only as fast
 //! as its client reads, and ends when the client goes. What is left to do after its answer goes to a task of its own.
 
-use crate::admission::Place;
+use crate::admission::Places;
 use crate::exchange::{Asked, End, Exchange};
-use crate::statistics::Statistics;
+use crate::statistics::Account;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::future::poll_fn;
@@ -44,8 +44,8 @@ pub struct Running {
     sleep: Option<Pin<Box<Sleep>>>,
     /// When its client was last given a piece that it had to wait for.
     handed: Option<Instant>,
-    statistics: Arc<Statistics>,
-    _place: Place,
+    account: Account,
+    _places: Places,
     _ticking: Ticking,
 }
 
@@ -55,8 +55,8 @@ impl Running {
         call: Call,
         exchange: Arc<Exchange>,
         time: Option<Duration>,
-        statistics: Arc<Statistics>,
-        place: Place,
+        account: Account,
+        places: Places,
     ) -> Self {
         Self {
             call: Some(call),
@@ -64,8 +64,8 @@ impl Running {
             deadline: time.map(|time| Instant::now() + time),
             sleep: None,
             handed: None,
-            statistics,
-            _place: place,
+            account,
+            _places: places,
             _ticking: Ticking::start(),
         }
     }
@@ -134,7 +134,7 @@ impl Running {
                 {
                     return Poll::Ready(Err(failure));
                 }
-                Poll::Ready(Err(failure)) => self.statistics.note(&failure),
+                Poll::Ready(Err(failure)) => self.account.note(&failure),
                 // A body that its guest leaves open ends with it, as the reference host has it.
                 Poll::Ready(Ok(())) => {
                     state.finish(None);
@@ -170,7 +170,7 @@ impl Running {
                     state.spoil();
                 }
                 state.break_off();
-                self.statistics.note(failure);
+                self.account.note(failure);
             }
             Poll::Pending => {}
         }
@@ -195,7 +195,7 @@ impl Running {
         self.exchange.state().stop_reading();
         tokio::spawn(async move {
             if let Err(failure) = poll_fn(|context| self.poll_guest(context)).await {
-                self.statistics.note(&failure);
+                self.account.note(&failure);
             }
         });
     }

@@ -5,8 +5,11 @@
 
 use crate::admission::Admission;
 use crate::application::Application;
+use crate::routing::Table;
 use crate::service::Service;
+use crate::settings::ServerSettings;
 use crate::statistics::Statistics;
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -38,20 +41,8 @@ const NOTICE: Duration = Duration::from_millis(200);
 /// How long no connection is accepted when the process has no more descriptors.
 const RECOVERY: Duration = Duration::from_millis(50);
 
-/// How a server listens, and how much it takes on.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where it listens; port 0 is one of the system's choice.
-    pub address: SocketAddr,
-    /// Requests that are answered at once.
-    pub concurrency: usize,
-    /// Requests that wait for that at the most.
-    pub queue: usize,
-    /// How long they wait.
-    pub wait: Duration,
-    /// Whether answers name the server.
-    pub named: bool,
-}
+/// How long a request waits for a place that those of other applications have taken.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// A server that runs.
 pub struct Server {
@@ -66,21 +57,25 @@ impl Server {
     /// Listens and serves; when this returns the first request can come.
     ///
     /// # Errors
-    /// [`Kind::Usage`] when the address cannot be listened at, [`Kind::Internal`] when the system gives no threads.
-    pub fn start(application: Application, options: &Options) -> Result<Self> {
+    /// [`Kind::Usage`] when the address cannot be listened at or routes are in each other's way, [`Kind::Internal`] when the
+    /// system gives no threads.
+    pub fn start(applications: Vec<Arc<Application>>, settings: &ServerSettings) -> Result<Self> {
+        let statistics = Arc::new(Statistics::default());
+        let table = Table::new(applications, &statistics)?;
         let runtime = runtime()?;
         let listener = runtime
-            .block_on(TcpListener::bind(options.address))
+            .block_on(TcpListener::bind(settings.address))
             .and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = listener.map_err(|error| {
-            let message = format!("cannot listen at {}: {error}", options.address);
+            let message = format!("cannot listen at {}: {error}", settings.address);
             Error::new(Kind::Usage, message).with_hint("another port, or port 0 for any that is free")
         })?;
         let service = Arc::new(Service {
-            application: Arc::new(application),
-            admission: Admission::new(options.concurrency, options.queue, options.wait),
-            statistics: Arc::new(Statistics::default()),
-            name: options.named.then(|| HeaderValue::from_static("wherry")),
+            table: ArcSwap::from_pointee(table),
+            // Who waits here has a place with its application, and those are counted.
+            admission: Admission::new(settings.total_concurrency, usize::MAX, WAIT),
+            statistics,
+            name: settings.server_header.then(|| HeaderValue::from_static("wherry")),
             address,
             stopping: false.into(),
         });
@@ -110,20 +105,30 @@ impl Server {
 
     /// What it serves.
     #[must_use]
-    pub fn application(&self) -> &Application {
-        &self.service.application
+    pub fn applications(&self) -> Vec<Arc<Application>> {
+        self.service.table.load().applications().to_vec()
+    }
+
+    /// Serves these from the next request on; what runs comes to its end as it is.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when routes are in each other's way; then all stays as it was.
+    pub fn replace(&self, applications: Vec<Arc<Application>>) -> Result<()> {
+        let table = Table::new(applications, &self.service.statistics)?;
+        self.service.table.store(Arc::new(table));
+        Ok(())
+    }
+
+    /// How many requests have a place with their application and wait for one of the server.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.service.admission.waiting()
     }
 
     /// What it counted.
     #[must_use]
     pub fn statistics(&self) -> &Statistics {
         &self.service.statistics
-    }
-
-    /// How many requests wait for a place.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.service.admission.waiting()
     }
 
     /// Takes no more connections, lets what runs come to its end for up to `time`, and ends; says whether all of it did.

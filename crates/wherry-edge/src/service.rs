@@ -4,14 +4,16 @@
 //! with both a length and a transfer coding never comes this far with both: hyper goes by the coding alone, and closes the
 //! connection behind the answer (RFC 9112, 6.3).
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Places};
 use crate::application::Application;
 use crate::arriving::read_over;
 use crate::body::Answer;
 use crate::exchange::{End, Exchange};
 use crate::refusal::{refusal, request_id};
+use crate::routing::{Route, Table};
 use crate::running::{Failure, Running};
-use crate::statistics::Statistics;
+use crate::statistics::{Account, Active, Counters, Statistics};
+use arc_swap::ArcSwap;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, SERVER, TRAILER, UPGRADE};
 use http::request::Parts;
 use http::uri::Authority;
@@ -24,9 +26,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What all connections of a server share.
 pub struct Service {
-    /// What answers.
-    pub application: Arc<Application>,
-    /// Who is let in.
+    /// Who answers what.
+    pub table: ArcSwap<Table>,
+    /// Who is let in, of the requests for all applications.
     pub admission: Admission,
     /// What is counted.
     pub statistics: Arc<Statistics>,
@@ -38,27 +40,9 @@ pub struct Service {
     pub stopping: AtomicBool,
 }
 
-/// Counts a request for as long as its answer has not begun.
-struct Active<'a>(&'a Statistics);
-
-impl<'a> Active<'a> {
-    fn new(statistics: &'a Statistics) -> Self {
-        statistics.requests.fetch_add(1, Ordering::Relaxed);
-        statistics.active.fetch_add(1, Ordering::Relaxed);
-        Self(statistics)
-    }
-}
-
-impl Drop for Active<'_> {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Service {
     /// Answers a request, with the fields that all answers have.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
-        let _active = Active::new(&self.statistics);
         let version = request.version();
         let mut response = match self.serve(request).await {
             Ok(response) => response,
@@ -78,37 +62,64 @@ impl Service {
 
     async fn serve(&self, request: Request<Incoming>) -> Result<Response<Answer>, StatusCode> {
         let (mut parts, incoming) = request.into_parts();
-        let checked = check(&mut parts, self.address).and_then(|()| {
-            let length = incoming.size_hint().lower();
-            if length > self.application.max_body() {
-                return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        let route = match check(&mut parts, self.address).and_then(|()| self.route(&parts)) {
+            Ok(route) => route,
+            Err(status) => {
+                let _active = Active::new(&self.statistics.unrouted);
+                return Err(refuse(&self.statistics.unrouted, status, incoming));
             }
-            Ok(())
-        });
-        if let Err(status) = checked {
-            self.statistics.refused.fetch_add(1, Ordering::Relaxed);
-            read_over(incoming);
-            return Err(status);
+        };
+        let _active = Active::new(&route.counters);
+        let application = &route.application;
+        if incoming.size_hint().lower() > application.settings().max_request {
+            return Err(refuse(&route.counters, StatusCode::PAYLOAD_TOO_LARGE, incoming));
         }
         let head = parts.method == Method::HEAD;
-        let Some(place) = self.admission.enter().await else {
-            self.statistics.busy.fetch_add(1, Ordering::Relaxed);
+        let Some(places) = self.places(application).await else {
+            route.counters.busy.fetch_add(1, Ordering::Relaxed);
             read_over(incoming);
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         };
         let exchange = Arc::new(Exchange::default());
-        let call = self.application.call(parts, incoming, &exchange);
-        let time = self.application.limits().timeout;
-        let mut running = Running::new(call, exchange, time, Arc::clone(&self.statistics), place);
+        let call = application.call(parts, incoming, &exchange);
+        let account = Account {
+            statistics: Arc::clone(&self.statistics),
+            counters: Arc::clone(&route.counters),
+        };
+        let time = application.limits().timeout;
+        let mut running = Running::new(call, exchange, time, account.clone(), places);
         match running.head().await {
             Ok((status, fields)) => Ok(answer(running, status, fields, head)),
             Err(failure) => {
                 let id = request_id();
-                self.statistics.tell(&id, &failure);
+                account.tell(&id, &failure);
                 Ok(refusal(status_of(&failure), &id))
             }
         }
     }
+
+    /// Who answers; 404 where nobody does.
+    fn route(&self, parts: &Parts) -> Result<Arc<Route>, StatusCode> {
+        let host = parts.uri.host().unwrap_or_default();
+        let table = self.table.load();
+        let route = table.find(host, parts.uri.path());
+        route.map(Arc::clone).ok_or(StatusCode::NOT_FOUND)
+    }
+
+    /// A place with the application first: who has to wait there keeps no other application's request waiting.
+    async fn places(&self, application: &Application) -> Option<Places> {
+        Some((
+            application.admission.enter().await?,
+            self.admission.enter().await?,
+        ))
+    }
+}
+
+/// Counts a request that is not served, and reads its body over.
+fn refuse(counters: &Counters, status: StatusCode, incoming: Incoming) -> StatusCode {
+    counters.refused.fetch_add(1, Ordering::Relaxed);
+    read_over(incoming);
+    status
 }
 
 fn status_of(failure: &Failure) -> StatusCode {

@@ -1,22 +1,20 @@
 //! What a server counts, and what it keeps of failures for who asks.
 
 use crate::running::Failure;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How many failures are kept until they are asked for; of more, the oldest go.
 const KEPT: usize = 1000;
 
-/// Counters of one server.
+/// What is counted of the requests for one application, or for none. Those of an application outlive a reload.
 #[derive(Debug, Default)]
-pub struct Statistics {
-    /// Connections that were accepted.
-    pub connections: AtomicU64,
+pub struct Counters {
     /// Requests that came.
     pub requests: AtomicU64,
-    /// Requests that are being answered.
+    /// Requests whose answer has not begun.
     pub active: AtomicU64,
     /// Requests that were turned away as too many came at once.
     pub busy: AtomicU64,
@@ -26,11 +24,49 @@ pub struct Statistics {
     pub failed: AtomicU64,
     /// Guests that were not done in time.
     pub late: AtomicU64,
+}
+
+/// What a server counts.
+#[derive(Debug, Default)]
+pub struct Statistics {
+    /// Connections that were accepted.
+    pub connections: AtomicU64,
+    /// Requests that no application got to see.
+    pub unrouted: Arc<Counters>,
+    applications: Mutex<BTreeMap<String, Arc<Counters>>>,
     failures: Mutex<VecDeque<String>>,
     told: Condvar,
 }
 
-impl Statistics {
+/// Where it is noted what becomes of a request.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// All that is counted.
+    pub statistics: Arc<Statistics>,
+    /// What is counted of its application.
+    pub counters: Arc<Counters>,
+}
+
+/// Counts a request for as long as its answer has not begun.
+pub struct Active(Arc<Counters>);
+
+impl Active {
+    /// Counts one more.
+    #[must_use]
+    pub fn new(counters: &Arc<Counters>) -> Self {
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        counters.active.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(counters))
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Account {
     /// Counts what went wrong after the head of an answer was sent.
     pub fn note(&self, failure: &Failure) {
         self.tell("-", failure);
@@ -38,22 +74,51 @@ impl Statistics {
 
     /// Counts what went wrong with the request of this number, and keeps what there is to say about it.
     pub fn tell(&self, id: &str, failure: &Failure) {
+        let counters = &self.counters;
         let (counter, words) = match failure {
-            Failure::Trap(error) => (&self.failed, format!("{error:?}")),
+            Failure::Trap(error) => (&counters.failed, format!("{error:?}")),
             Failure::NoAnswer => (
-                &self.failed,
+                &counters.failed,
                 "the guest gave no answer, or one that cannot be sent".to_owned(),
             ),
-            Failure::Time => (&self.late, "the guest ran longer than its time limit".to_owned()),
-            Failure::TooLarge => (&self.refused, "the body of the request is too large".to_owned()),
-            Failure::Busy => (&self.busy, "no more guests fit into memory".to_owned()),
+            Failure::Time => (
+                &counters.late,
+                "the guest ran longer than its time limit".to_owned(),
+            ),
+            Failure::TooLarge => (
+                &counters.refused,
+                "the body of the request is too large".to_owned(),
+            ),
+            Failure::Busy => (&counters.busy, "no more guests fit into memory".to_owned()),
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.statistics.keep(format!("{id} {words}"));
+    }
+}
+
+impl Statistics {
+    /// The counters of the application of that name.
+    #[must_use]
+    pub fn of(&self, application: &str) -> Arc<Counters> {
+        let mut applications = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(applications.entry(application.to_owned()).or_default())
+    }
+
+    /// Those of every application that there was, by name.
+    #[must_use]
+    pub fn applications(&self) -> BTreeMap<String, Arc<Counters>> {
+        self.applications
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn keep(&self, failure: String) {
         let mut failures = self.kept();
         if failures.len() == KEPT {
             failures.pop_front();
         }
-        failures.push_back(format!("{id} {words}"));
+        failures.push_back(failure);
         self.told.notify_one();
     }
 

@@ -65,7 +65,7 @@ mod _native {
     #[pymodule_export]
     use crate::run_command::run_command;
     #[pymodule_export]
-    use crate::server::Server;
+    use crate::server::{Application, Server};
     #[pymodule_export]
     use crate::settings::{
         Flag, Setting, about, debug_wanted, end_on_closed_pipe, explain_settings, flags, is_witness,

@@ -3,7 +3,7 @@
 //! The names of its arguments and attributes are those of the flags without `max-`: `--max-output 1MiB` is
 //! `Limits(output="1MiB")`. Texts are read by the same table of flags as the command line.
 
-use crate::configuration::{ambient, hash_of, named};
+use crate::configuration::{ambient, from_file, hash_of, named};
 use crate::errors::raise;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ use wherry_engine::flags::{FLAGS, Flag, Group, by_name};
 use wherry_engine::limits::Limits as EngineLimits;
 use wherry_engine::options::Invocation;
 use wherry_engine::policy::Policy;
-use wherry_engine::policy::text::{command_line, read, said};
+use wherry_engine::policy::text::{command_line, said};
 
 /// What a guest may use up. What is not named has its default, which a variable such as `WHERRY_MEMORY` may change.
 #[pyclass(frozen, module = "wherry")]
@@ -38,12 +38,14 @@ impl Limits {
         Self::changed(py, ambient, &environment, limits)
     }
 
-    /// Reads the limits of a policy file, as `--policy FILE` does; the rest is as without arguments.
+    /// Reads the limits of a policy file, as `--policy FILE` does; the rest is as without arguments. `text` is a part of the file
+    /// to read in its place.
     #[staticmethod]
+    #[pyo3(signature = (path, text=None))]
     #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
-    fn from_toml(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+    fn from_toml(py: Python<'_>, path: PathBuf, text: Option<&str>) -> PyResult<Self> {
         let (mut run, environment) = embedded(py)?;
-        read(&mut run, &path.to_string_lossy(), &environment).map_err(|error| raise(py, error))?;
+        from_file(&mut run, &path, text, &environment).map_err(|error| raise(py, error))?;
         Ok(Self { inner: run.limits })
     }
 

@@ -3,7 +3,7 @@
 //! The names of its arguments and attributes are those of the flags without `allow-`; texts are read by the same table of
 //! flags as the command line: `--allow-net db:5432` is `Policy(net=["db:5432"])`. Start at [`ARGUMENTS`].
 
-use crate::configuration::{hash_of, named};
+use crate::configuration::{from_file, hash_of, named};
 use crate::errors::raise;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
@@ -16,7 +16,7 @@ use wherry_engine::error::{Error, Kind};
 use wherry_engine::flags::by_name;
 use wherry_engine::limits::Limits;
 use wherry_engine::options::Invocation;
-use wherry_engine::policy::text::{command_line, read, said};
+use wherry_engine::policy::text::{command_line, said};
 use wherry_engine::policy::{KeyValue, Policy as EnginePolicy, Randomness, Secret};
 
 /// What an argument is given as.
@@ -87,13 +87,15 @@ impl Policy {
         Self::checked(py, run.policy)
     }
 
-    /// Reads the grants of a policy file, as `--policy FILE` does; paths in it start beside it.
+    /// Reads the grants of a policy file, as `--policy FILE` does; paths in it start beside it. `text` is a part of the file to
+    /// read in its place.
     #[staticmethod]
+    #[pyo3(signature = (path, text=None))]
     #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
-    fn from_toml(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+    fn from_toml(py: Python<'_>, path: PathBuf, text: Option<&str>) -> PyResult<Self> {
         let environment = Environment::of_process().map_err(|error| raise(py, error))?;
         let mut run = Invocation::default();
-        read(&mut run, &path.to_string_lossy(), &environment).map_err(|error| raise(py, error))?;
+        from_file(&mut run, &path, text, &environment).map_err(|error| raise(py, error))?;
         Self::checked(py, run.policy)
     }
 

@@ -1,4 +1,4 @@
-//! The HTTP server, as Python starts and stops it. No Python runs while it answers.
+//! The HTTP server and its applications, as Python starts and stops them. No Python runs while they answer.
 
 use crate::door::through;
 use crate::errors::raise;
@@ -8,42 +8,36 @@ use crate::policy::Policy;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use wherry_edge::application::Application;
-use wherry_edge::server::{Options, Server as EdgeServer};
-use wherry_engine::error::{Error, Kind};
-use wherry_engine::limits::{duration, size};
+use wherry_edge::application::Application as EdgeApplication;
+use wherry_edge::server::Server as EdgeServer;
+use wherry_edge::settings;
+use wherry_edge::statistics::Counters;
 use wherry_engine::mode::Mode;
 use wherry_engine::program::Source;
 
-/// A server that runs. Private: `wherry.edge.Server` wraps it.
+/// An application that is compiled and linked. Private: `wherry.edge.Application` makes it.
 #[pyclass(frozen, module = "wherry._native")]
-pub struct Server {
-    server: EdgeServer,
+pub struct Application {
+    inner: Arc<EdgeApplication>,
 }
 
 #[pymethods]
-impl Server {
-    /// Loads a path, or bytes under a name for messages, and serves it at an address such as `127.0.0.1:8080`.
+impl Application {
+    /// Loads a path, or bytes under a name for messages; `settings` are `wherry.edge.settings.ApplicationSettings` as JSON.
     #[new]
-    #[pyo3(signature = (source, name, policy, limits, address, *, max_request, concurrency, queue, wait, named))]
-    #[expect(clippy::too_many_arguments, reason = "each is an option of its own in Python")]
     fn new(
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
         name: String,
         policy: &Policy,
         limits: &Limits,
-        address: &str,
-        max_request: &str,
-        concurrency: usize,
-        queue: usize,
-        wait: &str,
-        named: bool,
+        settings: &[u8],
     ) -> PyResult<Self> {
+        let settings = settings::read(settings).map_err(|error| raise(py, error))?;
         let source = match source.cast::<PyBytes>() {
             Ok(bytes) => Source::Bytes {
                 bytes: bytes.as_bytes().to_vec(),
@@ -51,17 +45,6 @@ impl Server {
             },
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
-        let read = || {
-            let options = Options {
-                address: listening(address)?,
-                concurrency: concurrency.max(1),
-                queue,
-                wait: duration(wait)?,
-                named,
-            };
-            Ok((options, size(max_request)?))
-        };
-        let (options, max_body) = read().map_err(|error| raise(py, error))?;
         let wanted = Wanted {
             mode: Mode::Interruptible,
             stack: limits.inner.stack,
@@ -71,11 +54,38 @@ impl Server {
             precompiled: false,
         };
         let (policy, granted) = (policy.inner.clone(), limits.inner.clone());
-        let server = with_program(py, source, wanted, &limits.inner, |program| {
-            let application = Application::new(program, policy, granted, max_body)?;
-            EdgeServer::start(application, &options)
+        let application = with_program(py, source, wanted, &limits.inner, |program| {
+            EdgeApplication::new(program, policy, granted, settings)
         })?;
+        Ok(Self {
+            inner: Arc::new(application),
+        })
+    }
+}
+
+/// A server that runs. Private: `wherry.edge.Server` wraps it.
+#[pyclass(frozen, module = "wherry._native")]
+pub struct Server {
+    server: EdgeServer,
+}
+
+#[pymethods]
+impl Server {
+    /// Serves applications; `settings` are `wherry.edge.settings.ServerSettings` as JSON.
+    #[new]
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts lists by value")]
+    fn new(py: Python<'_>, applications: Vec<PyRef<'_, Application>>, settings: &[u8]) -> PyResult<Self> {
+        let settings = settings::read(settings).map_err(|error| raise(py, error))?;
+        let applications = inner(&applications);
+        let server = through(py, || EdgeServer::start(applications, &settings))?;
         Ok(Self { server })
+    }
+
+    /// Serves these from the next request on.
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts lists by value")]
+    fn replace(&self, py: Python<'_>, applications: Vec<PyRef<'_, Application>>) -> PyResult<()> {
+        let applications = inner(&applications);
+        through(py, || self.server.replace(applications))
     }
 
     /// Where it listens, as host and port.
@@ -84,9 +94,9 @@ impl Server {
         (address.ip().to_string(), address.port())
     }
 
-    /// Whether guests get the lean host, which has HTTP and nothing else.
-    fn is_lean(&self) -> bool {
-        self.server.application().is_lean()
+    /// Whether guests of the application of that name get the lean host, which has HTTP and nothing else.
+    fn is_lean(&self, application: &str) -> bool {
+        self.find(application).is_some_and(|found| found.is_lean())
     }
 
     /// Takes no more connections, and waits for what runs for up to so many seconds; says whether all came to its end.
@@ -95,20 +105,21 @@ impl Server {
         through(py, || Ok(self.server.stop(time)))
     }
 
-    /// Its counters, by name.
-    fn statistics(&self) -> BTreeMap<&'static str, u64> {
+    /// Connections that it accepted.
+    fn connections(&self) -> u64 {
+        self.server.statistics().connections.load(Ordering::Relaxed)
+    }
+
+    /// The counters of each application that there was, by its name and theirs; those of no application are under no name.
+    fn counters(&self) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
         let statistics = self.server.statistics();
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        BTreeMap::from([
-            ("connections", read(&statistics.connections)),
-            ("requests", read(&statistics.requests)),
-            ("active", read(&statistics.active)),
-            ("waiting", self.server.waiting() as u64),
-            ("busy", read(&statistics.busy)),
-            ("refused", read(&statistics.refused)),
-            ("failed", read(&statistics.failed)),
-            ("late", read(&statistics.late)),
-        ])
+        let unrouted = read(&statistics.unrouted, self.server.waiting());
+        let applications = statistics.applications();
+        let each = applications.into_iter().map(|(name, counters)| {
+            let waiting = self.find(&name).map_or(0, |found| found.waiting());
+            (name, read(&counters, waiting))
+        });
+        each.chain([(String::new(), unrouted)]).collect()
     }
 
     /// What went wrong since this was asked last, each with the number of its request; waits up to so many seconds.
@@ -118,13 +129,31 @@ impl Server {
     }
 }
 
-/// An address to listen at, which is a number and no name.
-fn listening(text: &str) -> wherry_engine::Result<SocketAddr> {
-    let named = text
-        .strip_prefix("localhost:")
-        .map(|port| format!("127.0.0.1:{port}"));
-    named.as_deref().unwrap_or(text).parse().map_err(|_| {
-        Error::new(Kind::Usage, format!("`{text}` is no address to listen at"))
-            .with_hint("such as `127.0.0.1:8080`, `[::1]:8080`, or `0.0.0.0:80` for all of this machine")
-    })
+impl Server {
+    fn find(&self, name: &str) -> Option<Arc<EdgeApplication>> {
+        let served = self.server.applications();
+        served
+            .into_iter()
+            .find(|application| application.settings().name == name)
+    }
+}
+
+fn inner(applications: &[PyRef<'_, Application>]) -> Vec<Arc<EdgeApplication>> {
+    applications
+        .iter()
+        .map(|application| Arc::clone(&application.inner))
+        .collect()
+}
+
+fn read(counters: &Counters, waiting: usize) -> BTreeMap<&'static str, u64> {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    BTreeMap::from([
+        ("requests", read(&counters.requests)),
+        ("active", read(&counters.active)),
+        ("waiting", waiting as u64),
+        ("busy", read(&counters.busy)),
+        ("refused", read(&counters.refused)),
+        ("failed", read(&counters.failed)),
+        ("late", read(&counters.late)),
+    ])
 }

@@ -44,6 +44,16 @@ pub fn read(run: &mut Invocation, file: &str, environment: &Environment) -> Resu
     Ok(())
 }
 
+/// Reads the text of a policy that stands in a file into `run`; the file is what messages call it, and paths start beside it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_part(run: &mut Invocation, text: &str, file: &str, environment: &Environment) -> Result<()> {
+    let path = environment.folder().join(file);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    parse(run, text, &format!("`{file}`"), &environment.within(folder))
+}
+
 /// Reads the text of a policy into `run`. `place` is what messages call it; paths in it start at the environment's folder.
 ///
 /// # Errors

@@ -1,0 +1,91 @@
+//! What a server and its applications are told, as Python's `wherry.edge.settings` has it: the fields are the same, and cross as JSON.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use std::net::SocketAddr;
+use std::time::Duration;
+use wherry_engine::error::{Error, Kind, Result};
+use wherry_engine::limits::{duration, size};
+
+/// What an application is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ApplicationSettings {
+    /// What logs and counters call it.
+    pub name: String,
+    /// The requests that are for it: see [`crate::routing`].
+    pub routes: Vec<String>,
+    /// Bytes in the body of a request.
+    #[serde(deserialize_with = "bytes")]
+    pub max_request: u64,
+    /// Requests that are answered at once.
+    pub concurrency: usize,
+    /// Requests that wait for that.
+    pub queue: usize,
+    /// How long they wait.
+    #[serde(deserialize_with = "time")]
+    pub wait: Duration,
+}
+
+/// What a server is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Where it listens; port 0 is one of the system's choice.
+    #[serde(deserialize_with = "listening")]
+    pub address: SocketAddr,
+    /// Requests that are answered at once, those of all applications together.
+    pub total_concurrency: usize,
+    /// Whether answers name the server.
+    pub server_header: bool,
+}
+
+/// Reads settings.
+///
+/// # Errors
+/// [`Kind::Usage`] that says which of them is wrong, and how.
+pub fn read<Settings: DeserializeOwned>(json: &[u8]) -> Result<Settings> {
+    // By way of a value, as errors would speak of lines and columns of the text that nobody wrote.
+    let value: serde_json::Value = serde_json::from_slice(json)
+        .map_err(|error| Error::new(Kind::Usage, format!("settings are no JSON: {error}")))?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let (path, inner) = (error.path().to_string(), error.into_inner().to_string());
+        let (message, hint) = inner.split_once('\n').unwrap_or((&inner, ""));
+        let error = Error::new(Kind::Usage, format!("{path}: {message}"));
+        if hint.is_empty() {
+            error
+        } else {
+            error.with_hint(hint)
+        }
+    })
+}
+
+/// An error as serde carries it: its hint on a line of its own.
+fn carried<E: serde::de::Error>(error: &Error) -> E {
+    E::custom(format!(
+        "{}\n{}",
+        error.message(),
+        error.hint().unwrap_or_default()
+    ))
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    size(&String::deserialize(deserializer)?).map_err(|error| carried(&error))
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
+    duration(&String::deserialize(deserializer)?).map_err(|error| carried(&error))
+}
+
+/// An address to listen at, which is a number and no name.
+fn listening<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let named = text
+        .strip_prefix("localhost:")
+        .map(|port| format!("127.0.0.1:{port}"));
+    named.as_deref().unwrap_or(&text).parse().map_err(|_| {
+        let hint = "such as `127.0.0.1:8080`, `[::1]:8080`, or `0.0.0.0:80` for all of this machine";
+        let error = Error::new(Kind::Usage, format!("`{text}` is no address to listen at"));
+        carried(&error.with_hint(hint))
+    })
+}

@@ -1,0 +1,161 @@
+"""A server that runs: started, looked at, given other applications, stopped."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from wherry import _native
+from wherry.edge.application import Application
+from wherry.edge.configuration import SUFFIX, read_configuration
+from wherry.edge.settings import ApplicationSettings, ServerSettings
+from wherry.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from wherry._native import Limits, Policy
+
+__all__ = ["Server", "serve"]
+
+
+class Server:
+    """A server that runs until it is stopped, or its ``with`` block ends."""
+
+    def __init__(self, applications: Callable[[], list[Application]], settings: ServerSettings) -> None:
+        self._wanted = applications
+        self.applications: tuple[Application, ...] = ()
+        self._native = _native.Server(self._load(), msgspec.json.encode(settings))
+
+    def _load(self) -> list[_native.Application]:
+        wanted = self._wanted()
+        names = Counter(one.name for one in wanted)
+        if twice := [name for name, times in names.items() if times > 1]:
+            raise UsageError(
+                f"there are several applications `{twice[0]}`", hint="give each a `name` of its own"
+            )
+        loaded = [one.load() for one in wanted]
+        self.applications = tuple(wanted)
+        return loaded
+
+    def reload(self) -> None:
+        """Read what is served again, and serve that from the next request on. No request is lost.
+
+        What runs comes to its end as it began. If anything cannot be loaded, all stays as it was.
+
+        Raises:
+            WherryError: As :func:`serve`.
+
+        """
+        self._native.replace(self._load())
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that it listens at."""
+        return self._native.address()
+
+    @property
+    def url(self) -> str:
+        """The same as a URL."""
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def statistics(self, application: str | None = None) -> dict[str, int]:
+        """What it counted since it started, of one application or of all.
+
+        ``connections`` and ``requests`` that came, ``active`` those whose answer has not begun,
+        and ``waiting`` those of them that wait for a place. Turned away were ``busy`` as there were too many, and ``refused`` as they were malformed, too large or
+        for no application. ``failed`` guests trapped or gave no answer, and ``late`` ones were not done in
+        time. Counters outlive a reload.
+        """
+        counters = self._native.counters()
+        if application is not None:
+            return counters.get(application) or dict.fromkeys(counters[""], 0)
+        total: Counter[str] = Counter()
+        for each in counters.values():
+            total.update(each)
+        return {"connections": self._native.connections(), **{name: total[name] for name in counters[""]}}
+
+    def failures(self, timeout: float = 0.0) -> list[str]:
+        """What went wrong since this was asked last, waiting up to ``timeout`` seconds for the first.
+
+        Each begins with the number that the client got in ``x-request-id``, or ``-`` where the answer had
+        begun. The last thousand are kept.
+        """
+        return self._native.failures(timeout)
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Take no more connections, let what runs come to its end, and end.
+
+        What still runs after ``timeout`` seconds is cut off. Returns whether all came to its end. To stop
+        what is stopped does nothing.
+        """
+        return self._native.stop(timeout)
+
+    def __enter__(self) -> Self:
+        """Nothing: it runs already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop it; after an exception at once."""
+        self.stop(0.0 if kind is not None else 10.0)
+
+
+def serve(
+    source: str | os.PathLike[str] | bytes | Sequence[Application],
+    *,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+    **settings: Any,
+) -> Server:
+    """Serve an application: a file, the bytes of one, a package by name, a project or a packed file.
+
+    Several are served from a list of :class:`Application`, or from an ``edge.toml``. Each request has a fresh
+    instance, with what ``policy`` grants and up to ``limits``: its ``timeout`` is for the whole answer. When
+    this returns the first request can come; at port 0 the system chooses one, which
+    :attr:`Server.address` tells.
+
+    ``settings`` are fields of :class:`~wherry.edge.ServerSettings`, such as ``address``, and of
+    :class:`~wherry.edge.ApplicationSettings`, such as ``concurrency``; the latter for one application alone.
+
+    Raises:
+        NotFoundError: There is no such file or package.
+        NoSuchExportError: It answers no HTTP requests.
+        LoadError: It is no WebAssembly, or not valid.
+        ManifestError: The configuration is wrong.
+        UsageError: The address cannot be listened at, routes are in each other's way, or a setting is wrong.
+        TypeError: There is no such setting.
+
+    """
+    of_server = {name: settings.pop(name) for name in ServerSettings.__struct_fields__ if name in settings}
+    if not isinstance(source, str | os.PathLike | bytes):
+        _alone(policy, limits, settings)
+        applications = list(source)
+        return Server(lambda: applications, ServerSettings(**of_server))
+    if not isinstance(source, bytes) and os.fspath(source).endswith(SUFFIX):
+        _alone(policy, limits, settings)
+        path = os.fspath(source)
+        server = msgspec.structs.replace(read_configuration(path).server, **of_server)
+        return Server(lambda: read_configuration(path).applications(path), server)
+    application = Application(
+        source, policy=policy, limits=limits, settings=ApplicationSettings(**settings)
+    )
+    return Server(lambda: [application], ServerSettings(**of_server))
+
+
+def _alone(policy: Policy | None, limits: Limits | None, settings: dict[str, Any]) -> None:
+    """Refuse what is said of one application where there may be several."""
+    said = {"policy": policy, "limits": limits} | settings
+    if first := next((name for name, value in said.items() if value is not None), None):
+        raise UsageError(
+            f"`{first}` is for one application, and here may be several", hint="say it for each of them"
+        )

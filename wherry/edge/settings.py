@@ -1,0 +1,43 @@
+"""What a server and its applications are told.
+
+One record for each, whose fields are keys of ``edge.toml``, arguments in Python and, as JSON, the settings of
+the same names in ``wherry_edge::settings``. Sizes and times are texts such as ``64MiB`` and ``10s``, which
+are read there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+__all__ = ["ApplicationSettings", "ServerSettings"]
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    pass
+
+
+class ApplicationSettings(_Settings, frozen=True, kw_only=True):
+    """How one application is served."""
+
+    name: Annotated[str, Meta(description="What logs and counters call it; by default as its target.")] = ""
+    routes: Annotated[
+        tuple[str, ...],
+        Meta(description="The requests that are for it: paths such as `/shop/*rest`, after a host or alone."),
+    ] = ("/*rest",)
+    max_request: Annotated[str, Meta(description="The most bytes in the body of a request.")] = "64MiB"
+    concurrency: Annotated[int, Meta(ge=1, description="Requests that are answered at once.")] = 256
+    queue: Annotated[int, Meta(ge=0, description="Requests that may wait for that.")] = 1024
+    wait: Annotated[str, Meta(description="How long they wait.")] = "10s"
+
+
+class ServerSettings(_Settings, frozen=True, kw_only=True):
+    """How a server listens, and what all its applications share."""
+
+    address: Annotated[str, Meta(description="Where it listens; port 0 is a free one.")] = "127.0.0.1:8080"
+    total_concurrency: Annotated[
+        int, Meta(ge=1, description="Requests that are answered at once, of all applications together.")
+    ] = 1024
+    server_header: Annotated[bool, Meta(description="Answers name the server.")] = True
