@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -75,9 +74,7 @@ def routed() -> Iterator[edge.Server]:
         ("127.0.0.1", "/anything/at/all", "rest"),
     ],
 )
-def test_a_request_is_for_the_most_exact_route(
-    routed: edge.Server, host: str, path: str, whose: str
-) -> None:
+def test_a_request_is_for_the_most_exact_route(routed: edge.Server, host: str, path: str, whose: str) -> None:
     """The host counts first, then plain segments before named ones, and those before the rest."""
     before = {name: routed.statistics(name)["requests"] for name in ROUTES}
     assert request(routed.url + path, fields={"host": host}).status < 500
@@ -130,7 +127,9 @@ def test_a_budget_is_shared() -> None:
     """With one place for all, the applications take turns, and each is answered."""
     program = http_application("full")
     two = [
-        Application(program, settings=ApplicationSettings(name=name, routes=(f"/{name}/*rest", "/sleep")[:size]))
+        Application(
+            program, settings=ApplicationSettings(name=name, routes=(f"/{name}/*rest", "/sleep")[:size])
+        )
         for name, size in (("a", 2), ("b", 1))
     ]
     with (
@@ -258,7 +257,7 @@ class TestConfiguration:
 
     def test_what_is_for_one_application_is_not_said_of_several(self, tmp_path: Path) -> None:
         """It stands in the file."""
-        file = self.write(tmp_path, f'[server]\naddress = "{ANYWHERE}"\n[[application]]\ntarget = "app.wasm"')
+        file = self.write(tmp_path, '[[application]]\ntarget = "app.wasm"')
         with pytest.raises(UsageError, match="`queue` is for one application"):
             edge.serve(file, queue=1)
         with pytest.raises(UsageError, match="`policy` is for one application"):
@@ -267,7 +266,7 @@ class TestConfiguration:
 
 @pytest.mark.parametrize("how", ["SIGHUP", "watch"])
 def test_the_command_reloads(how: str, tmp_path: Path) -> None:
-    """At a signal, or when the file changes; a file that is none is told, and served on is what was before."""
+    """At a signal, or when the file changes; one that is no application is told of, and changes nothing."""
     program = tmp_path / "app.wasm"
     shutil.copy(http_application("full"), program)
     words = ["--watch"] if how == "watch" else []
@@ -285,7 +284,7 @@ def test_the_command_reloads(how: str, tmp_path: Path) -> None:
         def replace(data: bytes) -> str:
             fresh = tmp_path / "fresh"
             fresh.write_bytes(data)
-            os.replace(fresh, program)
+            fresh.replace(program)
             if how == "SIGHUP":
                 process.send_signal(signal.SIGHUP)
             assert process.stderr is not None

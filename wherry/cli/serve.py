@@ -68,9 +68,9 @@ def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: s
 def serve(target: str, no_server_header: bool, watch: bool, **said: Any) -> None:  # noqa: FBT001 - flags
     """Answer HTTP requests with an application, each in a fresh sandbox.
 
-    TARGET is a `.wasm` file, the folder of a project, a packed file, a package by name, or an `edge.toml` with
-    several of them. The URL is printed when the first request can come. SIGHUP reloads; Ctrl-C and SIGTERM let
-    what runs come to its end.
+    TARGET is a `.wasm` file, the folder of a project, a packed file, a package by name, or an `edge.toml`
+    with several of them. The URL is printed when the first request can come. SIGHUP reloads; Ctrl-C and
+    SIGTERM let what runs come to its end.
     """
     from wherry.edge import serve as start
 
@@ -83,9 +83,8 @@ def serve(target: str, no_server_header: bool, watch: bool, **said: Any) -> None
         limits=_limits(file, said),
         **{name: value for name, value in settings.items() if value is not None},
     )
-    click.echo(f"serving `{target}` at {server.url}")
     with watching(server, target) if watch else nullcontext():
-        _until_told(server)
+        _until_told(server, f"serving `{target}` at {server.url}")
     if not _stopped(server):
         output.warn(f"what still ran after {_GRACE:.0f} seconds was cut off")
 
@@ -120,14 +119,15 @@ def _limits(file: str | None, flags: dict[str, Any]) -> Limits | None:
     return limits.replace(**{flag.removeprefix("max_"): value for flag, value in said.items()})
 
 
-def _until_told(server: Server) -> None:
-    """Tell what goes wrong and reload when asked to, until a signal comes."""
+def _until_told(server: Server, ready: str) -> None:
+    """Say that it is ready; tell what goes wrong and reload when asked to, until a signal comes."""
     told, asked = threading.Event(), threading.Event()
     handlers = {signal.SIGINT: told, signal.SIGTERM: told, signal.SIGHUP: asked}
     previous = [
-        (number, signal.signal(number, lambda *_, event=event: event.set()))  # type: ignore[misc]
+        (number, signal.signal(number, lambda *_, event=event: event.set()))
         for number, event in handlers.items()
     ]
+    click.echo(ready)
     try:
         while not told.is_set():
             for failure in server.failures(_LOOKING):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wherry.build.project import OUTPUT
+from wherry.build.locate import OUTPUT
 from wherry.cli import output
 from wherry.errors import WherryError
 
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["reload", "watching"]
 
+_NOT_SOURCE = frozenset({Path(OUTPUT).parts[0], "node_modules", "__pycache__"})
+
 _SETTLED = 20
 """Milliseconds without another change that end a row of changes."""
+
+_LOOKING = 200
+"""Milliseconds between two looks at whether it is over."""
 
 
 def reload(server: Server) -> None:
@@ -29,8 +34,6 @@ def reload(server: Server) -> None:
         server.reload()
     except WherryError as error:
         output.warn(f"not reloaded, and what was served before goes on: {error}")
-        if error.hint:
-            output.say(f"  {error.hint}")
     else:
         output.say("reloaded")
 
@@ -39,7 +42,9 @@ def reload(server: Server) -> None:
 def watching(server: Server, target: str) -> Iterator[None]:
     """Reload the server whenever what it serves changes on the disk, until the block ends."""
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(server, target, over), daemon=True)
+    watcher = threading.Thread(
+        target=_watch, args=(server, target, _watched(server, target), over), daemon=True
+    )
     watcher.start()
     try:
         yield
@@ -48,39 +53,41 @@ def watching(server: Server, target: str) -> Iterator[None]:
         watcher.join()
 
 
-def _watch(server: Server, target: str, over: threading.Event) -> None:
+def _watch(server: Server, target: str, watched: dict[Path, int], over: threading.Event) -> None:
     from watchfiles import watch
 
-    while not over.is_set():
-        watched = _watched(server, target)
-        paths = {path if path.is_dir() else path.parent for path in watched}
-        if not paths:
-            over.wait()
-            return
-        changes = watch(
-            *paths,
-            watch_filter=lambda _, path: _counts(Path(path), watched),
+    while watched and not over.is_set():
+        events = watch(
+            *{path if path.is_dir() else path.parent for path in watched},
+            watch_filter=partial(_counts, set(watched)),
             debounce=200,
             step=_SETTLED,
             stop_event=over,
             raise_interrupt=False,
-            rust_timeout=200,
-            yield_on_timeout=False,
+            rust_timeout=_LOOKING,
+            yield_on_timeout=True,
         )
-        for _ in changes:
+        for changes in events:
+            # A file may have changed before anybody watched.
+            now = _watched(server, target)
+            if not changes and now == watched:
+                continue
             reload(server)
-            if _watched(server, target) != watched:
+            before, watched = set(watched), now
+            if before != set(now):
                 break
 
 
-def _watched(server: Server, target: str) -> set[Path]:
-    """The files and folders on the disk that it serves."""
+def _watched(server: Server, target: str) -> dict[Path, int]:
+    """The files and folders on the disk that it serves, and when the files were changed."""
     sources = [target, *(one.source for one in server.applications if isinstance(one.source, str))]
-    return {Path(os.path.abspath(source)) for source in sources if os.path.exists(source)}
+    paths = (Path(source).absolute() for source in sources)
+    return {path: path.stat().st_mtime_ns * path.is_file() for path in paths if path.exists()}
 
 
-def _counts(path: Path, watched: set[Path]) -> bool:
+def _counts(watched: set[Path], _: object, changed: str) -> bool:
     """Whether a change of this file is one of what is served: what builds leave behind is not."""
+    path = Path(changed)
     for one in watched:
         if path == one:
             return True
@@ -88,6 +95,3 @@ def _counts(path: Path, watched: set[Path]) -> bool:
             inner = path.relative_to(one).parts
             return not any(part.startswith(".") or part in _NOT_SOURCE for part in inner)
     return False
-
-
-_NOT_SOURCE = frozenset({Path(OUTPUT).parts[0], "node_modules", "__pycache__"})

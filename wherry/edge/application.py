@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from wherry._native import Limits, Policy
 
 __all__ = ["Application"]
+
+_EVERYTHING = ("/*rest",)
 
 
 class Application:
@@ -56,25 +58,29 @@ class Application:
 
         """
         program, shown, origin = self.source, self.name, None
+        routes = self.settings.routes
         if isinstance(program, str):
             shown = program
             if (found := api.find(program, place="http")) is not None:
                 origin = api.origin_of(program, found)
                 program = str(found.component)
+                if found.manifest is not None and found.manifest.http is not None:
+                    routes = routes or found.manifest.http.routes
         return _native.Application(
             program,
             shown,
             granted(self.policy, origin, deterministic=False),
             self.limits if self.limits is not None else usual_limits(origin),
-            msgspec.json.encode(self.settings),
+            msgspec.json.encode(msgspec.structs.replace(self.settings, routes=routes or _EVERYTHING)),
         )
 
     def __repr__(self) -> str:
-        return f"<application {self.name} at {', '.join(self.settings.routes)}>"
+        return f"<application {self.name}>"
 
 
 def _name(source: str | bytes) -> str:
     """How an application is called that has no name: as its file, folder or package."""
     if isinstance(source, bytes):
         return "application"
-    return PurePath(os.path.abspath(source)).stem if os.path.exists(source) else source
+    path = Path(source)
+    return path.absolute().stem if path.exists() else source

@@ -1,7 +1,7 @@
 """``edge.toml``: a server and the applications on it, in one file.
 
-The keys are the fields of :mod:`wherry.edge.settings`; what is granted, and what may be used up, is said as in
-a policy file. Relative paths start beside the file.
+The keys are the fields of :mod:`wherry.edge.settings`; what is granted, and what may be used up, is said as
+in a policy file. Relative paths start beside the file.
 """
 
 from __future__ import annotations

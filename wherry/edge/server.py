@@ -67,10 +67,10 @@ class Server:
     def statistics(self, application: str | None = None) -> dict[str, int]:
         """What it counted since it started, of one application or of all.
 
-        ``connections`` and ``requests`` that came, ``active`` those whose answer has not begun,
-        and ``waiting`` those of them that wait for a place. Turned away were ``busy`` as there were too many, and ``refused`` as they were malformed, too large or
-        for no application. ``failed`` guests trapped or gave no answer, and ``late`` ones were not done in
-        time. Counters outlive a reload.
+        ``connections`` and ``requests`` that came, ``active`` those whose answer has not begun, and
+        ``waiting`` those of them that wait for a place. Turned away were ``busy`` as there were too many, and
+        ``refused`` as they were malformed, too large or for no application. ``failed`` guests trapped or gave
+        no answer, and ``late`` ones were not done in time. Counters outlive a reload.
         """
         counters = self._native.counters()
         if application is not None:
@@ -146,9 +146,7 @@ def serve(
         path = os.fspath(source)
         server = msgspec.structs.replace(read_configuration(path).server, **of_server)
         return Server(lambda: read_configuration(path).applications(path), server)
-    application = Application(
-        source, policy=policy, limits=limits, settings=ApplicationSettings(**settings)
-    )
+    application = Application(source, policy=policy, limits=limits, settings=ApplicationSettings(**settings))
     return Server(lambda: [application], ServerSettings(**of_server))
 
 

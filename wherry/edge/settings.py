@@ -22,11 +22,14 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ApplicationSettings(_Settings, frozen=True, kw_only=True):
     """How one application is served."""
 
-    name: Annotated[str, Meta(description="What logs and counters call it; by default as its target.")] = ""
+    name: Annotated[str, Meta(description="What logs and counters call it; by default its target.")] = ""
     routes: Annotated[
         tuple[str, ...],
-        Meta(description="The requests that are for it: paths such as `/shop/*rest`, after a host or alone."),
-    ] = ("/*rest",)
+        Meta(
+            description="The requests that are for it: paths such as `/shop/*rest`, after a host or alone. "
+            "By default those of its manifest, or all."
+        ),
+    ] = ()
     max_request: Annotated[str, Meta(description="The most bytes in the body of a request.")] = "64MiB"
     concurrency: Annotated[int, Meta(ge=1, description="Requests that are answered at once.")] = 256
     queue: Annotated[int, Meta(ge=0, description="Requests that may wait for that.")] = 1024

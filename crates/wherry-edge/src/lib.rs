@@ -1,9 +1,9 @@
 //! The HTTP data plane: a server that gives each request a fresh sandbox.
 //!
 //! An [`application::Application`] is a program that answers requests, with what it was granted; a [`server::Server`] is a
-//! listener in front of several, which a [`routing::Table`] chooses from. A request goes from `server` to `service`, which checks it and asks for room, to `application`,
-//! which makes its guest, and `running`, which drives that guest inside the connection's task. Nothing here knows Python, or
-//! prints: what failed is kept for who asks.
+//! listener in front of several, which a [`routing::Table`] chooses from. A request goes from `server` to `service`, which checks
+//! it and asks for room, to `application`, which makes its guest, and `running`, which drives that guest inside the
+//! connection's task. Nothing here knows Python, or prints: what failed is kept for who asks.
 
 mod admission;
 pub mod application;
