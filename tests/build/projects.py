@@ -22,6 +22,7 @@ SLOW: frozenset[tuple[Language, Kind]] = frozenset(
         ("cpp", "library"),
         ("javascript", "command"),
         ("python", "command"),
+        ("python", "http"),
         ("python", "library"),
         ("rust", "http"),
         ("rust", "library"),

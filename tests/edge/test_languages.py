@@ -30,14 +30,23 @@ if TYPE_CHECKING:
 
 PROJECTS = Path(__file__).with_name("languages")
 GUEST = Path(edge.__file__).parents[1] / "build"
-LANGUAGES: dict[str, Language] = {"c": "c", "go": "go", "rust": "rust", "rust_03": "rust"}
+LANGUAGES: dict[str, Language] = {
+    "c": "c",
+    "go": "go",
+    "python": "python",
+    "rust": "rust",
+    "rust_03": "rust",
+}
 """The folders of the application, each with its language; the last is a handler of WASI 0.3."""
 SLOW = pytest.mark.slow
 """For what takes long to build for the first time."""
 MARKS = {
+    "python": [SLOW],
     "rust": [SLOW],
     "rust_03": [SLOW, pytest.mark.xfail(strict=True, reason="handlers of WASI 0.3 are not served yet")],
 }
+FUSED = ("c", "go", "python", "rust")
+"""Those that are asked as one module too."""
 VERSIONS = {"http1.1": ["--http1.1"], "h2c": ["--http2-prior-knowledge"]}
 
 
@@ -94,7 +103,7 @@ class Answered(NamedTuple):
     scope="module",
     params=[
         *(pytest.param((name, False), id=name, marks=MARKS.get(name, [])) for name in LANGUAGES),
-        *(pytest.param((name, True), id=f"{name}, fused", marks=SLOW) for name in ("c", "go", "rust")),
+        *(pytest.param((name, True), id=f"{name}, fused", marks=SLOW) for name in FUSED),
     ],
 )
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

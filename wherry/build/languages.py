@@ -150,6 +150,7 @@ LANGUAGES: dict[Name, Language] = {
         (".py",),
         sources=("src", "."),
         ignored=(".venv", "__pycache__"),
+        kinds=("command", "library", "http"),
     ),
     "assemblyscript": Language(
         "AssemblyScript",

@@ -1,8 +1,9 @@
 """Python, made a component with its interpreter by componentize-py; modules are imported when it is built.
 
 What a guest imports while it runs is not there any more, so that what functions import is imported at build
-time too: ``guest/wherry_guest.py``, which goes into the guest, sees to that. Dependencies are those of
-``pyproject.toml``, in pure Python.
+time too: ``guest/wherry_guest.py``, which goes into the guest, sees to that. What answers requests is an
+application of ASGI or WSGI; ``guest/wherry_answering.py`` is between it and its host. Dependencies are those
+of ``pyproject.toml``, in pure Python.
 """
 
 from __future__ import annotations
@@ -27,10 +28,22 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "identity", "requirements"]
 
-_GUEST = Path(__file__).with_name("guest") / "wherry_guest.py"
+_GUEST = Path(__file__).with_name("guest")
+_ENTRY = "wherry_guest.py"
+_FOR_USERS = ("wherry_http.py",)
+"""What applications may import, which editors find beside what is generated."""
 _VERSION = "3.14"
 """The version of Python in the guest, which dependencies are chosen for."""
-_COMMAND = "package wherry:guest;\n\nworld guest {\n  include wasi:cli/command@0.2.12;\n}\n"
+_PURE = ["--implementation", "py", "--abi", "none", "--platform", "any"]
+_NATIVE = ["--implementation", "cp", *(word for abi in ("cp314", "abi3", "none") for word in ("--abi", abi))]
+_NATIVE += [
+    word for system in ("2014", "_2_17", "_2_28") for word in ("--platform", f"manylinux{system}_x86_64")
+]
+_NATIVE += ["--platform", "any"]
+"""Wheels whose native modules are taken out: many are there for speed alone, and have another in Python."""
+_LEFT_OUT = "native-modules"
+_WORLD = "package wherry:guest;\n\nworld guest {{\n  include {world}@0.2.12;\n}}\n"
+_WORLDS = {"command": "wasi:cli/command", "http": "wasi:http/proxy"}
 _TRACEBACK = "Traceback (most recent call last):\n"
 _OURS = re.compile(r'^  File "/(?:0|python/importlib)/.*\n(?:    .*\n)*', re.MULTILINE)
 """The steps of a traceback before those of the user."""
@@ -46,36 +59,38 @@ def requirements() -> list[Requirement]:
 
 def identity() -> str:
     """The version of componentize-py, and what goes into each guest."""
-    stat = _GUEST.stat()
-    return f"componentize-py {tools.COMPONENTIZE_PY.version} {stat.st_size}"
+    guest = [f"{path.name} {path.stat().st_size}" for path in sorted(_GUEST.glob("wherry_*.py"))]
+    return " ".join([f"componentize-py {tools.COMPONENTIZE_PY.version}", *guest])
 
 
 def build(job: Job) -> Product:
     """Runs componentize-py on a module that imports the user's."""
     target = job.target
-    module, path = _module(target)
+    module, users = _module(target)
     wit, world = target.wit, target.world
     if wit is None:
-        wit, world = _command_world(job.work / "wit"), "guest"
+        wit, world = _own_world(target, job.work / "wit"), "guest"
     else:
         # Read here first, as only that names the line which is wrong.
         _native.world_name(wit, world)
         wit = with_wasi(job)
     guest = job.work / "guest"
-    write_changed(guest / "wherry_guest.py", _GUEST.read_bytes())
+    for path in [_GUEST / _ENTRY] if target.kind != "http" else sorted(_GUEST.glob("wherry_*.py")):
+        write_changed(guest / path.name, path.read_bytes())
     # componentize-py gives the guest its folders as `/0`, `/1` and so on, in this order.
-    users = path.relative_to(job.folder) if path.is_relative_to(job.folder) else path.name
-    shown = {"/1/": "" if str(users) == "." else f"{users}{os.sep}", "/2/": f"site-packages{os.sep}"}
+    own = users.relative_to(job.folder) if users.is_relative_to(job.folder) else users.name
+    shown = {"/1/": "" if str(own) == "." else f"{own}{os.sep}", "/2/": f"site-packages{os.sep}"}
     settings = f"MODULE = {module!r}\nKIND = {target.kind!r}\nFOLDERS = {shown!r}\n"
     write_changed(guest / "wherry_settings.py", settings.encode())
-    folders = [guest, path, *_dependencies(job)]
+    folders = [guest, users, *_dependencies(job)]
     tool = _script(tools.provide(tools.COMPONENTIZE_PY, job.progress))
     about = ["--quiet", "-d", str(wit), *(["-w", world] if world is not None else [])]
     if target.wit is not None:
         _write_bindings(job, [*tool, *about])
+    elif target.kind == "http":
+        write_bindings(job, {name: (_GUEST / name).read_bytes() for name in _FOR_USERS})
     made = job.work / "guest.wasm"
-    entry = "wherry_guest"
-    command = [*tool, *about, "componentize", entry, "-o", str(made)]
+    command = [*tool, *about, "componentize", Path(_ENTRY).stem, "-o", str(made)]
     command += [word for folder in folders for word in ("-p", str(folder))]
     # Without it the environment of whoever builds would come in.
     (job.work / "none" / "lib" / "site-packages").mkdir(parents=True, exist_ok=True)
@@ -85,6 +100,13 @@ def build(job: Job) -> Product:
         said = run_tool(command, job.folder, job.progress, what=what, environment=environment)
     except BuildError as error:
         error.output = _users_part(error.output)
+        native = _left_out(error.output, folders)
+        if native is not None:
+            what = f"`{native}` is native code, which does not run in WebAssembly"
+            hint = "`dependencies` in `pyproject.toml` says which packages are used"
+            found = BuildError(what, hint=hint)
+            found.output = error.output
+            raise found from error
         raise
     data = _native.without_other_exports(made.read_bytes(), wit, world)
     return Product(data, said + _NOTE.format(name=target.name))
@@ -138,11 +160,11 @@ def _module(target: Target) -> tuple[str, Path]:
     return name, target.source
 
 
-def _command_world(folder: Path) -> Path:
-    """The interfaces of a command: those of WASI."""
+def _own_world(target: Target, folder: Path) -> Path:
+    """The interfaces of what has none of its own: those of WASI."""
     for name, text in _native.wasi_interfaces().items():
         write_changed(folder / "deps" / name, text.encode())
-    write_changed(folder / "world.wit", _COMMAND.encode())
+    write_changed(folder / "world.wit", _WORLD.format(world=_WORLDS[target.kind]).encode())
     return folder
 
 
@@ -167,31 +189,53 @@ def _dependencies(job: Job) -> list[Path]:
 
 
 def _fetch(wanted: list[str], folder: Path, job: Job) -> None:
-    """Fetches dependencies that are pure Python, with what they depend on."""
+    """Fetches dependencies with what they depend on; native modules of theirs are left out, and noted."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += [
         "--no-compile",
+        "--target",
+        str(partial),
+        "--only-binary",
+        ":all:",
+        "--python-version",
+        _VERSION,
     ]
-    command += ["--target", str(partial), "--only-binary", ":all:", "--python-version", _VERSION]
-    command += ["--implementation", "py", "--abi", "none", "--platform", "any"]
+    what = "fetching dependencies"
     try:
-        run_tool([*command, *wanted], job.folder, job.progress, what="fetching dependencies")
-    except BuildError as error:
-        lines = [line for line in error.output.splitlines() if "No matching distribution" in line]
-        if not lines:
-            raise ToolError(f"fetching dependencies failed:\n{error.output.strip()}") from error
-        name = lines[0].rpartition(" for ")[2]
-        raise BuildError(
-            f"`{name}` has no wheel of pure Python, and native code does not run in WebAssembly",
-            hint="`dependencies` in `pyproject.toml` says which packages are used",
-        ) from error
+        run_tool([*command, *_PURE, *wanted], job.folder, job.progress, what=what)
+    except BuildError as first:
+        try:
+            run_tool([*command, *_NATIVE, *wanted], job.folder, job.progress, what=what)
+        except BuildError:
+            raise _refused(first) from first
+    natives = [path for suffix in ("so", "pyd") for path in sorted(partial.rglob(f"*.{suffix}"))]
+    for path in natives:
+        path.unlink()
+    names = [".".join(path.relative_to(partial).parts).partition(".cpython")[0] for path in natives]
+    (partial / _LEFT_OUT).write_text("".join(f"{name.removesuffix('.abi3.so')}\n" for name in names))
     partial.rename(folder)
+
+
+def _refused(error: BuildError) -> ToolError | BuildError:
+    """Why dependencies cannot be fetched."""
+    lines = [line for line in error.output.splitlines() if "No matching distribution" in line]
+    if not lines:
+        return ToolError(f"fetching dependencies failed:\n{error.output.strip()}")
+    name = lines[0].rpartition(" for ")[2]
+    return BuildError(
+        f"`{name}` has no wheel of pure Python, and native code does not run in WebAssembly",
+        hint="`dependencies` in `pyproject.toml` says which packages are used",
+    )
+
+
+def _left_out(said: str, folders: list[Path]) -> str | None:
+    """The native module that is missing, if that is why a guest could not be built."""
+    for note in [folder / _LEFT_OUT for folder in folders if (folder / _LEFT_OUT).is_file()]:
+        for name in note.read_text().split():
+            if f"No module named '{name}'" in said:
+                return name
+    return None
 
 
 def _users_part(said: str) -> str:

@@ -2,7 +2,7 @@
 
 It imports the user's module, and whatever functions of it import later, as nothing can be imported then.
 For a command it is ``wasi:cli/run``: it calls ``main`` of the module, or runs the module as a program if it
-has none.
+has none. For what answers requests see ``wherry_answering.py``.
 """
 
 from __future__ import annotations
@@ -106,6 +106,11 @@ if _program:
     # A program that has no `main` does its work when it is imported, so that it is not.
     _import_each(_imported(_tree, ""))
 else:
+    if wherry_settings.KIND == "http":
+        import wherry_answering
+        import wherry_ssl
+
+        wherry_ssl.install()
     _module = importlib.import_module(wherry_settings.MODULE)
 _import_later()
 
@@ -143,6 +148,16 @@ if wherry_settings.KIND == "command":
             sys.stderr.flush()
             if isinstance(code, int) and code:
                 _exit.exit_with_code(code & 0xFF)
+
+elif wherry_settings.KIND == "http" and not hasattr(_module, "IncomingHandler"):
+    _answering = wherry_answering.find(_module)
+
+    class IncomingHandler:
+        """The entry of what answers requests."""
+
+        def handle(self, request: object, response_out: object) -> None:
+            """Answer one request."""
+            wherry_answering.answer_with(_answering, request, response_out)
 
 else:
     # The classes that implement the world, under the names that componentize-py looks for.
