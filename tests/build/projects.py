@@ -21,12 +21,14 @@ SLOW: frozenset[tuple[Language, Kind]] = frozenset(
         ("assemblyscript", "library"),
         ("cpp", "library"),
         ("javascript", "command"),
+        ("javascript", "http"),
         ("python", "command"),
         ("python", "http"),
         ("python", "library"),
         ("rust", "http"),
         ("rust", "library"),
         ("typescript", "command"),
+        ("typescript", "http"),
     }
 )
 """What takes long, or is much like another: tested by ``make test-slow``."""

@@ -33,6 +33,7 @@ GUEST = Path(edge.__file__).parents[1] / "build"
 LANGUAGES: dict[str, Language] = {
     "c": "c",
     "go": "go",
+    "javascript": "javascript",
     "python": "python",
     "rust": "rust",
     "rust_03": "rust",
@@ -41,11 +42,12 @@ LANGUAGES: dict[str, Language] = {
 SLOW = pytest.mark.slow
 """For what takes long to build for the first time."""
 MARKS = {
+    "javascript": [SLOW],
     "python": [SLOW],
     "rust": [SLOW],
     "rust_03": [SLOW, pytest.mark.xfail(strict=True, reason="handlers of WASI 0.3 are not served yet")],
 }
-FUSED = ("c", "go", "python", "rust")
+FUSED = ("c", "go", "javascript", "python", "rust")
 """Those that are asked as one module too."""
 VERSIONS = {"http1.1": ["--http1.1"], "h2c": ["--http2-prior-knowledge"]}
 

@@ -1,5 +1,8 @@
 """JavaScript and TypeScript, bundled by esbuild and made a component with QuickJS by componentize-qjs.
 
+What answers HTTP has StarlingMonkey in place of QuickJS, with `fetch` and its streams; ``starlingmonkey.mjs``
+loads it with the bundle.
+
 ``guest/`` has what programs expect of their host beside the language: ``console``, ``process`` and the files
 of ``node:fs``. Messages and traps name the user's lines, by the bundler's map of sources.
 """
@@ -35,6 +38,14 @@ _PROGRAM = """import {base};
 import {{ start }} from {command};
 export const run = {{ run: () => start(() => require({user})) }};
 """
+_APPLICATION = """import {{ answerWith }} from {fetch};
+import * as user from {user};
+answerWith(user);
+"""
+_HTTP = "package wherry:guest;\n\nworld guest {{\n  include wasi:http/proxy@{version};\n}}\n"
+_STARLINGMONKEY = Path(__file__).with_name("starlingmonkey.mjs")
+_KNOWN = "0.2.10"
+"""The version of WASI that StarlingMonkey knows; hosts take it as their own."""
 _IMPORTS = (
     "cli/environment",
     "cli/exit",
@@ -57,7 +68,8 @@ def requirements() -> list[Requirement]:
 
 def identity() -> str:
     """The pinned versions, and what goes into each guest."""
-    pins = (tools.PINS / tools.JAVASCRIPT.name / "package.json").read_text()
+    pinned = (tools.JAVASCRIPT, tools.STARLINGMONKEY)
+    pins = " ".join((tools.PINS / one.name / "package.json").read_text() for one in pinned)
     guest = [f"{path.name} {path.stat().st_size}" for path in sorted(_GUEST.glob("*.*s"))]
     return " ".join([pins, *guest])
 
@@ -69,6 +81,8 @@ def build(job: Job) -> Product:
 
 def declarations(target: Target) -> dict[str, bytes]:
     """What guests of this kind have beside the language, for editors and the compiler of TypeScript."""
+    if target.kind == "http":
+        return {}
     names = ("wherry.d.ts", *(("command.d.ts",) if target.kind == "command" else ()))
     return {name: (_GUEST / name).read_bytes() for name in names}
 
@@ -78,6 +92,8 @@ def componentize(job: Job, source: Path, interfaces: Interfaces | None) -> Produ
     target = job.target
     modules = tools.provide(tools.JAVASCRIPT, job.progress) / "node_modules"
     bundle, said = _bundle(job, modules, source, interfaces)
+    if target.kind == "http":
+        return Product(_answering(job, bundle), said, inputs=_installed(job))
     wit, world = target.wit, target.world
     if wit is None:
         wit, world = _command_world(job.work / "wit"), "guest"
@@ -97,9 +113,25 @@ def componentize(job: Job, source: Path, interfaces: Interfaces | None) -> Produ
     command += ["--opt-size"] if target.optimise == "size" else []
     run_tool(command, job.folder, job.progress, what=f"compiling {target.name}")
     data = _native.without_other_exports(made.read_bytes(), wit, world)
+    return Product(data, said + _NOTE.format(name=target.name), inputs=_installed(job))
+
+
+def _answering(job: Job, bundle: Path) -> bytes:
+    """StarlingMonkey, which has `fetch`, `Request` and `Response`, with a bundle loaded."""
+    modules = tools.provide(tools.STARLINGMONKEY, job.progress) / "node_modules"
+    wit, made = job.work / "wit", job.work / "guest.wasm"
+    for name, text in _native.wasi_interfaces().items():
+        write_changed(wit / "deps" / name, text.replace("@0.2.12", f"@{_KNOWN}").encode())
+    write_changed(wit / "world.wit", _HTTP.format(version=_KNOWN).encode())
+    words = [str(word) for word in (_STARLINGMONKEY, modules, bundle, wit, "guest", made)]
+    run_tool(["node", *words], job.folder, job.progress, what=f"compiling {job.target.name}")
+    return made.read_bytes()
+
+
+def _installed(job: Job) -> list[Path]:
+    """What tells of the packages of npm that went in."""
     installed = job.folder / "node_modules" / ".package-lock.json"
-    note = _NOTE.format(name=target.name)
-    return Product(data, said + note, inputs=[installed] if installed.is_file() else [])
+    return [installed] if installed.is_file() else []
 
 
 def entry(target: Target, suffixes: Sequence[str]) -> Path:
@@ -126,7 +158,9 @@ def _bundle(job: Job, modules: Path, source: Path, interfaces: Interfaces | None
     command = [str(program), "--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"]
     command += ["--target=es2023", "--log-level=warning", f"--color={str(job.colour).lower()}"]
     command += module_flags(interfaces, own)
-    if interfaces is None:
+    if job.target.kind == "http":
+        text = _APPLICATION.format(fetch=quoted(own / "fetch.js"), user=quoted(source))
+    elif interfaces is None:
         command += [f"--alias:{name}={own / 'fs.js'}" for name in ("node:fs", "fs")]
         base, start = quoted(own / "base.js"), quoted(own / "command.js")
         text = _PROGRAM.format(base=base, command=start, user=quoted(source))
@@ -136,6 +170,8 @@ def _bundle(job: Job, modules: Path, source: Path, interfaces: Interfaces | None
     write_changed(first, text.encode())
     command += [str(first), "--sourcemap=external", f"--outfile={bundle}"]
     said = run_tool(command, job.folder, job.progress, what=f"bundling {job.target.name}")
+    if job.target.kind == "http":
+        return bundle, said
     made = bundle.read_text(encoding="utf-8")
     table = line_table((job.work / "guest.js.map").read_bytes(), made, job.work, job.folder, job.work)
     lines = f"\nglobalThis.__wherryBuilt({msgspec.json.encode(table).decode()});\n"

@@ -165,9 +165,15 @@ LANGUAGES: dict[Name, Language] = {
         ("tsconfig.json",),
         (".ts", ".mts"),
         ignored=("node_modules",),
+        kinds=("command", "library", "http"),
     ),
     "javascript": Language(
-        "JavaScript", "wherry.build.javascript", ("package.json",), (".js", ".mjs"), ignored=("node_modules",)
+        "JavaScript",
+        "wherry.build.javascript",
+        ("package.json",),
+        (".js", ".mjs"),
+        ignored=("node_modules",),
+        kinds=("command", "library", "http"),
     ),
     "c": Language("C", "wherry.build.c", (), (".c",), kinds=("command", "library", "http")),
     "cpp": Language("C++", "wherry.build.cpp", (), (".cpp", ".cc", ".cxx")),

@@ -26,6 +26,7 @@ __all__ = [
     "COMPONENTIZE_PY",
     "JAVASCRIPT",
     "PINS",
+    "STARLINGMONKEY",
     "ZIGLANG",
     "Progress",
     "Tool",
@@ -65,6 +66,7 @@ class Tool:
 ASSEMBLYSCRIPT = Tool("assemblyscript", "0.28.20", "npm")
 COMPONENTIZE_PY = Tool("componentize-py", "0.25.1", "PyPI")
 JAVASCRIPT = Tool("javascript", "1", "npm")
+STARLINGMONKEY = Tool("starlingmonkey", "0.23.0", "npm")
 ZIGLANG = Tool("ziglang", "0.17.1", "PyPI")
 
 
