@@ -107,6 +107,25 @@ static void echo(request_t request) {
   end(trailers);
 }
 
+// Reads all of the request before it says anything, whatever becomes of it, and sends it back.
+static application_string_t whole(request_t request) {
+  wasi_http_types_own_incoming_body_t incoming;
+  wasi_io_streams_own_input_stream_t input;
+  application_string_t all = {malloc(1), 0};
+  if (!wasi_http_types_method_incoming_request_consume(wasi_http_types_borrow_incoming_request(request), &incoming)) abort();
+  if (!wasi_http_types_method_incoming_body_stream(wasi_http_types_borrow_incoming_body(incoming), &input)) abort();
+  application_list_u8_t piece;
+  wasi_io_streams_stream_error_t error;
+  while (wasi_io_streams_method_input_stream_blocking_read(wasi_io_streams_borrow_input_stream(input), 65536, &piece, &error)) {
+    all.ptr = realloc(all.ptr, all.len + piece.len + 1);
+    memcpy(all.ptr + all.len, piece.ptr, piece.len);
+    all.len += piece.len;
+    application_list_u8_free(&piece);
+  }
+  wasi_io_streams_input_stream_drop_own(input);
+  return all;
+}
+
 // What the guest is told of a request: method, target, authority and fields.
 static void tell(request_t request) {
   wasi_http_types_borrow_incoming_request_t asked = wasi_http_types_borrow_incoming_request(request);
@@ -161,9 +180,12 @@ void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out
     field("x-split", "a\r\nx-second: b");
     field("bad name", "value");
   }
+  application_string_t all = {0};
+  if (is("/whole")) all = whole(request);
   begin(out, is("/empty") ? 204 : is("/informational") ? 101 : is("/teapot") ? 418 : 200);
   if (is("/echo")) return echo(request);
-  if (is("/tell")) tell(request);
+  put(all.ptr, all.len);
+  if (!strncmp((char *)path.ptr, "/tell", 5)) tell(request);
   if (is("/large"))
     for (int i = 0; i < 128 && put(block, sizeof block); i++) {
     }
