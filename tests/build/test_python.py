@@ -120,3 +120,15 @@ def test_a_name_that_python_cannot_have_is_said(tmp_path: Path) -> None:
         wherry.BuildError, match="a name that Python has no form for: duplicate argument 'self'"
     ):
         build(folder)
+
+
+def test_a_name_of_python_s_own_is_no_name_of_a_module(tmp_path: Path) -> None:
+    """A new project has another one; a module that has it would be loaded in place of Python's."""
+    folder = make(tmp_path, "python", "command", "site")
+    assert (folder / "src" / "main.py").exists()
+    (folder / "src" / "main.py").rename(folder / "src" / "site.py")
+    with pytest.raises(
+        wherry.BuildError, match=r"`site` in .* has the name of one of Python's own modules"
+    ) as caught:
+        build(folder)
+    assert "main.py" in str(caught.value.hint)

@@ -7,6 +7,7 @@ What is the same for all languages is made here: ``wherry.toml``, tests, interfa
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,6 +124,8 @@ def new_project(
 def _files(full: str, short: str, language: Language, kind: Kind) -> dict[str, str]:
     """All files of a new project."""
     words = {"kebab": short, "snake": short.replace("-", "_"), "full": full}
+    if language == "python" and words["snake"] in sys.stdlib_module_names:
+        words["snake"] = "main"
     words["Pascal"] = "".join(part.capitalize() for part in short.split("-"))
     words["namespace"] = full.partition("/")[0].replace("-", "_")
     source = TEMPLATES / language / kind

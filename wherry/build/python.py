@@ -157,6 +157,9 @@ def _module(target: Target) -> tuple[str, Path]:
     if name is None:
         what = f"`{target.source}` has no module `{wanted}`"
         raise BuildError(what, hint="`source` in `wherry.toml` names the file")
+    if name in sys.stdlib_module_names:
+        what = f"`{name}` in `{target.source}` has the name of one of Python's own modules"
+        raise BuildError(what, hint="call it `main.py`, or name another file by `source` in `wherry.toml`")
     return name, target.source
 
 
