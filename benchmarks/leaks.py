@@ -1,4 +1,4 @@
-"""Memory of this process before and after very many calls and instances."""
+"""Memory of this process before and after very many calls and instances, and of an idle server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import wherry
+from benchmarks import serving
 from tests.guests.build import text
 from tests.guests.echo import echo, relay
 from tests.guests.wit_types import Field, List, Option, Prim, Record
@@ -77,4 +78,5 @@ LEAKS = {
     "leak-calls": Leak("1,000,000 calls", 4 * MIB, million_calls),
     "leak-host-calls": Leak("1,000,000 calls with a host import", 4 * MIB, million_host_calls),
     "leak-instances": Leak("100,000 instances", 4 * MIB, hundred_thousand_instances),
+    "http-idle": Leak(f"{serving.IDLE:,} idle connections", serving.IDLE * 20_000, serving.idle_connections),
 }

@@ -330,6 +330,13 @@ ROWS = {
         at_most(0.4),
         serving.slowest_against_wasmtime,
     ),
+    "http-node": Row(
+        "a request to a trivial guest", "`node:http`, no sandbox", faster(1.1), serving.against_node
+    ),
+    "http-reused": Row("the same", "`wasmtime serve`, instances reused", NO_GOAL, serving.against_reused),
+    "http-echo": Row(
+        "1 MiB sent back as it is read", "`wasmtime serve`", faster(1.5), serving.echo_against_wasmtime
+    ),
     "build": Row("`wherry build`, nothing changed", "the same", at_most(2), packages.build_unchanged),
     **{
         name: Row(f"a line changed in {title}", "its tools by hand", at_most(1.1, beside=0.3), measure)

@@ -1,7 +1,8 @@
 """Servers side by side: one core for the server, another one for what loads it, by turns.
 
-The same trivial guest is served by Wherry and by the wasmtime program; a bare hyper server of the same build
-gives the same answer without a sandbox. It and the load generator are examples of ``crates/wherry-edge``.
+The same guests are served by Wherry and by the wasmtime program; a bare hyper server of the same build and
+node give the same answer without a sandbox. The bare server and the load generator are examples of
+``crates/wherry-edge``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import functools
 import json
 import os
+import resource
+import shutil
+import socket
 import statistics
 import subprocess
 import time
@@ -18,14 +22,26 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.measure import Timing, output
-from tests.guests.build import http_component
+from tests.guests.build import http_application, http_component
 from tests.requesting import request
 from tests.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["against_bare", "against_wasmtime", "slowest_against_wasmtime"]
+__all__ = [
+    "IDLE",
+    "against_bare",
+    "against_node",
+    "against_reused",
+    "against_wasmtime",
+    "echo_against_wasmtime",
+    "idle_connections",
+    "slowest_against_wasmtime",
+]
+
+IDLE = 10_000
+"""How many connections wait with nothing to do."""
 
 _HERE = Path(__file__).parent
 _CONNECTIONS = "64"
@@ -49,12 +65,64 @@ def against_bare() -> Timing:
     return Timing(*(time_each for time_each, _ in _measured(_wherry(), (_examples()["bare"], "{address}"))))
 
 
-def _wherry() -> tuple[str | Path, ...]:
-    return (peers.wherry_program(), "serve", _guest(), "--addr", "{address}")
+def against_node() -> Timing:
+    """The same against ``node:http``."""
+    return Timing(*(time_each for time_each, _ in _measured(_wherry(), _node())))
 
 
-def _wasmtime() -> tuple[str | Path, ...]:
-    return (peers.wasmtime_program(), "serve", "--addr", "{address}", _guest())
+def against_reused() -> Timing:
+    """The same against the wasmtime program with instances that it uses again and again."""
+    reused = _wasmtime(None, "--max-instance-reuse-count", "1000000")
+    return Timing(*(time_each for time_each, _ in _measured(_wherry(), reused)))
+
+
+def echo_against_wasmtime() -> Timing:
+    """1 MiB that a guest sends back as it reads it."""
+    guest = http_application("lean")
+    found = _measured(_wherry(guest), _wasmtime(guest), ("8", _SECONDS, "/echo", str(1 << 20)))
+    return Timing(*(time_each for time_each, _ in found))
+
+
+def idle_connections() -> int:
+    """By how many bytes a server grows with connections that had an answer and ask for nothing more."""
+    _allow_descriptors(IDLE + 500)
+    with ExitStack() as stack:
+        address, process = stack.enter_context(_process(_wherry()))
+        host, _, port = address.partition(":")
+        before = _resident(process)
+        for _ in range(IDLE):
+            client = stack.enter_context(socket.create_connection((host, int(port))))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            if not client.recv(4096).startswith(b"HTTP/1.1 200 "):
+                raise RuntimeError("a connection had no answer")
+        return _resident(process) - before
+
+
+def _allow_descriptors(count: int) -> None:
+    """For this process and those that it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
+
+
+def _resident(process: subprocess.Popen[bytes]) -> int:
+    """Bytes of a process in memory; ``taskset`` has become what it starts."""
+    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _wherry(guest: Path | None = None) -> tuple[str | Path, ...]:
+    return (peers.wherry_program(), "serve", guest or _guest(), "--addr", "{address}")
+
+
+def _wasmtime(guest: Path | None = None, *options: str) -> tuple[str | Path, ...]:
+    return (peers.wasmtime_program(), "serve", "--addr", "{address}", *options, guest or _guest())
+
+
+def _node() -> tuple[str | Path, ...]:
+    node = shutil.which("node")
+    if node is None:
+        raise RuntimeError("`node` is missing\n\nhint: https://nodejs.org has it")
+    return (node, _HERE / "hello_http.mjs", "{address}")
 
 
 def _guest() -> Path:
@@ -95,15 +163,19 @@ def _cores() -> tuple[int, int]:
 
 
 @functools.cache
-def _measured(ours: tuple[str | Path, ...], theirs: tuple[str | Path, ...]) -> list[tuple[float, float]]:
+def _measured(
+    ours: tuple[str | Path, ...],
+    theirs: tuple[str | Path, ...],
+    work: tuple[str, ...] = (_CONNECTIONS, _SECONDS),
+) -> list[tuple[float, float]]:
     """Seconds for each request, and the 99th percentile of how long one took; medians of both servers."""
     load = ["taskset", "-c", str(_cores()[1]), str(_examples()["load"])]
     found: tuple[list[tuple[float, float]], ...] = ([], [])
     with ExitStack() as stack:
-        addresses = [stack.enter_context(_running(server)) for server in (ours, theirs)]
+        addresses = [stack.enter_context(_process(server))[0] for server in (ours, theirs)]
         for number in range(_ROUNDS + 1):
             for address, times in zip(addresses, found, strict=True):
-                rate, slowest = map(float, output([*load, address, _CONNECTIONS, _SECONDS]).split())
+                rate, slowest = map(float, output([*load, address, *work]).split())
                 if number:  # The first round warms up.
                     times.append((1 / rate, slowest / 1e6))
     medians = [[statistics.median(column) for column in zip(*times, strict=True)] for times in found]
@@ -111,15 +183,15 @@ def _measured(ours: tuple[str | Path, ...], theirs: tuple[str | Path, ...]) -> l
 
 
 @contextmanager
-def _running(server: tuple[str | Path, ...]) -> Iterator[str]:
-    """A server on a core of its own, once it answers; gives its address."""
+def _process(server: tuple[str | Path, ...]) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server on a core of its own, once it answers; gives its address and what it runs as."""
     address = f"127.0.0.1:{free_port()}"
     words = [str(word).replace("{address}", address) for word in server]
     command = ["taskset", "-c", str(_cores()[0]), *words]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _await(address)
-            yield address
+            yield address, process
         finally:
             process.terminate()
 
@@ -128,9 +200,10 @@ def _await(address: str) -> None:
     deadline = time.monotonic() + _READY
     while True:
         try:
-            if request(f"http://{address}/").text == "Hello, World!":
-                return
+            request(f"http://{address}/")
         except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+        else:
+            return
