@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack, final, type
 from wherry.errors import WherryError
 
 __all__ = [
+    "Application",
     "Component",
     "Flag",
     "Function",
@@ -151,7 +152,15 @@ def world_name(wit: _Path, world: str | None = None) -> str: ...
 @final
 class Application:
     def __new__(
-        cls, source: _Path | bytes, name: str, policy: Policy, limits: Limits, settings: bytes
+        cls,
+        source: _Path | bytes | None,
+        name: str,
+        policy: Policy,
+        limits: Limits,
+        settings: bytes,
+        arguments: list[str] = ...,
+        entry: str | None = None,
+        package: str | None = None,
     ) -> Self: ...
 
 @final

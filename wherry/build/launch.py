@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from wherry.artifact.layout import LayoutArchive
 from wherry.artifact.paths import on_disk
 from wherry.artifact.read import read_artifact
 from wherry.build.locate import find_project
-from wherry.build.runnable import FileShelf, RunnableProject, StoreShelf, chosen
+from wherry.build.runnable import FileShelf, RunnablePackage, RunnableProject, StoreShelf, chosen
 from wherry.errors import NotFoundError, UsageError
 from wherry.store.location import is_path
 from wherry.store.references import read_reference
@@ -27,7 +27,7 @@ from wherry.store.wanted import Chosen, wants
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wherry.artifact.manifest import Manifest
+    from wherry.artifact.manifest import Http, Manifest
     from wherry.artifact.read import Artifact
     from wherry.build.project import Kind
     from wherry.build.runnable import Runnable, Shelf
@@ -48,6 +48,7 @@ class Launch:
 
     ``name`` is what the guest is told that it is called. ``subject`` is what people agree about, a digest or
     the folder of a project, and ``manifest`` says what it asks for; a package of another tool has none.
+    ``static`` is the folder of the files that are served, with the digest of their package if it has one.
     """
 
     component: Path
@@ -56,6 +57,7 @@ class Launch:
     manifest: Manifest | None = None
     flags: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    static: tuple[Path, str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,16 @@ class _Way:
             return Launch(part.component(None), _short(package.name), part.subject)
         manifest = part.manifest
         resolved = self._resolved(package, manifest)
-        where, command = self.where, self.command
+        where, command, static = self.where, self.command, None
         if command is None and self.place == "http" and manifest.http is not None:
             command = manifest.http.command
+            static = _static(manifest.http, part)
         while resolved is not None and command in manifest.borrowed():
             one = resolved.of(manifest.borrowed()[command])
             part, manifest, where = *self._used(one, manifest, command), one.reference
         place = _choose(manifest, command, where, self.place)
         files = [*part.files(), *(self._lent(resolved, manifest) if resolved is not None else ())]
-        return _launch(part.component(place), part.subject, manifest, files, place)
+        return replace(_launch(part.component(place), part.subject, manifest, files, place), static=static)
 
     def _resolved(self, package: Chosen, manifest: Manifest) -> Resolved | None:
         if not manifest.dependencies:
@@ -231,6 +234,23 @@ def _launch(
     if command.workdir is not None:
         flags += ["--workdir", command.workdir]
     return Launch(component, name, subject, manifest, tuple(flags), command.args)
+
+
+def _static(http: Http, part: Runnable) -> tuple[Path, str | None] | None:
+    """The folder of the files that are served, where it is unpacked or, of a project, where it stands."""
+    if http.static is None:
+        return None
+    wanted, packed = PurePosixPath(http.static), isinstance(part, RunnablePackage)
+    for host, guest in part.files():
+        if wanted.is_relative_to(guest):
+            folder = host / on_disk(str(wanted.relative_to(guest)))
+            return folder, part.subject if packed else None
+        if packed and PurePosixPath(guest).is_relative_to(wanted):
+            return host.parents[len(PurePosixPath(guest).relative_to(wanted).parts) - 1], part.subject
+    raise UsageError(
+        f"`static` of `[http]` is `{http.static}`, which is no folder of `[files]` or in one",
+        hint=f'`"{http.static}" = "FOLDER"` in `[files]` puts one there',
+    )
 
 
 def _choose(manifest: Manifest, name: str | None, where: str, wanted: Kind) -> str:

@@ -44,6 +44,8 @@ class ApplicationTable(ApplicationSettings, frozen=True, kw_only=True):
         policy = file.parent / self.policy if isinstance(self.policy, str) else file
         text = None if isinstance(self.policy, str) else _toml(self.policy)
         fields = {name: getattr(self, name) for name in ApplicationSettings.__struct_fields__}
+        if self.static is not None:
+            fields["static"] = str(file.parent / self.static)
         return Application(
             str(target) if target.exists() else self.target,
             policy=_native.Policy.from_toml(policy, text) if self.policy else None,

@@ -34,6 +34,10 @@ class ApplicationSettings(_Settings, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1, description="Requests that are answered at once.")] = 256
     queue: Annotated[int, Meta(ge=0, description="Requests that may wait for that.")] = 1024
     wait: Annotated[str, Meta(description="How long they wait.")] = "10s"
+    static: Annotated[
+        str | None,
+        Meta(description="A folder whose files are answered before it is asked; by default its manifest's."),
+    ] = None
 
 
 class ServerSettings(_Settings, frozen=True, kw_only=True):

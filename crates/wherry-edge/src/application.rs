@@ -1,15 +1,19 @@
-//! A program that answers HTTP requests, and which of the two hosts its guests get.
+//! A program that answers HTTP requests, and which host its guests get.
 //!
 //! A component that imports no more than HTTP itself is served by the lean host, all others by the engine's own; the linker
-//! is asked, so that there is no list to keep. Start at [`Application::new`].
+//! is asked, so that there is no list to keep. A command is asked as CGI. Start at [`Application::new`].
 
 use crate::admission::Admission;
 use crate::arriving::Arriving;
+use crate::body::Answer;
+use crate::cgi::{Between, Cgi, Start};
 use crate::exchange::Exchange;
+use crate::files::Files;
 use crate::full::Full;
 use crate::lean::{self, Lean};
 use crate::running::Call;
 use crate::settings::ApplicationSettings;
+use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -27,6 +31,8 @@ const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
 /// A program that answers requests.
 pub struct Application {
     host: Host,
+    /// What is looked for before a guest is made.
+    files: Option<Files>,
     limits: Limits,
     settings: ApplicationSettings,
     /// Who is let in, of the requests for it.
@@ -37,6 +43,9 @@ pub struct Application {
 enum Host {
     Lean(Prepared),
     Full(Box<Full>),
+    Cgi(Box<Cgi>),
+    /// There are none: it is files alone.
+    Nothing,
 }
 
 /// A component that is linked with the lean host.
@@ -48,23 +57,58 @@ struct Prepared {
 }
 
 impl Application {
-    /// An application whose guests are granted `policy`, and may use `limits`.
+    /// An application whose guests are granted `policy`, and may use `limits`; a command is started as `start` says.
+    ///
+    /// With the digest of a `package` its files are those of that, which never change.
     ///
     /// # Errors
-    /// [`Kind::NoExport`] for a program that answers no requests, [`Kind::Link`] when it imports what nothing provides.
+    /// [`Kind::NoExport`] for a program that answers no requests, [`Kind::Link`] when it imports what nothing provides,
+    /// [`Kind::Usage`] when the folder of its files cannot be opened.
     pub fn new(
         program: Program,
         policy: Policy,
         limits: Limits,
         settings: ApplicationSettings,
+        start: Start,
+        package: Option<&str>,
     ) -> Result<Self> {
-        let handle = handler(&program)?;
-        let host = match prepare(&program, handle, &limits) {
-            Some(prepared) => Host::Lean(prepared),
-            None => Host::Full(Box::new(Full::new(program, policy, &limits)?)),
+        let host = match handler(&program) {
+            Ok(handle) => match prepare(&program, handle, &limits) {
+                Some(prepared) => Host::Lean(prepared),
+                None => Host::Full(Box::new(Full::new(program, policy, &limits)?)),
+            },
+            Err(no_handler) => match Cgi::new(program, policy, &limits, start) {
+                // It is no command either, and that is not what was wanted of it.
+                Err(error) if error.kind() == Kind::NoExport => return Err(no_handler),
+                cgi => Host::Cgi(Box::new(cgi?)),
+            },
         };
+        Self::with(host, limits, settings, package)
+    }
+
+    /// An application without a program, of the files that the settings name.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when their folder cannot be opened.
+    pub fn of_files(limits: Limits, settings: ApplicationSettings) -> Result<Self> {
+        Self::with(Host::Nothing, limits, settings, None)
+    }
+
+    fn with(
+        host: Host,
+        limits: Limits,
+        settings: ApplicationSettings,
+        package: Option<&str>,
+    ) -> Result<Self> {
+        let files = settings.r#static.as_deref().map(|folder| {
+            Files::open(folder, package).map_err(|error| {
+                let message = format!("the files of `{}` cannot be served: {error}", folder.display());
+                Error::new(Kind::Usage, message).with_hint("`static` names a folder that is there")
+            })
+        });
         Ok(Self {
             host,
+            files: files.transpose()?,
             limits,
             admission: Admission::new(settings.concurrency, settings.queue, settings.wait),
             settings,
@@ -95,8 +139,24 @@ impl Application {
         self.admission.waiting()
     }
 
-    /// A guest for a request; nothing of it runs before it is polled.
-    pub(crate) fn call(self: &Arc<Self>, parts: Parts, incoming: Incoming, exchange: &Arc<Exchange>) -> Call {
+    /// The answer to a request that no guest is needed for, where `prefix` of its path is the route's.
+    pub(crate) async fn file(&self, parts: &Parts, prefix: &str) -> Option<Response<Answer>> {
+        let files = self.files.as_ref()?;
+        let path = parts.uri.path().get(prefix.len()..).unwrap_or_default();
+        match files.answer(parts, path).await {
+            None if matches!(self.host, Host::Nothing) => Some(files.otherwise(parts).await),
+            found => found,
+        }
+    }
+
+    /// A guest for a request, which came `between` these two; nothing of it runs before it is polled.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        parts: Parts,
+        incoming: Incoming,
+        between: Between,
+        exchange: &Arc<Exchange>,
+    ) -> Call {
         let arriving = Arriving::new(incoming, self.settings.max_request, Arc::clone(exchange));
         let (this, exchange) = (Arc::clone(self), Arc::clone(exchange));
         Box::pin(async move {
@@ -104,6 +164,10 @@ impl Application {
                 Host::Lean(prepared) => prepared.answer(&this.limits, parts, arriving, exchange).await,
                 // Apart, so that what a lean guest runs in is no larger than it has to be.
                 Host::Full(full) => Box::pin(full.answer(&this.limits, parts, arriving, exchange)).await,
+                Host::Cgi(cgi) => {
+                    Box::pin(cgi.answer(&this.limits, parts, &between, arriving, exchange)).await
+                }
+                Host::Nothing => Ok(()),
             }
         })
     }

@@ -218,10 +218,11 @@ fn connect(stream: TcpStream, service: &Arc<Service>, graceful: &GracefulShutdow
     service.statistics.connections.fetch_add(1, Ordering::Relaxed);
     // It only makes small answers later.
     let _ = stream.set_nodelay(true);
+    let client = stream.peer_addr().ok();
     let service = Arc::clone(service);
     let answering = service_fn(move |request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer(request).await) }
+        async move { Ok::<_, Infallible>(service.answer(request, client).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

@@ -8,6 +8,7 @@ use crate::admission::{Admission, Places};
 use crate::application::Application;
 use crate::arriving::read_over;
 use crate::body::Answer;
+use crate::cgi::Between;
 use crate::exchange::{End, Exchange};
 use crate::refusal::{refusal, request_id};
 use crate::routing::{Route, Table};
@@ -41,10 +42,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Answers a request, with the fields that all answers have.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+    /// Answers a request of a client, with the fields that all answers have.
+    pub async fn answer(&self, request: Request<Incoming>, client: Option<SocketAddr>) -> Response<Answer> {
         let version = request.version();
-        let mut response = match self.serve(request).await {
+        let mut response = match self.serve(request, client).await {
             Ok(response) => response,
             Err(status) => refusal(status, &request_id()),
         };
@@ -60,7 +61,11 @@ impl Service {
         response
     }
 
-    async fn serve(&self, request: Request<Incoming>) -> Result<Response<Answer>, StatusCode> {
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        client: Option<SocketAddr>,
+    ) -> Result<Response<Answer>, StatusCode> {
         let (mut parts, incoming) = request.into_parts();
         let route = match check(&mut parts, self.address).and_then(|()| self.route(&parts)) {
             Ok(route) => route,
@@ -71,6 +76,10 @@ impl Service {
         };
         let _active = Active::new(&route.counters);
         let application = &route.application;
+        if let Some(answer) = application.file(&parts, &route.prefix).await {
+            read_over(incoming);
+            return Ok(answer);
+        }
         if incoming.size_hint().lower() > application.settings().max_request {
             return Err(refuse(&route.counters, StatusCode::PAYLOAD_TOO_LARGE, incoming));
         }
@@ -81,7 +90,12 @@ impl Service {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         };
         let exchange = Arc::new(Exchange::default());
-        let call = application.call(parts, incoming, &exchange);
+        let between = Between {
+            client,
+            server: self.address,
+            script: route.prefix.len(),
+        };
+        let call = application.call(parts, incoming, between, &exchange);
         let account = Account {
             statistics: Arc::clone(&self.statistics),
             counters: Arc::clone(&route.counters),

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::limits::{duration, size};
@@ -25,6 +26,8 @@ pub struct ApplicationSettings {
     /// How long they wait.
     #[serde(deserialize_with = "time")]
     pub wait: Duration,
+    /// The folder whose files are looked for before a guest is made.
+    pub r#static: Option<PathBuf>,
 }
 
 /// What a server is told.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wherry_edge::application::Application as EdgeApplication;
+use wherry_edge::cgi::Start;
 use wherry_edge::server::Server as EdgeServer;
 use wherry_edge::settings;
 use wherry_edge::statistics::Counters;
@@ -27,8 +28,16 @@ pub struct Application {
 
 #[pymethods]
 impl Application {
-    /// Loads a path, or bytes under a name for messages; `settings` are `wherry.edge.settings.ApplicationSettings` as JSON.
+    /// Loads a path, or bytes under a name for messages, or nothing where there are files alone; `settings` are
+    /// `wherry.edge.settings.ApplicationSettings` as JSON. A command gets these `arguments`, its name first, and a core module that is one starts with `entry`. Files are
+    /// of the `package` of that digest, where there is one.
     #[new]
+    #[pyo3(signature = (source, name, policy, limits, settings, arguments=Vec::new(), entry=None, package=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::needless_pass_by_value,
+        reason = "the fields of one call, which Python names and pyo3 extracts by value"
+    )]
     fn new(
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
@@ -36,8 +45,19 @@ impl Application {
         policy: &Policy,
         limits: &Limits,
         settings: &[u8],
+        arguments: Vec<String>,
+        entry: Option<String>,
+        package: Option<String>,
     ) -> PyResult<Self> {
         let settings = settings::read(settings).map_err(|error| raise(py, error))?;
+        let granted = limits.inner.clone();
+        if source.is_none() {
+            let inner = through(py, || EdgeApplication::of_files(granted, settings))?;
+            return Ok(Self {
+                inner: Arc::new(inner),
+            });
+        }
+        let start = Start { arguments, entry };
         let source = match source.cast::<PyBytes>() {
             Ok(bytes) => Source::Bytes {
                 bytes: bytes.as_bytes().to_vec(),
@@ -53,9 +73,9 @@ impl Application {
             name,
             precompiled: false,
         };
-        let (policy, granted) = (policy.inner.clone(), limits.inner.clone());
+        let policy = policy.inner.clone();
         let application = with_program(py, source, wanted, &limits.inner, |program| {
-            EdgeApplication::new(program, policy, granted, settings)
+            EdgeApplication::new(program, policy, granted, settings, start, package.as_deref())
         })?;
         Ok(Self {
             inner: Arc::new(application),

@@ -40,6 +40,15 @@ pub struct Cgi {
     arguments: Vec<String>,
 }
 
+/// How a command is started.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// What it is given, its own name first; that of its program where there is nothing.
+    pub arguments: Vec<String>,
+    /// The function of a core module that it starts with, where that is not the usual one.
+    pub entry: Option<String>,
+}
+
 /// Where it starts.
 enum Entry {
     Component(ComponentExportIndex),
@@ -52,10 +61,14 @@ impl Cgi {
     /// # Errors
     /// [`Kind::NoExport`] for what is no command, [`Kind::Link`] when it imports what nothing provides, [`Kind::Grant`] when a
     /// folder cannot be opened.
-    pub fn new(program: Program, policy: Policy, limits: &Limits) -> Result<Self> {
-        let arguments = vec![program.name.clone()];
+    pub fn new(program: Program, policy: Policy, limits: &Limits, start: Start) -> Result<Self> {
+        let arguments = if start.arguments.is_empty() {
+            vec![program.name.clone()]
+        } else {
+            start.arguments
+        };
         let linked = Linked::new(program, |_, _| Ok(()))?;
-        let export = command(&linked, None)?;
+        let export = command(&linked, start.entry.as_deref())?;
         let entry = match export.place {
             Place::Component(index) => Entry::Component(index),
             Place::Module => Entry::Module(export.name.clone()),

@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use ranges::Asked;
 use sending::Part;
 pub(crate) use sending::Sending;
-use shelf::{Document, Found, Place, Shelf, index};
+use shelf::{Document, Found, INDEX, Place, Shelf, index};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
@@ -59,6 +59,11 @@ impl Files {
     pub async fn answer(&self, request: &Parts, path: &str) -> Option<Response<Answer>> {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return None;
+        }
+        if path.is_empty() {
+            // The folder itself, without the slash that its index needs.
+            let there = matches!(self.shelf.find(INDEX).await, Place::File(_));
+            return there.then(|| moved(request));
         }
         let wanted = path::wanted(path)?;
         let at = if wanted.folder {
