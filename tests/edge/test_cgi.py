@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,7 +98,6 @@ def test_bodies_are_streamed_both_ways(server: edge.Server, *, chunked: bool) ->
     ("path", "status", "why"),
     [
         ("/early", 500, "exit code 4"),
-        ("/code", 500, "exit code 3"),
         ("/trap", 500, "unreachable"),
         ("/loop", 504, "time limit"),
         ("/words", 500, "line 1 of its head is no field: `hello`"),
@@ -114,6 +115,15 @@ def test_what_is_no_answer_is_an_error(server: edge.Server, path: str, status: i
     if why is not None:
         (failure,) = server.failures(5)
         assert why in failure
+
+
+def test_an_answer_of_a_command_that_fails_does_not_look_whole(server: edge.Server) -> None:
+    """It is an error where nothing was sent yet, and breaks off where something was."""
+    server.failures()
+    with suppress(http.client.HTTPException, ConnectionError):
+        assert request(f"{server.url}/code").status == 500
+    (failure,) = server.failures(5)
+    assert "exit code 3" in failure
 
 
 def test_status_and_fields_are_those_of_the_command(server: edge.Server) -> None:

@@ -351,16 +351,10 @@ class _Check:
             if not fits or (form.pattern and not re.search(form.pattern, value)) or value.endswith("\n"):
                 self._say(path, f"{_quoted(value)} is not {what}", right)
                 return
-        if (
-            isinstance(value, int)
-            and isinstance(form, types.IntType)
-            and form.ge is not None
-            and value < form.ge
-        ):
-            self._say(path, f"{value} is too little", f"{form.ge} or more")
-            return
         if "check" in told and (wrong := told["check"](value)):
             self._say(path, f"{_quoted(value)} {wrong}", right)
+        elif isinstance(form, types.IntType) and isinstance(value, int) and value < (least := form.ge or 0):
+            self._say(path, f"{value} is too little", f"{least} or more")
 
 
 def _place(path: str) -> str:
