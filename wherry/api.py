@@ -18,7 +18,7 @@ from wherry.runtime import component, program
 from wherry.runtime.component import Component, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from typing_extensions import Buffer
 
@@ -154,17 +154,24 @@ def _component(source: object, *, place: Kind, limits: Limits | None = None) -> 
     )
 
 
-def origin_of(source: str, found: Launch) -> Origin:
-    """What a package brings along: its files, and what was agreed to."""
+def origin_of(
+    source: str, found: Launch, typed: Sequence[tuple[str, ...]] = (), *, command: str = "run"
+) -> Origin:
+    """What a package brings along: its files, and what was agreed to or ``typed`` as flags.
+
+    ``wherry COMMAND`` is what would ask a person.
+    """
     from wherry.store.local import LocalStore
-    from wherry.store.permissions import Permissions, asked, lacking
+    from wherry.store.permissions import Permissions, asked, lacking, unanswered
 
     own = list(zip(found.flags[::2], found.flags[1::2], strict=True))
     wanted = asked(found.manifest.needs) if found.manifest is not None else []
+    wanted = unanswered(wanted, [word for flag in typed for word in flag])
     with LocalStore() as store:
         agreed = Permissions(store).of(found.subject) if wanted else None
     missing = lacking(wanted, agreed)
-    flags = agreed.flags if agreed is not None else ()
+    allowed = agreed.flags if agreed is not None else ()
+    flags = [*(one.flag for one in wanted if one.flag in allowed), *typed]
     words = [f"`{source}` asks for what nobody has agreed to:", *(f"  {one.words}" for one in missing)]
     return Origin(
         found.name,
@@ -172,9 +179,10 @@ def origin_of(source: str, found: Launch) -> Origin:
         found.args,
         policy_of(own),
         None if missing else policy_of(flags),
-        _limits(flags),
+        limits_of(flags),
         "\n".join(words),
-        f"`wherry run {source}` asks on a terminal; here `policy=wherry.Policy(...)` says what is granted",
+        f"`wherry {command} {source}` asks on a terminal; "
+        "here `policy=wherry.Policy(...)` says what is granted",
     )
 
 
@@ -190,7 +198,7 @@ def policy_of(flags: Iterable[tuple[str, ...]]) -> Policy:
     return _native.Policy(**grants)
 
 
-def _limits(flags: Iterable[tuple[str, ...]]) -> Limits | None:
+def limits_of(flags: Iterable[tuple[str, ...]]) -> Limits | None:
     """The limits among flags, as words, if there are any."""
     limits: dict[str, Any] = {}
     for flag, *value in flags:

@@ -27,10 +27,13 @@ _OWN_POLICY = frozenset({"--policy", "--learn"})
 """Who hands in a policy says all of what is granted."""
 
 
-def granted(store: LocalStore, launch: Launch, words: Sequence[str], target: str) -> list[str]:
+def granted(
+    store: LocalStore, launch: Launch, words: Sequence[str], target: str, *, command: str = "run"
+) -> list[str]:
     """The flags for what somebody has agreed to, now or before.
 
-    ``words`` are flags that were typed, and ``target`` is the name of the package or project behind them.
+    ``words`` are flags that were typed to ``wherry COMMAND``, and ``target`` is the name of the package or
+    project behind them.
 
     Raises:
         GrantError: Nobody agreed.
@@ -50,13 +53,13 @@ def granted(store: LocalStore, launch: Launch, words: Sequence[str], target: str
     open_ones = [one for one in missing if one.open]
     reference = launch.manifest.reference
     if open_ones:
-        raise _refused(target, f"`{reference}` needs to be told:", open_ones)
+        raise _refused(command, target, f"`{reference}` needs to be told:", open_ones)
     if missing or agreed is None:
         package = launch.manifest.package
         if not (sys.stdin is not None and sys.stdin.isatty() and output.on_terminal()):
             if not missing:
                 return []
-            raise _refused(target, f"`{reference}` asks for what nobody has agreed to:", missing)
+            raise _refused(command, target, f"`{reference}` asks for what nobody has agreed to:", missing)
         before = agreed or permissions.before(package.name)
         if not _ask(reference, wanted, before):
             raise _not_run(f"`{reference}` was not allowed what it asks for")
@@ -100,13 +103,13 @@ def _lines(wanted: list[Asked]) -> Iterator[str]:
         yield output.printable(f"  {one.words}{optional}{why}")
 
 
-def _refused(target: str, what: str, wanted: list[Asked]) -> GrantError:
+def _refused(command: str, target: str, what: str, wanted: list[Asked]) -> GrantError:
     """The refusal, with the flags as they are typed."""
     from shlex import join, quote
 
     flags = " ".join(join(one.flag) for one in wanted)
     message = "\n".join([what, *_lines(wanted)])
-    return _not_run(message, hint=output.printable(f"wherry run {flags} {quote(target)}"))
+    return _not_run(message, hint=output.printable(f"wherry {command} {flags} {quote(target)}"))
 
 
 def _not_run(message: str, hint: str | None = None) -> GrantError:

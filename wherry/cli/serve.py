@@ -5,22 +5,25 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import msgspec
 
 from wherry import _native, api
-from wherry.cli import output
+from wherry.cli import agreeing, output
 from wherry.cli.command import SERVED_LIMITS, Command, option, serving_options
 from wherry.cli.watching import reload, watching
 from wherry.edge.settings import ApplicationSettings, ServerSettings
+from wherry.errors import GrantError
+from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wherry._native import Limits, Policy
-    from wherry.edge import Server
+    from wherry.edge import Application, Server
 
     Decorator = Callable[[Callable[..., object] | click.Command], Any]
 
@@ -63,60 +66,90 @@ def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: s
 @_setting("--queue", ApplicationSettings, "queue", type=click.IntRange(0), metavar="COUNT")
 @_setting("--wait", ApplicationSettings, "wait", metavar="DURATION")
 @option("--no-server-header", is_flag=True, help="Answers do not name the server", group=_SERVING)
+@option("--open", "opened", is_flag=True, help="Show it in a browser", group=_SERVING)
 @option("--watch", is_flag=True, help="Reload when what is served changes on the disk", group=_SERVING)
 @serving_options
-def serve(target: str, no_server_header: bool, watch: bool, **said: Any) -> None:  # noqa: FBT001 - flags
+def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said: Any) -> None:  # noqa: FBT001 - flags
     """Answer HTTP requests with an application, each in a fresh sandbox.
 
     TARGET is a `.wasm` file, the folder of a project, a packed file, a package by name, or an `edge.toml`
-    with several of them. The URL is printed when the first request can come. SIGHUP reloads; Ctrl-C and
-    SIGTERM let what runs come to its end.
+    with several of them. What a package asks for you are asked once. The URL is printed when the first
+    request can come. SIGHUP reloads; Ctrl-C and SIGTERM let what runs come to its end.
     """
     from wherry.edge import serve as start
 
     settings = {name: said.pop(name) for name in _SETTINGS}
     file = said.pop("policy")
     settings["server_header"] = False if no_server_header else None
+    flags = _flags(said)
     server = start(
         target,
-        policy=_granted(file, said),
+        policy=_policy(file, flags),
         limits=_limits(file, said),
+        flags=flags if file is None else (),
+        ask=partial(_ask, target, flags),
         **{name: value for name, value in settings.items() if value is not None},
     )
+    if opened:
+        threading.Thread(target=_open, args=(server,), daemon=True).start()
     with watching(server, target) if watch else nullcontext():
         _until_told(server, f"serving `{target}` at {server.url}")
     if not _stopped(server):
         output.warn(f"what still ran after {_GRACE:.0f} seconds was cut off")
 
 
-def _granted(file: str | None, flags: dict[str, Any]) -> Policy | None:
-    """What the file and the options grant; ``None`` where they say nothing, and what was agreed to holds."""
-    said = [
-        (f"--{flag.replace('_', '-')}", *_values(value))
-        for flag, value in flags.items()
-        if flag not in _LIMITS and value
-    ]
-    granted = api.policy_of(said) if said else None
-    if file is None:
-        return granted
-    policy = _native.Policy.from_toml(file)
-    return policy if granted is None else policy | granted
+def _flags(said: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The flags that were typed of those that grant and limit, as words."""
+    typed: list[tuple[str, ...]] = []
+    for name, value in said.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, tuple):
+            typed += [(flag, one) for one in value]
+        elif isinstance(value, str):
+            typed.append((flag, value))
+        elif value:
+            typed.append((flag,))
+    return typed
 
 
-def _values(value: tuple[str, ...] | str | bool) -> tuple[str, ...]:  # noqa: FBT001 - what click gives
-    """What follows a flag; nothing for a switch."""
-    if isinstance(value, tuple):
-        return value
-    return (value,) if isinstance(value, str) else ()
+def _policy(file: str | None, flags: list[tuple[str, ...]]) -> Policy | None:
+    """What a file grants, which says all of it, and flags beside it."""
+    return _native.Policy.from_toml(file) | api.policy_of(flags) if file is not None else None
 
 
 def _limits(file: str | None, flags: dict[str, Any]) -> Limits | None:
-    """What guests may use up; ``None`` where neither the file nor the options say anything."""
-    said = {flag: flags[flag] for flag in _LIMITS if flags[flag] is not None}
-    if file is None and not said:
+    """What guests may use up, where there is a file that says so."""
+    if file is None:
         return None
-    limits = _native.Limits.from_toml(file) if file is not None else _native.Limits()
+    said = {flag: flags[flag] for flag in _LIMITS if flags[flag] is not None}
+    limits = _native.Limits.from_toml(file)
     return limits.replace(**{flag.removeprefix("max_"): value for flag, value in said.items()})
+
+
+def _ask(target: str, flags: list[tuple[str, ...]], application: Application) -> None:
+    """Ask whether its package may have what it asks for, unless that is said or was agreed to."""
+    source = application.source
+    if application.policy is not None or not isinstance(source, str):
+        return
+    found = api.find(source, output.progress, place="http")
+    if found is None:
+        return
+    with LocalStore() as store:
+        try:
+            agreeing.granted(store, found, [word for flag in flags for word in flag], source, command="serve")
+        except GrantError as error:
+            if source == target or error.hint is None:
+                raise
+            hint = f"`wherry serve {source}` asks on a terminal; `policy` in `{target}` says what is granted"
+            raise GrantError(error.message, hint=hint) from error
+
+
+def _open(server: Server) -> None:
+    """Show what is served in the browser of the user."""
+    import webbrowser
+
+    if not webbrowser.open(server.url):
+        output.warn(f"no browser could be opened for {server.url}")
 
 
 def _until_told(server: Server, ready: str) -> None:

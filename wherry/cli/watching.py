@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wherry.build.languages import LANGUAGES
 from wherry.build.locate import OUTPUT
 from wherry.cli import output
 from wherry.errors import WherryError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["reload", "watching"]
 
-_NOT_SOURCE = frozenset({Path(OUTPUT).parts[0], "node_modules", "__pycache__"})
+_NOT_SOURCE = frozenset({OUTPUT}).union(*(language.ignored for language in LANGUAGES.values()))
 
 _SETTLED = 20
 """Milliseconds without another change that end a row of changes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,10 @@ from wherry.edge.settings import ApplicationSettings
 from wherry.runtime.component import granted, usual_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wherry._native import Limits, Policy
+    from wherry.runtime.component import Origin
 
 __all__ = ["Application"]
 
@@ -29,7 +32,8 @@ class Application:
 
     ``source`` is a file, the bytes of one, a package by name, a project or a packed file; or a folder with an
     ``index.html`` and no ``wherry.toml``, whose files are served. Its guests get what
-    ``policy`` grants, by default what a person agreed to for that package, and may use up ``limits``.
+    ``policy`` grants and may use up ``limits``; by default what a person agreed to for that package, and
+    what ``flags`` say as ``wherry run`` takes them, such as ``("--env", "NAME")``.
     """
 
     def __init__(
@@ -38,11 +42,13 @@ class Application:
         *,
         policy: Policy | None = None,
         limits: Limits | None = None,
+        flags: Sequence[tuple[str, ...]] = (),
         settings: ApplicationSettings | None = None,
     ) -> None:
         self.source = source if isinstance(source, bytes) else os.fspath(source)
         self.policy = policy
         self.limits = limits
+        self.flags = tuple(flags)
         settings = settings if settings is not None else ApplicationSettings()
         self.settings = msgspec.structs.replace(settings, name=settings.name or _name(self.source))
 
@@ -62,51 +68,73 @@ class Application:
             UsageError: A setting is wrong.
 
         """
-        limits, settings = self.limits, self.settings
-        if isinstance(self.source, str) and _is_site(self.source):
-            return _native.Application(
-                None,
-                self.name,
-                granted(None, deterministic=False),
-                limits if limits is not None else usual_limits(None),
-                _completed(settings, (), self.source),
-            )
-        program, shown, origin, package = self.source, self.name, None, None
-        routes: tuple[str, ...] = ()
-        files: str | None = None
-        if isinstance(program, str):
-            shown = program
-            if (found := api.find(program, place="http")) is not None:
-                origin = api.origin_of(program, found)
-                program = str(found.component)
-                if found.manifest is not None and found.manifest.http is not None:
-                    routes = found.manifest.http.routes
-                if found.static is not None and settings.static is None:
-                    files, package = str(found.static[0]), found.static[1]
+        found = self._found()
+        origin = found.origin
+        policy = self.policy if origin is not None or self.policy is not None else api.policy_of(self.flags)
+        limits = self.limits
+        if limits is None:
+            said = api.limits_of(self.flags) if origin is None else None
+            limits = said if said is not None else usual_limits(origin)
         return _native.Application(
-            program,
-            shown,
-            granted(self.policy, origin, deterministic=False),
-            limits if limits is not None else usual_limits(origin),
-            _completed(settings, routes, files),
+            found.program,
+            found.shown,
+            granted(policy, origin, deterministic=False),
+            limits,
+            self._completed(found),
             [origin.name, *origin.args] if origin is not None else [],
             origin.entry if origin is not None else None,
-            package,
+            found.package,
+        )
+
+    def _found(self) -> _Found:
+        """What the source names now."""
+        source = self.source
+        if isinstance(source, bytes):
+            return _Found(source, self.name)
+        if _is_site(source):
+            return _Found(None, self.name, static=source)
+        found = api.find(source, place="http")
+        if found is None:
+            return _Found(source, source)
+        http = found.manifest.http if found.manifest is not None else None
+        static, package = found.static if found.static is not None else (None, None)
+        own = self.settings.static is not None
+        return _Found(
+            str(found.component),
+            source,
+            api.origin_of(source, found, self.flags, command="serve"),
+            http.routes if http is not None else (),
+            None if static is None else str(static),
+            None if own else package,
+        )
+
+    def _completed(self, found: _Found) -> bytes:
+        """The settings as JSON, with what a manifest says where they say nothing."""
+        settings = self.settings
+        return msgspec.json.encode(
+            msgspec.structs.replace(
+                settings,
+                routes=settings.routes or found.routes or _EVERYTHING,
+                static=settings.static if settings.static is not None else found.static,
+            )
         )
 
     def __repr__(self) -> str:
         return f"<application {self.name}>"
 
 
-def _completed(settings: ApplicationSettings, routes: tuple[str, ...], static: str | None) -> bytes:
-    """The settings as JSON, with what a manifest says where they say nothing."""
-    return msgspec.json.encode(
-        msgspec.structs.replace(
-            settings,
-            routes=settings.routes or routes or _EVERYTHING,
-            static=settings.static if settings.static is not None else static,
-        )
-    )
+class _Found(NamedTuple):
+    """What a source names: a program, or files alone, and what its package says of it.
+
+    Messages call it ``shown``. With the digest of a ``package`` the files in ``static`` are those of that.
+    """
+
+    program: str | bytes | None
+    shown: str
+    origin: Origin | None = None
+    routes: tuple[str, ...] = ()
+    static: str | None = None
+    package: str | None = None
 
 
 def _is_site(source: str) -> bool:

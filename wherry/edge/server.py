@@ -26,13 +26,18 @@ __all__ = ["Server", "serve"]
 class Server:
     """A server that runs until it is stopped, or its ``with`` block ends."""
 
-    def __init__(self, applications: Callable[[], list[Application]], settings: ServerSettings) -> None:
-        self._wanted = applications
+    def __init__(
+        self,
+        applications: Sequence[Application],
+        settings: ServerSettings,
+        again: Callable[[], Sequence[Application]] | None = None,
+    ) -> None:
+        """Serve these; a reload serves what ``again`` gives, or the same as they are then."""
+        self._again = again
         self.applications: tuple[Application, ...] = ()
-        self._native = _native.Server(self._load(), msgspec.json.encode(settings))
+        self._native = _native.Server(self._load(applications), msgspec.json.encode(settings))
 
-    def _load(self) -> list[_native.Application]:
-        wanted = self._wanted()
+    def _load(self, wanted: Sequence[Application]) -> list[_native.Application]:
         names = Counter(one.name for one in wanted)
         if twice := [name for name, times in names.items() if times > 1]:
             raise UsageError(
@@ -51,7 +56,8 @@ class Server:
             WherryError: As :func:`serve`.
 
         """
-        self._native.replace(self._load())
+        wanted = self._again() if self._again is not None else self.applications
+        self._native.replace(self._load(wanted))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -115,6 +121,8 @@ def serve(
     *,
     policy: Policy | None = None,
     limits: Limits | None = None,
+    flags: Sequence[tuple[str, ...]] = (),
+    ask: Callable[[Application], object] | None = None,
     **settings: Any,
 ) -> Server:
     """Serve an application: a file, the bytes of one, a package by name, a project or a packed file.
@@ -123,6 +131,9 @@ def serve(
     instance, with what ``policy`` grants and up to ``limits``: its ``timeout`` is for the whole answer. When
     this returns the first request can come; at port 0 the system chooses one, which
     :attr:`Server.address` tells.
+
+    ``flags`` are those of :class:`Application`. ``ask`` is called with each application before any is loaded:
+    whoever asks people what they agree to does so there.
 
     ``settings`` are fields of :class:`~wherry.edge.ServerSettings`, such as ``address``, and of
     :class:`~wherry.edge.ApplicationSettings`, such as ``concurrency``; the latter for one application alone.
@@ -137,22 +148,35 @@ def serve(
 
     """
     of_server = {name: settings.pop(name) for name in ServerSettings.__struct_fields__ if name in settings}
-    if not isinstance(source, str | os.PathLike | bytes):
-        _alone(policy, limits, settings)
-        applications = list(source)
-        return Server(lambda: applications, ServerSettings(**of_server))
-    if not isinstance(source, bytes) and os.fspath(source).endswith(SUFFIX):
-        _alone(policy, limits, settings)
-        path = os.fspath(source)
-        server = msgspec.structs.replace(read_configuration(path).server, **of_server)
-        return Server(lambda: read_configuration(path).applications(path), server)
-    application = Application(source, policy=policy, limits=limits, settings=ApplicationSettings(**settings))
-    return Server(lambda: [application], ServerSettings(**of_server))
+    again: Callable[[], Sequence[Application]] | None = None
+    server = ServerSettings()
+    if isinstance(source, bytes) or (isinstance(source, str | os.PathLike) and not _is_configuration(source)):
+        own = ApplicationSettings(**settings)
+        applications = [Application(source, policy=policy, limits=limits, flags=flags, settings=own)]
+    else:
+        _alone({"policy": policy, "limits": limits, "flags": flags or None} | settings)
+        if isinstance(source, str | os.PathLike):
+            path = os.fspath(source)
+            configuration = read_configuration(path)
+            server, applications = configuration.server, configuration.applications(path)
+
+            def again() -> Sequence[Application]:
+                return read_configuration(path).applications(path)
+
+        else:
+            applications = list(source)
+    if ask is not None:
+        for one in applications:
+            ask(one)
+    return Server(applications, msgspec.structs.replace(server, **of_server), again)
 
 
-def _alone(policy: Policy | None, limits: Limits | None, settings: dict[str, Any]) -> None:
+def _is_configuration(path: str | os.PathLike[str]) -> bool:
+    return os.fspath(path).endswith(SUFFIX)
+
+
+def _alone(said: dict[str, Any]) -> None:
     """Refuse what is said of one application where there may be several."""
-    said = {"policy": policy, "limits": limits} | settings
     if first := next((name for name, value in said.items() if value is not None), None):
         raise UsageError(
             f"`{first}` is for one application, and here may be several", hint="say it for each of them"
