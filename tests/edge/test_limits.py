@@ -6,6 +6,7 @@ import http.client
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import pytest
 
@@ -37,6 +38,18 @@ def test_a_guest_that_fails_is_an_error_with_a_number(
     (failure,) = server.failures(5)
     assert failure.startswith(answer.fields["x-request-id"] + " ")
     assert request(server.url).text == "Hello, World!"
+
+
+@pytest.mark.parametrize("host", ["lean", "full"])
+def test_fuel_is_counted_for_each_request(host: Literal["lean", "full"]) -> None:
+    """One guest after the other has all of it; what loops runs out before its time is over."""
+    limits = Limits(fuel="50M", timeout="20s")
+    with edge.serve(http_application(host), address="127.0.0.1:0", limits=limits) as server:
+        for _ in range(3):
+            assert request(server.url).text == "Hello, World!"
+            assert request(f"{server.url}/loop").status == 500
+            (failure,) = server.failures(5)
+            assert "fuel" in failure
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])

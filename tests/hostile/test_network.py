@@ -363,6 +363,19 @@ class TestLimits:
         assert "the limit of 3 connections" in tried.hints
         assert "--max-connections" in tried.hints
 
+    def test_requests(self, attempt: Attempt, web: Web) -> None:
+        """Just as many as the limit; what is not granted does not count."""
+        base = f"http://127.0.0.1:{web.port}"
+        tries = [f"http GET {base}/{path}" for path in ("v1", "v2", "v1", "v1")]
+        flags = ["--allow-http", f"{base}/v1", "--max-outgoing"]
+        answers = [line.split()[0] for line in attempt(*tries, flags=[*flags, "3"]).lines]
+        assert answers == ["200", "http-request-denied", "200", "200"]
+        tried = attempt(*tries, flags=[*flags, "2"])
+        answers = [line.split()[0] for line in tried.lines]
+        assert answers == ["200", "http-request-denied", "200", "connection-limit-reached"]
+        assert "the limit of 2 requests" in tried.hints
+        assert "--max-outgoing" in tried.hints
+
     def test_bytes_by_datagram(self, attempt: Attempt) -> None:
         """Sent and received together, to the last one."""
         with serving(Datagrams()) as server:

@@ -367,6 +367,7 @@ class LimitsAsked(_Section, frozen=True, kw_only=True):
     stack: Annotated[Size, Meta(description="Stack.")] | None = None
     max_handles: Annotated[Count, Meta(description="Open files, folders and other handles.")] | None = None
     max_connections: Annotated[Count, Meta(description="Connections at once.")] | None = None
+    max_outgoing: Annotated[Count, Meta(description="HTTP requests sent.")] | None = None
     max_write: Annotated[Size, Meta(description="Bytes written to files.")] | None = None
     max_transfer: Annotated[Size, Meta(description="Bytes over the network.")] | None = None
     connect_timeout: Annotated[Duration, Meta(description="Time until a connection stands.")] | None = None

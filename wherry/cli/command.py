@@ -44,7 +44,16 @@ OUTPUT = "Output"
 PACKED = ".oci.tar"
 """How names of files that hold packages end."""
 
-SERVED_LIMITS = ("memory", "timeout", "stack", "max-handles", "max-connections", "max-transfer")
+SERVED_LIMITS = (
+    "memory",
+    "timeout",
+    "fuel",
+    "stack",
+    "max-handles",
+    "max-connections",
+    "max-outgoing",
+    "max-transfer",
+)
 """The limits of ``wherry run`` that hold for each request to a server too."""
 
 _SERVED_GRANTS = (

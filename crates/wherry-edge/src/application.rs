@@ -24,6 +24,7 @@ use wherry_engine::limits::Limits;
 use wherry_engine::meter::Shares;
 use wherry_engine::policy::Policy;
 use wherry_engine::program::{Code, Program};
+use wherry_engine::sandbox::fill;
 
 /// What a component exports that answers requests, in any patch version.
 const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
@@ -185,6 +186,9 @@ impl Prepared {
         let (lean, request, outparam) = Lean::new(limits, &self.shares, parts, arriving, exchange);
         let mut store = Store::new(&self.engine, lean);
         store.limiter(|lean| &mut lean.meter);
+        if limits.fuel.is_some() {
+            fill(&mut store, limits.fuel)?;
+        }
         store.set_hostcall_fuel(self.shares.call);
         store.set_max_component_handles(self.shares.components);
         in_slices(&mut store);

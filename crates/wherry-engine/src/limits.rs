@@ -33,6 +33,8 @@ pub struct Limits {
     pub handles: u32,
     /// Connections at once.
     pub connections: u32,
+    /// HTTP requests sent.
+    pub outgoing: Option<u64>,
     /// Bytes written to files, and by which files grow.
     pub write: Option<u64>,
     /// Bytes sent and received over the network, both together.
@@ -67,6 +69,7 @@ impl Limits {
             stack: 1 << 20,
             handles: 1024,
             connections: 64,
+            outgoing: None,
             write: None,
             transfer: Some(1 << 30),
             connect_timeout: Duration::from_secs(10),
@@ -108,6 +111,8 @@ pub enum Limit {
     Handles,
     /// [`Limits::connections`].
     Connections,
+    /// [`Limits::outgoing`].
+    Outgoing,
     /// [`Limits::write`].
     Write,
     /// [`Limits::transfer`].
@@ -125,6 +130,7 @@ impl Limit {
             Limit::Stack => ("stack", "8MiB"),
             Limit::Handles => ("max-handles", "10k"),
             Limit::Connections => ("max-connections", "1k"),
+            Limit::Outgoing => ("max-outgoing", "1k"),
             Limit::Write => ("max-write", "1GiB"),
             Limit::Transfer => ("max-transfer", "10GiB"),
         }
@@ -141,6 +147,7 @@ impl Limit {
             Limit::Stack => format!("{} of stack", in_bytes(value)),
             Limit::Handles => format!("{value} open handles"),
             Limit::Connections => format!("{value} connections"),
+            Limit::Outgoing => format!("{value} requests"),
             Limit::Write => format!("{} written", in_bytes(value)),
             Limit::Transfer => format!("{} sent and received", in_bytes(value)),
         }
@@ -156,7 +163,7 @@ impl Limit {
                 let usual = duration(example).map_or(0, |time| time.as_nanos());
                 (usual, format!("{}s", twice.div_ceil(1_000_000_000)))
             }
-            Limit::Fuel | Limit::Handles | Limit::Connections => {
+            Limit::Fuel | Limit::Handles | Limit::Connections | Limit::Outgoing => {
                 (count::<u64>(example).map_or(0, u128::from), twice.to_string())
             }
             Limit::Memory | Limit::Output | Limit::Stack | Limit::Write | Limit::Transfer => {
@@ -406,7 +413,7 @@ mod tests {
                 );
             }
         }
-        for limit in [Limit::Fuel, Limit::Handles, Limit::Connections] {
+        for limit in [Limit::Fuel, Limit::Handles, Limit::Connections, Limit::Outgoing] {
             for value in [0, 1, 1000, 10_000, 20_000_000_000] {
                 assert!(
                     count::<u64>(&limit.raised(value)).unwrap() > value,

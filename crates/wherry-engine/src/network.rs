@@ -22,7 +22,7 @@ use crate::monitor::{Access, Grant, Monitor, Subject};
 use crate::policy::{Host, HttpRule, ListenRule, NetRule, Policy, canonical, default_port, special};
 pub(crate) use dialling::Connections;
 use hickory_resolver::TokioResolver;
-use quota::{Slot, Slots, Transfer};
+use quota::{Count, Slot, Slots, Transfer};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -58,6 +58,7 @@ pub struct Network {
     monitor: Arc<Monitor>,
     transfer: Arc<Transfer>,
     slots: Arc<Slots>,
+    outgoing: Count,
     connect_timeout: Duration,
     first_byte_timeout: Duration,
     between_bytes_timeout: Duration,
@@ -98,6 +99,7 @@ impl Network {
             transfer: Arc::new(Transfer::new(limits.transfer, Arc::clone(monitor))),
             monitor: Arc::clone(monitor),
             slots: Arc::new(Slots::new(limits.connections)),
+            outgoing: Count::new(limits.outgoing),
             connect_timeout: limits.connect_timeout,
             first_byte_timeout: limits.first_byte_timeout,
             between_bytes_timeout: limits.between_bytes_timeout,
@@ -406,6 +408,15 @@ impl Network {
                 .struck(Limit::Connections, operation, self.slots.most().into());
         }
         slot
+    }
+
+    /// Whether one more HTTP request may be sent, which counts then.
+    fn one_more(&self) -> bool {
+        let counted = self.outgoing.more();
+        if let Err(most) = counted {
+            self.monitor.struck(Limit::Outgoing, "request", most);
+        }
+        counted.is_ok()
     }
 
     /// Notes that the limit of this flag on a time struck.

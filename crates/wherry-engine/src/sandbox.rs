@@ -21,6 +21,17 @@ use wasmtime::{InstancePre as ModulePre, ResourceLimiter, Store, UpdateDeadline}
 /// How much fuel a metered guest burns before it is asked whether it should stop.
 const FUEL_SLICE: u64 = 1_000_000;
 
+/// Gives a store of an engine that counts fuel as much of it; its guest gives way often, to be asked whether it should stop.
+///
+/// # Errors
+/// [`Kind::Internal`] when the engine counts none.
+pub fn fill<T>(store: &mut Store<T>, fuel: Option<u64>) -> Result<()> {
+    store
+        .set_fuel(fuel.unwrap_or(u64::MAX))
+        .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_SLICE)))
+        .map_err(|error| Error::new(Kind::Internal, format!("fuel cannot be set: {error:#}")))
+}
+
 /// A program that is linked and can be instantiated again and again.
 pub struct Linked {
     /// The program.
@@ -103,10 +114,7 @@ impl Linked {
         let mut store = Store::new(&self.program.engine, guest);
         store.limiter(|guest| &mut guest.meter);
         if self.program.key.mode.fuel() {
-            let metered = store
-                .set_fuel(limits.fuel.unwrap_or(u64::MAX))
-                .and_then(|()| store.fuel_async_yield_interval(Some(FUEL_SLICE)));
-            metered.map_err(|error| Error::new(Kind::Internal, format!("fuel cannot be set: {error:#}")))?;
+            fill(&mut store, limits.fuel)?;
         }
         let shares = Shares::of(limits);
         store.set_hostcall_fuel(shares.call);

@@ -29,7 +29,7 @@ impl Limits {
     #[pyo3(
         signature = (**limits),
         text_signature = "(*, memory=..., timeout=..., fuel=..., output=..., stack=..., handles=..., connections=..., \
-                          write=..., transfer=..., connect_timeout=..., first_byte_timeout=..., \
+                          outgoing=..., write=..., transfer=..., connect_timeout=..., first_byte_timeout=..., \
                           between_bytes_timeout=..., instances=..., tables=..., functions=..., body=..., nesting=..., \
                           size=..., compile_timeout=..., compile_memory=...)"
     )]
@@ -105,6 +105,12 @@ impl Limits {
     #[getter]
     fn connections(&self) -> u32 {
         self.inner.connections
+    }
+
+    /// HTTP requests sent.
+    #[getter]
+    fn outgoing(&self) -> Option<u64> {
+        self.inner.outgoing
     }
 
     /// Bytes written to files.

@@ -66,7 +66,12 @@ impl Application {
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
         let wanted = Wanted {
-            mode: Mode::Interruptible,
+            // Fuel costs each instruction something, so it is counted where it is limited.
+            mode: if limits.inner.fuel.is_some() {
+                Mode::Metered
+            } else {
+                Mode::Interruptible
+            },
             stack: limits.inner.stack,
             pooled: true,
             target: None,

@@ -80,6 +80,15 @@ pub(super) const FLAGS: &[Flag] = &[
         ..LIMIT
     },
     Flag {
+        name: "max-outgoing",
+        value: Some("COUNT"),
+        help: "Most HTTP requests sent",
+        variable: Some("WHERRY_MAX_OUTGOING"),
+        default: Some("none"),
+        set: |run, text, _| limits::or_none(text, limits::count).map(|most| run.limits.outgoing = most),
+        ..LIMIT
+    },
+    Flag {
         name: "max-write",
         value: Some("SIZE"),
         help: "Most bytes written to files",

@@ -1,8 +1,8 @@
-//! What a guest may use of the network: connections at once, and bytes in both directions together.
+//! What a guest may use of the network: connections at once, and requests in all, and bytes in both directions together.
 
 use crate::limits::Limit;
 use crate::monitor::Monitor;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Connections at once.
@@ -39,6 +39,29 @@ impl Slots {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// HTTP requests sent.
+pub(super) struct Count {
+    most: Option<u64>,
+    sent: AtomicU64,
+}
+
+impl Count {
+    pub(super) fn new(most: Option<u64>) -> Self {
+        Self {
+            most,
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one more; the limit, where it is reached already.
+    pub(super) fn more(&self) -> Result<(), u64> {
+        let Some(most) = self.most else { return Ok(()) };
+        let more = |sent| (sent < most).then_some(sent + 1);
+        let counted = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        counted.map(drop).map_err(|_| most)
     }
 }
 
@@ -128,6 +151,16 @@ mod tests {
         assert!(Slots::take(&slots).is_none());
         drop(one);
         assert!(Slots::take(&slots).is_some());
+    }
+
+    #[test]
+    fn requests_are_counted_as_they_are_sent() {
+        let count = Count::new(Some(2));
+        assert_eq!(
+            [count.more(), count.more(), count.more()],
+            [Ok(()), Ok(()), Err(2)]
+        );
+        assert!((0..100).all(|_| Count::new(None).more().is_ok()));
     }
 
     #[test]

@@ -179,6 +179,9 @@ impl Call {
         if !network.sends(parts.method.as_str(), scheme, &host, port, &path) {
             return Err(Error::HttpRequestDenied);
         }
+        if !network.one_more() {
+            return Err(Error::ConnectionLimitReached);
+        }
         let origin = authority(&host, scheme, port);
         let target = format!("{} {scheme}://{origin}{path}", parts.method);
         let path = match parts.uri.query() {

@@ -149,6 +149,7 @@ fn lower(one: &Limits, other: &Limits) -> bool {
     time(one.timeout) <= time(other.timeout)
         && amount(one.fuel) <= amount(other.fuel)
         && amount(one.output) <= amount(other.output)
+        && amount(one.outgoing) <= amount(other.outgoing)
         && amount(one.write) <= amount(other.write)
         && amount(one.transfer) <= amount(other.transfer)
         && time(one.compile_timeout) <= time(other.compile_timeout)

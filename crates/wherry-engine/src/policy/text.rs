@@ -250,6 +250,7 @@ pub(crate) fn amounts(limits: &Limits) -> Vec<(&'static str, String)> {
         stack,
         handles,
         connections,
+        outgoing,
         write,
         transfer,
         connect_timeout,
@@ -277,6 +278,10 @@ pub(crate) fn amounts(limits: &Limits) -> Vec<(&'static str, String)> {
         ("stack", typed_size(*stack as u64)),
         ("max-handles", handles.to_string()),
         ("max-connections", connections.to_string()),
+        (
+            "max-outgoing",
+            outgoing.map_or_else(none, |most| most.to_string()),
+        ),
         ("max-write", bytes(write)),
         ("max-transfer", bytes(transfer)),
         ("connect-timeout", typed_duration(*connect_timeout)),

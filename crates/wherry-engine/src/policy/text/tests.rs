@@ -55,6 +55,7 @@ const LINES: &[(&str, &str)] = &[
     ("stack", "'2MiB'"),
     ("max-handles", "7"),
     ("max-connections", "8"),
+    ("max-outgoing", "9"),
     ("max-write", "'1kB'"),
     ("max-transfer", "'none'"),
     ("connect-timeout", "'1ms'"),
