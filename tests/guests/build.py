@@ -104,31 +104,34 @@ def c_component(name: str) -> Path:
     return cached(f"{name}.wasm", build, *parts, crate.name, *tools)
 
 
-def http_application(host: Literal["lean", "full"]) -> Path:
-    """The component made from ``http/answering.c``, with the bindings that Wherry generates.
+def http_application(which: Literal["lean", "full", "keeping"]) -> Path:
+    """A component that answers HTTP, with the bindings that Wherry generates.
 
-    The lean one imports HTTP alone, the full one more of WASI.
+    The lean one imports HTTP alone, the full one more of WASI; that which keeps things has stores.
     """
-    source, world = GUESTS / "http" / "answering.c", GUESTS / "http" / f"{host}.wit"
-    crate = _crate("wasmtime-wasi-http")
+    source = GUESTS / "http" / ("keeping.c" if which == "keeping" else "answering.c")
+    world = GUESTS / "http" / f"{which}.wit"
+    crates = [_crate(f"wasmtime-wasi-{name}") for name in ("http", "config", "keyvalue")]
 
     def build(output: Path) -> None:
         folder = output.parent
         wit = folder / "wit"
-        shutil.copytree(crate / "wit" / "deps", wit / "deps")
+        for crate in crates:
+            shutil.copytree(crate / "wit" / "deps", wit / "deps", dirs_exist_ok=True)
         shutil.copy(world, wit / "world.wit")
         for name, data in _native.generate_bindings(wit, "c").items():
             (folder / name).write_bytes(data)
         shutil.copy(source, folder)
         zig = {"ZIG_GLOBAL_CACHE_DIR": str(CACHE / "zig"), "ZIG_LOCAL_CACHE_DIR": str(CACHE / "zig")}
         command = [sys.executable, "-m", "ziglang", "cc", *_C_FLAGS, "-mexec-model=reactor", "-s", "-Wall"]
-        command += ["-DFULL"] if host == "full" else []
+        command += ["-DFULL"] if which == "full" else []
         command += ["-o", "core.wasm", source.name, "application.c", "application_component_type.o"]
         _run(command, cwd=folder, env=zig)
         output.write_bytes(_native.componentize((folder / "core.wasm").read_bytes(), wit))
 
     parts = (source.read_bytes(), world.read_bytes())
-    return cached(f"http_{host}.wasm", build, *parts, crate.name, _version("ziglang"))
+    names = " ".join(crate.name for crate in crates)
+    return cached(f"http_{which}.wasm", build, *parts, names, _version("ziglang"))
 
 
 def http_component(source: Path) -> Path:

@@ -52,7 +52,11 @@ SERVED_LIMITS = (
     "max-handles",
     "max-connections",
     "max-outgoing",
+    "max-write",
     "max-transfer",
+    "connect-timeout",
+    "first-byte-timeout",
+    "between-bytes-timeout",
 )
 """The limits of ``wherry run`` that hold for each request to a server too."""
 
@@ -63,8 +67,10 @@ _SERVED_GRANTS = (
     "allow-net",
     "allow-http",
     "allow-dns",
+    "resolver",
     "config",
     "secret",
+    "kv",
     "policy",
 )
 
