@@ -53,7 +53,7 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.native
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/.native ## Run real programs: CPython, an SVG renderer, Graphviz, typed components, a package
+demo: $(VENV)/.native ## Run real programs: CPython, an SVG renderer, Graphviz, typed components, a package, a server
 	@$(PY) examples/demo/demo.py
 
 .PHONY: test

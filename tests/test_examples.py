@@ -8,8 +8,11 @@ What sets a machine up (``make demo``, ``pip install .``) is left to ``tests/e2e
 from __future__ import annotations
 
 import doctest
+import shlex
+import socket
 import subprocess
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,6 +140,55 @@ def test_the_first_package_is_made_alike_in_each_language(language: str) -> None
     assert session.count("\n") <= 25, "one screen"
     assert f"`{language}`" in section.partition("\n## ")[0]
     type_session(session.replace(" --lang c\n", f" --lang {language}\n"), f"README.md, in {language}")
+
+
+@pytest.mark.parametrize(
+    "language",
+    [
+        name if name == "c" else pytest.param(name, marks=pytest.mark.slow)
+        for name, language in LANGUAGES.items()
+        if "http" in language.kinds
+    ],
+)
+def test_the_first_http_application_answers(
+    language: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One terminal serves it, the other one asks; for Python as it stands, and so for the others."""
+    # On a terminal it draws no progress either.
+    (folder / ".curlrc").write_text("silent\n")
+    monkeypatch.setenv("CURL_HOME", str(folder))
+    _, _, section = (ROOT / "README.md").read_text().partition("\n## Your first HTTP application\n")
+    section = section.partition("\n## ")[0]
+    serving, asking = (part.partition("```\n")[0] for part in section.split("```text\n")[1:])
+    assert f"`{language}`" in section or language == "python"
+    assert serving.count(" --lang python ") == 1
+    assert section.count("\n") <= 25, "one screen"
+    # What else may listen on this machine is no part of the example.
+    port = str(free_port(8080))
+    serving, asking = (text.replace("8080", port) for text in (serving, asking))
+    *made, (command, line) = commands(serving.replace(" --lang python ", f" --lang {language} "))
+    for one, expected in made:
+        type_session(f"$ {one}\n{expected}", f"README.md, in {language}")
+    if port != "8080":
+        command += f" --addr 127.0.0.1:{port}"
+    with subprocess.Popen(shlex.split(command), stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == line.rstrip("\n") + "\n"
+            type_session(asking, f"README.md, in {language}")
+        finally:
+            server.terminate()
+
+
+def free_port(wanted: int) -> int:
+    """This port, or another one that nothing listens at."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise AssertionError
 
 
 def test_readme_has_examples() -> None:

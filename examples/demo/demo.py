@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import programs
 import wherry
@@ -28,6 +29,9 @@ CITIES = [
     {"city": "Lima", "celsius": 19.0},
     {"city": "Quito", "celsius": 14.0},
 ]
+
+REQUESTS = 100
+"""How many more requests the application answers."""
 
 
 def cpython_reads_a_folder(folder: Path) -> None:
@@ -96,6 +100,27 @@ def two_languages_become_one_package(folder: Path) -> None:
     typed(f"wherry run demo/weather#means < {HERE}/data/cities.csv | wherry run demo/weather#bars")
 
 
+def python_answers_http(folder: Path) -> None:
+    """An HTTP application in Python is made, built and served, with a fresh sandbox for each request."""
+    shutil.rmtree(folder / "site", ignore_errors=True)
+    typed(f"cd {folder} && wherry new demo/site --lang python --kind http")
+    shell("build", f"{folder}/site")
+    command = ["serve", f"{folder}/site", "--addr", "127.0.0.1:0"]
+    say(f"$ {shlex.join(['wherry', *command])}")
+    serving = [sys.executable, "-m", "wherry", *command]
+    with subprocess.Popen(serving, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            url = line_of(server).split()[-1]
+            say(f">>> urlopen('{url}/?name=Ada').read().decode()")
+            say(repr(answer(f"{url}/?name=Ada")))
+            start = time.perf_counter()
+            for number in range(REQUESTS):
+                answer(f"{url}/?name={number}")
+            say(f"{REQUESTS} more: {1000 * (time.perf_counter() - start) / REQUESTS:.1f} ms each")
+        finally:
+            server.terminate()
+
+
 STEPS: list[Callable[[Path], None]] = [
     cpython_reads_a_folder,
     resvg_draws_a_picture,
@@ -105,6 +130,7 @@ STEPS: list[Callable[[Path], None]] = [
     waits_run_together,
     cpython_starts_from_the_cache,
     two_languages_become_one_package,
+    python_answers_http,
 ]
 
 
@@ -118,6 +144,23 @@ def empty_store(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     say(f"$ export WHERRY_STORE={folder}")
     os.environ["WHERRY_STORE"] = str(folder)
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    """The next line that a process prints, shown as well."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        sys.exit(f"error: the demo stopped, as this command ended with {process.wait()}")
+    say(line.rstrip())
+    return line
+
+
+def answer(url: str) -> str:
+    """What a server on this machine answers."""
+    with urlopen(url, timeout=60) as response:  # noqa: S310 - an address that our own server printed
+        body: bytes = response.read()
+    return body.decode()
 
 
 def shell(*arguments: str) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         pytest.param('ok({count: 3, mean: 12.5, warmest: "Lima"})', id="component-from-the-terminal"),
         pytest.param("hello again", id="cpython-from-the-cache"),
         pytest.param("Lima    #################### 20.2", id="two-languages-by-name-from-a-saved-file"),
+        pytest.param("'Hello, Ada!\\n'", id="http-from-python"),
         pytest.param("wherry run --help", id="what-to-type-next"),
     ],
 )
