@@ -1,4 +1,4 @@
-"""One server for each of the two hosts, on a free port of loopback; and raw bytes over a socket."""
+"""One server for each of the hosts, on a free port of loopback; and raw bytes over a socket."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LIMITS = {"memory": "32MiB", "timeout": "1s"}
+HOSTS = ["lean", "full", pytest.param("tasks", marks=pytest.mark.slow)]
+"""The guest of tasks, a handler of WASI 0.3, is in Rust, which takes long to build for the first time."""
 
 
-@pytest.fixture(scope="session", params=["lean", "full"])
+@pytest.fixture(scope="session", params=HOSTS)
 def server(request: pytest.FixtureRequest) -> Iterator[edge.Server]:
     """The application, served by the host of that name."""
     application = http_application(request.param)

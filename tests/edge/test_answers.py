@@ -1,4 +1,4 @@
-"""What a guest answers arrives, whole and framed right, from both hosts alike."""
+"""What a guest answers arrives, whole and framed right, from all hosts alike."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from tests.edge.conftest import HOSTS
 from tests.guests.build import http_application
 from tests.requesting import request
 from wherry import edge
@@ -95,8 +96,8 @@ def test_a_body_is_streamed_both_ways(server: edge.Server, *, chunked: bool) -> 
     assert answer.body == EIGHT_MEBIBYTES
 
 
-@pytest.mark.parametrize("host", ["lean", "full"])
-def test_a_client_that_does_not_read_is_waited_for(host: Literal["lean", "full"]) -> None:
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_client_that_does_not_read_is_waited_for(host: Literal["lean", "full", "tasks"]) -> None:
     """Its guest stops when the buffers are full: of what is sent, a small part is taken in."""
     size = 256 << 20
     with (

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 import pytest
 
+from tests.edge.conftest import HOSTS
 from tests.guests.build import http_application
 from wherry import Limits, edge
 
@@ -102,7 +103,7 @@ def parameters(*groups: Mapping[str, Case] | Mapping[str, Frames]) -> list[Param
     return [pytest.param(name, marks=[late] if case.pending else []) for name, case in cases]
 
 
-@pytest.fixture(scope="module", params=["lean", "full"])
+@pytest.fixture(scope="module", params=HOSTS)
 def server(request: pytest.FixtureRequest) -> Iterator[edge.Server]:
     """The application; no guest of it fails, whatever comes."""
     limits = Limits(timeout="5s", memory="32MiB")

@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.guests.build import cached
+from tests.guests.build import project
 from tests.servers import free_port, serving
 from wherry import Limits, Policy, _native, edge
-from wherry.build.builder import build
-from wherry.build.languages import toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from wherry.artifact.manifest import Language
 
 PROJECTS = Path(__file__).with_name("languages")
-GUEST = Path(edge.__file__).parents[1] / "build"
 LANGUAGES: dict[str, Language] = {
     "c": "c",
     "go": "go",
@@ -45,7 +42,7 @@ MARKS = {
     "javascript": [SLOW],
     "python": [SLOW],
     "rust": [SLOW],
-    "rust_03": [SLOW, pytest.mark.xfail(strict=True, reason="handlers of WASI 0.3 are not served yet")],
+    "rust_03": [SLOW],
 }
 FUSED = ("c", "go", "javascript", "python", "rust")
 """Those that are asked as one module too."""
@@ -55,18 +52,7 @@ VERSIONS = {"http1.1": ["--http1.1"], "h2c": ["--http2-prior-knowledge"]}
 @functools.cache
 def application(name: str) -> Path:
     """The component of the application in a folder."""
-    project, language = PROJECTS / name, LANGUAGES[name]
-    files = sorted(path for path in project.rglob("*") if path.is_file() and "build" not in path.parts)
-    guest = sorted(path for path in (GUEST / "guest").iterdir() if path.is_file())
-    sources = [path.read_bytes() for path in [*files, *guest, GUEST / f"{language}.py"]]
-
-    def make(output: Path) -> None:
-        folder = output.parent / "project"
-        shutil.copytree(project, folder)
-        (built,) = build(folder)
-        shutil.move(built.path, output)
-
-    return cached(f"application_{name}.wasm", make, *sources, toolchain(language).identity())
+    return project(f"application_{name}", LANGUAGES[name], PROJECTS / name)
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from tests.edge.conftest import HOSTS
 from tests.guests.build import http_application, text
 from tests.requesting import request
 from wherry import Limits, NoSuchExportError, UsageError, edge
@@ -40,8 +41,8 @@ def test_a_guest_that_fails_is_an_error_with_a_number(
     assert request(server.url).text == "Hello, World!"
 
 
-@pytest.mark.parametrize("host", ["lean", "full"])
-def test_fuel_is_counted_for_each_request(host: Literal["lean", "full"]) -> None:
+@pytest.mark.parametrize("host", HOSTS)
+def test_fuel_is_counted_for_each_request(host: Literal["lean", "full", "tasks"]) -> None:
     """One guest after the other has all of it; what loops runs out before its time is over."""
     limits = Limits(fuel="50M", timeout="20s")
     with edge.serve(http_application(host), address="127.0.0.1:0", limits=limits) as server:

@@ -21,9 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from wherry import _native
+from wherry.build import builder
+from wherry.build.languages import toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from wherry.artifact.manifest import Language
 
 __all__ = [
     "GUESTS",
@@ -34,6 +38,7 @@ __all__ = [
     "cached",
     "http_application",
     "http_component",
+    "project",
     "python_command",
     "python_stores",
     "text",
@@ -104,11 +109,14 @@ def c_component(name: str) -> Path:
     return cached(f"{name}.wasm", build, *parts, crate.name, *tools)
 
 
-def http_application(which: Literal["lean", "full", "keeping"]) -> Path:
+def http_application(which: Literal["lean", "full", "keeping", "tasks"]) -> Path:
     """A component that answers HTTP, with the bindings that Wherry generates.
 
-    The lean one imports HTTP alone, the full one more of WASI; that which keeps things has stores.
+    The lean one imports HTTP alone, the full one more of WASI; that which keeps things has stores, and that
+    of tasks is a handler of WASI 0.3, in Rust.
     """
+    if which == "tasks":
+        return project("http_tasks", "rust", GUESTS / "http" / "tasks")
     source = GUESTS / "http" / ("keeping.c" if which == "keeping" else "answering.c")
     world = GUESTS / "http" / f"{which}.wit"
     crates = [_crate(f"wasmtime-wasi-{name}") for name in ("http", "config", "keyvalue")]
@@ -132,6 +140,22 @@ def http_application(which: Literal["lean", "full", "keeping"]) -> Path:
     parts = (source.read_bytes(), world.read_bytes())
     names = " ".join(crate.name for crate in crates)
     return cached(f"http_{which}.wasm", build, *parts, names, _version("ziglang"))
+
+
+def project(name: str, language: Language, folder: Path) -> Path:
+    """The component of a project, built as a user builds it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "build" not in path.parts)
+    building = Path(builder.__file__).parent
+    guest = sorted(path for path in (building / "guest").iterdir() if path.is_file())
+    sources = [path.read_bytes() for path in [*files, *guest, building / f"{language}.py"]]
+
+    def make(output: Path) -> None:
+        copied = output.parent / "project"
+        shutil.copytree(folder, copied)
+        (built,) = builder.build(copied)
+        shutil.move(built.path, output)
+
+    return cached(f"{name}.wasm", make, *sources, toolchain(language).identity())
 
 
 def http_component(source: Path) -> Path:

@@ -13,6 +13,7 @@ use crate::full::Full;
 use crate::lean::{self, Lean};
 use crate::running::Call;
 use crate::settings::ApplicationSettings;
+use crate::tasks::Tasks;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
@@ -26,8 +27,10 @@ use wherry_engine::policy::Policy;
 use wherry_engine::program::{Code, Program};
 use wherry_engine::sandbox::fill;
 
-/// What a component exports that answers requests, in any patch version.
+/// What a component exports that answers requests, in any patch version of WASI 0.2, and of 0.3.
 const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
+/// See [`HANDLER`].
+const TASK_HANDLER: &str = "wasi:http/handler@0.3.";
 
 /// A program that answers requests.
 pub struct Application {
@@ -44,6 +47,7 @@ pub struct Application {
 enum Host {
     Lean(Prepared),
     Full(Box<Full>),
+    Tasks(Box<Tasks>),
     Cgi(Box<Cgi>),
     /// There are none: it is files alone.
     Nothing,
@@ -74,7 +78,8 @@ impl Application {
         package: Option<&str>,
     ) -> Result<Self> {
         let host = match handler(&program) {
-            Ok(handle) => match prepare(&program, handle, &limits) {
+            Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits)?)),
+            Ok(Handler::Call(handle)) => match prepare(&program, handle, &limits) {
                 Some(prepared) => Host::Lean(prepared),
                 None => Host::Full(Box::new(Full::new(program, policy, &limits)?)),
             },
@@ -165,6 +170,7 @@ impl Application {
                 Host::Lean(prepared) => prepared.answer(&this.limits, parts, arriving, exchange).await,
                 // Apart, so that what a lean guest runs in is no larger than it has to be.
                 Host::Full(full) => Box::pin(full.answer(&this.limits, parts, arriving, exchange)).await,
+                Host::Tasks(tasks) => Box::pin(tasks.answer(&this.limits, parts, arriving, exchange)).await,
                 Host::Cgi(cgi) => {
                     Box::pin(cgi.answer(&this.limits, parts, &between, arriving, exchange)).await
                 }
@@ -209,9 +215,17 @@ pub(crate) fn in_slices<T>(store: &mut Store<T>) {
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
 }
 
-/// The function that answers requests.
-fn handler(program: &Program) -> Result<ComponentExportIndex> {
-    let hint = "an application exports the interface `wasi:http/incoming-handler@0.2`";
+/// What answers requests.
+enum Handler {
+    /// A function, which is called with the request: WASI 0.2.
+    Call(ComponentExportIndex),
+    /// A function that is a task for each request: WASI 0.3.
+    Task,
+}
+
+fn handler(program: &Program) -> Result<Handler> {
+    let hint =
+        "an application exports the interface `wasi:http/incoming-handler@0.2` or `wasi:http/handler@0.3`";
     let Code::Component(component) = &program.code else {
         let message = format!(
             "`{}` is a core module, which answers no HTTP requests",
@@ -220,13 +234,17 @@ fn handler(program: &Program) -> Result<ComponentExportIndex> {
         return Err(Error::new(Kind::NoExport, message).with_hint(hint));
     };
     let ty = component.component_type();
-    let found = ty
-        .exports(&program.engine)
-        .find(|(name, _)| name.starts_with(HANDLER))
-        .and_then(|(name, _)| {
-            let interface = component.get_export_index(None, name)?;
-            component.get_export_index(Some(&interface), "handle")
-        });
+    let mut exports = ty.exports(&program.engine);
+    let found = exports.find_map(|(name, _)| {
+        if name.starts_with(TASK_HANDLER) {
+            return Some(Handler::Task);
+        }
+        let interface = name
+            .starts_with(HANDLER)
+            .then(|| component.get_export_index(None, name))??;
+        let handle = component.get_export_index(Some(&interface), "handle")?;
+        Some(Handler::Call(handle))
+    });
     found.ok_or_else(|| {
         let message = format!("`{}` answers no HTTP requests", program.name);
         Error::new(Kind::NoExport, message).with_hint(hint)

@@ -1,37 +1,32 @@
-//! The full host: the engine's own linker, with all of WASI as the policy grants it.
+//! The full host of WASI 0.2: the engine's own linker, with all of WASI as the policy grants it.
 //!
 //! Its answer goes the way of the lean one: what its body gives is written to the [`Exchange`], so that limits and framing
 //! stand in one place.
 
-use crate::application::in_slices;
 use crate::arriving::Arriving;
 use crate::exchange::Exchange;
-use bytes::Bytes;
+use crate::pump::{self, Moved};
+use crate::sandboxes::Sandboxes;
 use http::request::Parts;
 use http::{Request, Response};
-use http_body::Body;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
-use wherry_engine::error::{Error, Kind, Result};
+use wherry_engine::error::Result;
 use wherry_engine::guest::Guest;
 use wherry_engine::limits::Limits;
 use wherry_engine::policy::Policy;
 use wherry_engine::program::Program;
-use wherry_engine::sandbox::Linked;
-use wherry_engine::stdio::{Input, Output, Standard, Stdio};
 
 /// A component that is linked with all of WASI.
 pub struct Full {
-    linked: Linked,
+    sandboxes: Sandboxes,
     proxy: ProxyPre<Guest>,
-    policy: Policy,
-    arguments: Vec<String>,
 }
 
 /// The body of an answer, once there is one.
@@ -41,33 +36,11 @@ impl Full {
     /// Links a program, and makes sure that guests can be made with this policy.
     ///
     /// # Errors
-    /// [`Kind::Link`] when it imports what nothing provides, [`Kind::Grant`] when a folder cannot be opened.
+    /// As [`Sandboxes::new`] and [`Sandboxes::exporting`].
     pub fn new(program: Program, policy: Policy, limits: &Limits) -> Result<Self> {
-        let arguments = vec![program.name.clone()];
-        let linked = Linked::new(program, |_, _| Ok(()))?;
-        let pre = linked.component().cloned();
-        let proxy = pre.and_then(|pre| ProxyPre::new(pre).ok()).ok_or_else(|| {
-            let message = format!("`{}` answers no HTTP requests", linked.program.name);
-            Error::new(Kind::NoExport, message).with_hint("it exports the interface with other types")
-        })?;
-        let full = Self {
-            linked,
-            proxy,
-            policy,
-            arguments,
-        };
-        full.guest(limits).map(|_| full)
-    }
-
-    /// What the guest writes goes where this process tells of itself; standard output belongs to the server.
-    fn guest(&self, limits: &Limits) -> Result<Guest> {
-        let stdio = Stdio {
-            input: Input::Empty,
-            output: Output::Inherit(Standard::Err),
-            error: Output::Inherit(Standard::Err),
-            witness: None,
-        };
-        Guest::new(&self.policy, limits, &self.arguments, stdio)
+        let sandboxes = Sandboxes::new(program, policy, limits)?;
+        let proxy = sandboxes.exporting(ProxyPre::new)?;
+        Ok(Self { sandboxes, proxy })
     }
 
     /// Answers one request with a guest of its own.
@@ -78,9 +51,7 @@ impl Full {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
-        let guest = self.guest(limits)?;
-        let mut store = self.linked.yielding_store(guest, limits)?;
-        in_slices(&mut store);
+        let mut store = self.sandboxes.store(limits)?;
         let body = Answered::default();
         let set = {
             let (exchange, body) = (Arc::clone(&exchange), Arc::clone(&body));
@@ -122,7 +93,7 @@ impl Full {
                 match pump(&body, &exchange, context) {
                     Moved::Bytes => {}
                     Moved::Nothing => return Poll::Pending,
-                    Moved::End => return Poll::Ready(()),
+                    Moved::End(_) | Moved::Broken => return Poll::Ready(()),
                 }
             }
         })
@@ -148,43 +119,18 @@ fn take_over(
     }
 }
 
-/// What came of moving bytes from the guest's body to the connection.
-#[derive(PartialEq)]
-enum Moved {
-    Nothing,
-    Bytes,
-    End,
-}
-
-/// Moves what there is room for.
+/// Moves what there is room for; what is over is.
 fn pump(body: &Mutex<Option<HyperOutgoingBody>>, exchange: &Exchange, context: &mut Context<'_>) -> Moved {
     let mut slot = body.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(body) = slot.as_mut() else {
-        return Moved::End;
+        return Moved::End(None);
     };
-    if exchange.state().room() == Some(0) {
-        return Moved::Nothing;
-    }
-    let polled = Pin::new(body).poll_frame(context);
-    let mut state = exchange.state();
-    match polled {
-        Poll::Pending => return Moved::Nothing,
-        Poll::Ready(None) => {
-            state.finish(None);
-        }
-        Poll::Ready(Some(Err(_))) => state.break_off(),
-        Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-            Ok(bytes) => {
-                let bytes: Bytes = bytes;
-                if state.write(&bytes) {
-                    return Moved::Bytes;
-                }
-            }
-            Err(frame) => {
-                state.finish(frame.into_trailers().ok());
-            }
-        },
+    let mut moved = pump::pump(body, exchange, context);
+    match &mut moved {
+        Moved::Nothing | Moved::Bytes => return moved,
+        Moved::End(trailers) => drop(exchange.state().finish(trailers.take())),
+        Moved::Broken => exchange.state().break_off(),
     }
     *slot = None;
-    Moved::End
+    moved
 }

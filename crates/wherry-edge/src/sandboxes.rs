@@ -1,0 +1,71 @@
+//! Sandboxes with the engine's own linker and all of WASI as the policy grants it, for components that answer requests.
+
+use crate::application::in_slices;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+use wherry_engine::error::{Error, Kind, Result};
+use wherry_engine::guest::Guest;
+use wherry_engine::limits::Limits;
+use wherry_engine::policy::Policy;
+use wherry_engine::program::Program;
+use wherry_engine::sandbox::Linked;
+use wherry_engine::stdio::{Input, Output, Standard, Stdio};
+
+/// What sandboxes of one component are made from.
+pub struct Sandboxes {
+    linked: Linked,
+    policy: Policy,
+    arguments: Vec<String>,
+}
+
+impl Sandboxes {
+    /// Links a program, and makes sure that guests can be made with this policy.
+    ///
+    /// # Errors
+    /// [`Kind::Link`] when it imports what nothing provides, [`Kind::Grant`] when a folder cannot be opened.
+    pub fn new(program: Program, policy: Policy, limits: &Limits) -> Result<Self> {
+        let arguments = vec![program.name.clone()];
+        let sandboxes = Self {
+            linked: Linked::new(program, |_, _| Ok(()))?,
+            policy,
+            arguments,
+        };
+        sandboxes.guest(limits).map(|_| sandboxes)
+    }
+
+    /// The component, with the functions that some interface has.
+    ///
+    /// # Errors
+    /// [`Kind::NoExport`] when it exports that with other types.
+    pub fn exporting<Pre>(
+        &self,
+        find: impl FnOnce(InstancePre<Guest>) -> wasmtime::Result<Pre>,
+    ) -> Result<Pre> {
+        let pre = self.linked.component().cloned();
+        pre.and_then(|pre| find(pre).ok()).ok_or_else(|| {
+            let message = format!("`{}` answers no HTTP requests", self.linked.program.name);
+            Error::new(Kind::NoExport, message).with_hint("it exports the interface with other types")
+        })
+    }
+
+    /// A sandbox with nothing in it yet.
+    ///
+    /// # Errors
+    /// [`Kind::Grant`] when a folder cannot be opened any more.
+    pub fn store(&self, limits: &Limits) -> Result<Store<Guest>> {
+        let mut store = self.linked.yielding_store(self.guest(limits)?, limits)?;
+        in_slices(&mut store);
+        Ok(store)
+    }
+
+    /// What the guest writes goes where this process tells of itself; standard output belongs to the server.
+    fn guest(&self, limits: &Limits) -> Result<Guest> {
+        let stdio = Stdio {
+            input: Input::Empty,
+            output: Output::Inherit(Standard::Err),
+            error: Output::Inherit(Standard::Err),
+            witness: None,
+        };
+        Guest::new(&self.policy, limits, &self.arguments, stdio)
+    }
+}
