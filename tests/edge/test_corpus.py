@@ -23,9 +23,7 @@ from tests.guests.build import http_application
 from wherry import Limits, edge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from _pytest.mark import ParameterSet
+    from collections.abc import Iterator
 
 CORPUS = Path(__file__).with_name("corpus")
 PROBE = b"GET /exact HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -59,8 +57,6 @@ class Case(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An answer that breaks off may be there too."""
     pieces: bool = False
     """Each byte goes out alone."""
-    pending: bool = False
-    """Not so yet."""
 
 
 class Frames(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,8 +65,6 @@ class Frames(msgspec.Struct, forbid_unknown_fields=True):
     rfc: str
     frames: list[str]
     answer: str
-    pending: bool = False
-    """Not so yet."""
 
 
 class File(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,13 +88,6 @@ FILES = [
 FRAMES = msgspec.toml.decode((CORPUS / "http2.toml").read_bytes(), type=FramesFile)
 SERVED = {name: case for file in FILES for name, case in file.served.items()}
 REFUSED = {name: case for file in FILES for name, case in file.refused.items()}
-
-
-def parameters(*groups: Mapping[str, Case] | Mapping[str, Frames]) -> list[ParameterSet]:
-    """The names of cases; those that are pending are expected to fail, and found when they no longer do."""
-    late = pytest.mark.xfail(strict=True, reason="what the server is still to refuse, or to refuse otherwise")
-    cases = [(name, case) for group in groups for name, case in group.items()]
-    return [pytest.param(name, marks=[late] if case.pending else []) for name, case in cases]
 
 
 @pytest.fixture(scope="module", params=HOSTS)
@@ -193,7 +180,7 @@ def parsed(received: bytes, methods: tuple[str, ...]) -> list[tuple[int, bytes |
     return answers
 
 
-@pytest.mark.parametrize("name", parameters(SERVED, REFUSED))
+@pytest.mark.parametrize("name", [*SERVED, *REFUSED])
 def test_each_request_has_its_outcome(server: edge.Server, name: str) -> None:
     """The statuses that the corpus has; the connection is kept or closed; nothing of the server is left."""
     case = SERVED.get(name) or REFUSED[name]
@@ -239,7 +226,7 @@ def told(kind: int, payload: bytes) -> str | None:
             return None
 
 
-@pytest.mark.parametrize("name", parameters(FRAMES.served, FRAMES.refused))
+@pytest.mark.parametrize("name", [*FRAMES.served, *FRAMES.refused])
 def test_each_frame_has_its_outcome(server: edge.Server, name: str) -> None:
     """An answer, the end of the stream, or that of the connection, with the code of the RFC."""
     case = FRAMES.served.get(name) or FRAMES.refused[name]

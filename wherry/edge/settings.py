@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["ApplicationSettings", "ServerSettings"]
+__all__ = ["ApplicationSettings", "Certificate", "ServerSettings"]
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -38,6 +38,14 @@ class ApplicationSettings(_Settings, frozen=True, kw_only=True):
         str | None,
         Meta(description="A folder whose files are answered before it is asked; by default its manifest's."),
     ] = None
+    compress: Annotated[bool, Meta(description="Answers are compressed for clients that take it.")] = False
+
+
+class Certificate(_Settings, frozen=True, kw_only=True):
+    """A certificate and its key, as files in PEM."""
+
+    certificate: Annotated[str, Meta(description="The certificate, and those between it and a trusted one.")]
+    key: Annotated[str, Meta(description="Its key.")]
 
 
 class ServerSettings(_Settings, frozen=True, kw_only=True):
@@ -48,3 +56,15 @@ class ServerSettings(_Settings, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Requests that are answered at once, of all applications together.")
     ] = 1024
     server_header: Annotated[bool, Meta(description="Answers name the server.")] = True
+    tls: Annotated[
+        tuple[Certificate, ...],
+        Meta(description="Certificates; the first is for clients that ask for none of their names."),
+    ] = ()
+    handshake_time: Annotated[str, Meta(description="How long the handshake of TLS may take.")] = "10s"
+    head_time: Annotated[str, Meta(description="How long the head of a request may take.")] = "30s"
+    idle_time: Annotated[str, Meta(description="How long a client may pause between two requests.")] = "60s"
+    body_time: Annotated[str, Meta(description="How long the body of a request may be waited for.")] = "30s"
+    body_rate: Annotated[str, Meta(description="Bytes in a second that make that time longer.")] = "240"
+    write_time: Annotated[
+        str, Meta(description="How long a client may take in nothing of what waits for it.")
+    ] = "30s"

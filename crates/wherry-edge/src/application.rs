@@ -4,14 +4,14 @@
 //! is asked, so that there is no list to keep. A command is asked as CGI. Start at [`Application::new`].
 
 use crate::admission::Admission;
-use crate::arriving::Arriving;
+use crate::arriving::{Arriving, Pace};
 use crate::body::Answer;
 use crate::cgi::{Between, Cgi, Start};
 use crate::exchange::Exchange;
 use crate::files::Files;
 use crate::full::Full;
 use crate::lean::{self, Lean};
-use crate::running::Call;
+use crate::running::{Call, note_slice};
 use crate::settings::ApplicationSettings;
 use crate::tasks::Tasks;
 use http::Response;
@@ -161,9 +161,10 @@ impl Application {
         parts: Parts,
         incoming: Incoming,
         between: Between,
+        pace: Pace,
         exchange: &Arc<Exchange>,
     ) -> Call {
-        let arriving = Arriving::new(incoming, self.settings.max_request, Arc::clone(exchange));
+        let arriving = Arriving::new(incoming, self.settings.max_request, pace, Arc::clone(exchange));
         let (this, exchange) = (Arc::clone(self), Arc::clone(exchange));
         Box::pin(async move {
             match &this.host {
@@ -212,7 +213,10 @@ impl Prepared {
 /// Has a guest give way at each tick of the engine's clock: to the other connections of its thread, and to who watches its time.
 pub(crate) fn in_slices<T>(store: &mut Store<T>) {
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
+    store.epoch_deadline_callback(|_| {
+        note_slice();
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
 }
 
 /// What answers requests.

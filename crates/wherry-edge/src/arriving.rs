@@ -5,14 +5,16 @@
 
 use crate::exchange::Exchange;
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use tokio::time::{Sleep, sleep_until};
 use wasmtime_wasi_http::Error;
 
 /// How many bytes that nobody wants are read, and for how long.
@@ -20,21 +22,55 @@ const MOST_READ_OVER: usize = 1 << 20;
 /// See [`MOST_READ_OVER`].
 const READING_OVER: Duration = Duration::from_secs(2);
 
-/// A body that ends the request when it is larger than it may be.
+/// How long the body of a request may keep its guest waiting: so long, and as much longer as its bytes take at a rate.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How long in any case.
+    pub time: Duration,
+    /// Bytes in a second.
+    pub rate: u64,
+}
+
+/// A body that ends the request when it is malformed, larger than it may be, or slower.
 pub struct Arriving {
     incoming: Option<Incoming>,
     left: u64,
     exchange: Arc<Exchange>,
+    pace: Pace,
+    /// How much came, how long the guest waited for it, since when it does, and until when it may.
+    received: u64,
+    waited: Duration,
+    since: Option<Instant>,
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Arriving {
-    /// The body of at most so many bytes.
-    pub fn new(incoming: Incoming, most: u64, exchange: Arc<Exchange>) -> Self {
+    /// The body of at most so many bytes, at no less than that pace.
+    pub fn new(incoming: Incoming, most: u64, pace: Pace, exchange: Arc<Exchange>) -> Self {
         Self {
             incoming: Some(incoming),
             left: most,
             exchange,
+            pace,
+            received: 0,
+            waited: Duration::ZERO,
+            since: None,
+            patience: None,
         }
+    }
+
+    /// Whether the client was waited for too long; else its guest is woken then.
+    fn is_slow(&mut self, context: &mut Context<'_>) -> bool {
+        let bytes = Duration::from_millis(self.received.saturating_mul(1000) / self.pace.rate.max(1));
+        let left = (self.pace.time + bytes).saturating_sub(self.waited);
+        let deadline = (*self.since.get_or_insert_with(Instant::now) + left).into();
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if patience.deadline() != deadline {
+            patience.as_mut().reset(deadline);
+        }
+        patience.as_mut().poll(context).is_ready()
     }
 }
 
@@ -50,16 +86,32 @@ impl Body for Arriving {
         let Some(incoming) = &mut this.incoming else {
             return Poll::Ready(None);
         };
-        let frame = match ready!(Pin::new(incoming).poll_frame(context)) {
-            Some(Ok(frame)) => frame,
-            ended => {
+        let polled = Pin::new(incoming).poll_frame(context);
+        if polled.is_pending() {
+            if this.is_slow(context) {
+                this.exchange.note_fault(StatusCode::REQUEST_TIMEOUT);
                 this.incoming = None;
-                return Poll::Ready(ended.map(|_| Err(Error::HttpProtocolError)));
+                return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
+            }
+            return Poll::Pending;
+        }
+        this.waited += this.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let frame = match ready!(polled) {
+            Some(Ok(frame)) => frame,
+            Some(Err(_)) => {
+                this.exchange.note_fault(StatusCode::BAD_REQUEST);
+                this.incoming = None;
+                return Poll::Ready(Some(Err(Error::HttpProtocolError)));
+            }
+            None => {
+                this.incoming = None;
+                return Poll::Ready(None);
             }
         };
         let size = frame.data_ref().map_or(0, Bytes::len) as u64;
+        this.received += size;
         let Some(left) = this.left.checked_sub(size) else {
-            this.exchange.note_too_large();
+            this.exchange.note_fault(StatusCode::PAYLOAD_TOO_LARGE);
             return Poll::Ready(Some(Err(Error::HttpRequestBodySize(None))));
         };
         this.left = left;

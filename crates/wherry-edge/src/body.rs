@@ -1,7 +1,9 @@
 //! The body of an answer, as the connection sends it.
 
+use crate::compression::Compressed;
 use crate::files::Sending;
 use crate::running::{Piece, Running};
+use crate::streams;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -27,6 +29,8 @@ pub enum Answer {
     },
     /// It is read while it is sent.
     File(Box<Sending>),
+    /// It is compressed while it is sent.
+    Compressed(Box<Compressed>),
 }
 
 impl Answer {
@@ -37,17 +41,10 @@ impl Answer {
             trailers: None,
         }
     }
-}
 
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match self.get_mut() {
+    /// The next piece, wherever it comes from.
+    fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self {
             Answer::Whole { bytes, .. } if !bytes.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
@@ -55,6 +52,7 @@ impl Body for Answer {
                 Poll::Ready(trailers.take().map(|fields| Ok(Frame::trailers(fields))))
             }
             Answer::File(sending) => sending.poll_piece(context),
+            Answer::Compressed(compressed) => compressed.poll_frame(context),
             Answer::Streamed { guest, left } => {
                 let Some(running) = guest else {
                     return Poll::Ready(None);
@@ -78,11 +76,29 @@ impl Body for Answer {
             }
         }
     }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        streams::asked();
+        let polled = self.get_mut().poll_any(context);
+        if polled.is_ready() {
+            streams::handed();
+        }
+        polled
+    }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Answer::Whole { bytes, trailers } => bytes.is_empty() && trailers.is_none(),
             Answer::Streamed { guest, .. } => guest.is_none(),
+            Answer::Compressed(compressed) => compressed.is_over(),
             Answer::File(sending) => sending.left() == 0,
         }
     }
@@ -99,6 +115,7 @@ impl Body for Answer {
                 hint.set_lower(bytes.len() as u64);
                 hint
             }
+            Answer::Compressed(_) => SizeHint::default(),
             Answer::Streamed { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
             Answer::File(sending) => SizeHint::with_exact(sending.left()),
         }

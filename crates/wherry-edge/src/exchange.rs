@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many bytes of an answer wait to be sent before the guest has to wait.
@@ -17,7 +17,8 @@ pub const ROOM: usize = 64 << 10;
 #[derive(Default)]
 pub struct Exchange {
     state: Mutex<State>,
-    too_large: AtomicBool,
+    /// What is wrong with the request, as a status; 0 for nothing.
+    fault: AtomicU16,
 }
 
 /// Where an answer is.
@@ -71,14 +72,16 @@ impl Exchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the request is larger than it may be.
-    pub fn note_too_large(&self) {
-        self.too_large.store(true, Ordering::Relaxed);
+    /// Notes that the request turned out to be none; what is found first counts.
+    pub fn note_fault(&self, status: StatusCode) {
+        let (order, code) = (Ordering::Relaxed, status.as_u16());
+        // Where it is there already, it stays.
+        let _ = self.fault.compare_exchange(0, code, order, order);
     }
 
-    /// Whether the request is larger than it may be.
-    pub fn too_large(&self) -> bool {
-        self.too_large.load(Ordering::Relaxed)
+    /// What is wrong with the request.
+    pub fn fault(&self) -> Option<StatusCode> {
+        StatusCode::from_u16(self.fault.load(Ordering::Relaxed)).ok()
     }
 }
 
@@ -115,6 +118,11 @@ impl State {
             }
             Head::Taken => Asked::Missing,
         }
+    }
+
+    /// Puts a head back that was taken out too early.
+    pub fn put_back(&mut self, status: StatusCode, fields: HeaderMap) {
+        self.head = Head::Set(status, fields);
     }
 
     /// How many bytes may be written now; `None` when nothing will be taken any more.

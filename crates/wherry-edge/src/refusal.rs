@@ -42,6 +42,9 @@ pub fn refusal(status: StatusCode, id: &str) -> Response<Answer> {
         // What follows cannot be told from the body of the request that was not read, or from what is malformed.
         StatusCode::BAD_REQUEST
         | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::REQUEST_TIMEOUT
+        | StatusCode::URI_TOO_LONG
+        | StatusCode::MISDIRECTED_REQUEST
         | StatusCode::EXPECTATION_FAILED
         | StatusCode::NOT_IMPLEMENTED => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

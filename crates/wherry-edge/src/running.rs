@@ -8,6 +8,7 @@ use crate::exchange::{Asked, End, Exchange};
 use crate::statistics::Account;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,23 @@ use tokio::time::{Sleep, sleep_until};
 use wasmtime::PoolConcurrencyLimitError;
 use wherry_engine::error::{Error, Kind};
 use wherry_engine::ticker::Ticking;
+
+/// How many slices a guest may compute on between the head of its answer and what it does next, before the head goes out.
+const SLICES: u32 = 10;
+
+thread_local! {
+    /// Whether the guest that was polled last on this thread gave way as its slice was over, and waits for nothing.
+    static SLICED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that the slice of a guest is over.
+pub fn note_slice() {
+    SLICED.set(true);
+}
+
+fn in_slice() -> bool {
+    SLICED.get()
+}
 
 /// A guest that was called.
 pub type Call = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
@@ -28,8 +46,8 @@ pub enum Failure {
     Trap(wasmtime::Error),
     /// It was not done in time.
     Time,
-    /// The request is larger than it may be.
-    TooLarge,
+    /// The request turned out to be none: malformed, too large or too slow, as the status says.
+    Request(StatusCode),
     /// No more guests fit into memory.
     Busy,
     /// The guest gave no answer, or one that cannot be sent.
@@ -85,9 +103,10 @@ impl Running {
         let Some(call) = &mut self.call else {
             return Poll::Ready(Ok(()));
         };
+        SLICED.set(false);
         let polled = call.as_mut().poll(context);
-        let failure = if self.exchange.too_large() {
-            Failure::TooLarge
+        let failure = if let Some(status) = self.exchange.fault() {
+            Failure::Request(status)
         } else {
             match polled {
                 Poll::Ready(Ok(())) => {
@@ -123,6 +142,7 @@ impl Running {
 
     /// Runs the guest until there is a head, or there will be none.
     pub async fn head(&mut self) -> Result<(StatusCode, HeaderMap), Failure> {
+        let mut slices = 0;
         poll_fn(|context| {
             let polled = self.poll_guest(context);
             let waits = polled.is_pending();
@@ -130,7 +150,7 @@ impl Running {
             match polled {
                 // An answer that is whole is one, whatever its guest does afterwards; one to half a request is not.
                 Poll::Ready(Err(failure))
-                    if matches!(failure, Failure::TooLarge) || !matches!(state.end(), End::Finished(_)) =>
+                    if matches!(failure, Failure::Request(_)) || !matches!(state.end(), End::Finished(_)) =>
                 {
                     return Poll::Ready(Err(failure));
                 }
@@ -143,6 +163,12 @@ impl Running {
             }
             match state.take_head() {
                 Asked::Head(..) if *state.end() == End::Broken => Poll::Ready(Err(Failure::NoAnswer)),
+                // Whether there is a length does not hang on when a slice ends: a guest that computes is waited for.
+                Asked::Head(status, fields) if waits && slices < SLICES && in_slice() => {
+                    slices += 1;
+                    state.put_back(status, fields);
+                    Poll::Pending
+                }
                 Asked::Head(status, fields) => Poll::Ready(Ok((status, fields))),
                 Asked::Missing if waits => Poll::Pending,
                 Asked::Missing | Asked::Refused => Poll::Ready(Err(Failure::NoAnswer)),
@@ -166,7 +192,7 @@ impl Running {
                 state.finish(None);
             }
             Poll::Ready(Err(failure)) => {
-                if matches!(failure, Failure::TooLarge) {
+                if matches!(failure, Failure::Request(_)) {
                     state.spoil();
                 }
                 state.break_off();

@@ -5,17 +5,16 @@
 
 use crate::admission::Admission;
 use crate::application::Application;
+use crate::arriving::Pace;
+use crate::connection::{Connections, Times};
 use crate::routing::Table;
 use crate::service::Service;
 use crate::settings::ServerSettings;
 use crate::statistics::Statistics;
+use crate::tls::{Certificates, configuration};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use std::convert::Infallible;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,17 +22,9 @@ use std::thread::{JoinHandle, available_parallelism};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
 use wherry_engine::error::{Error, Kind, Result};
-
-/// How long a client may take for the head of a request, and say nothing between two.
-const HEAD_TIME: Duration = Duration::from_secs(30);
-
-/// The most bytes in the head of a request, and in the pieces that a body is read in.
-const HEAD_SIZE: usize = 64 << 10;
-
-/// The most requests at once on one HTTP/2 connection.
-const STREAMS: u32 = 128;
 
 /// How long clients are told that the server ends before idle connections are closed.
 const NOTICE: Duration = Duration::from_millis(200);
@@ -44,10 +35,22 @@ const RECOVERY: Duration = Duration::from_millis(50);
 /// How long a request waits for a place that those of other applications have taken.
 const WAIT: Duration = Duration::from_secs(10);
 
+/// How often it is looked at whether certificates have changed.
+const RENEWAL: Duration = Duration::from_secs(1);
+
+/// What connections are served with.
+struct Parts {
+    service: Arc<Service>,
+    times: Times,
+    tls: Option<TlsAcceptor>,
+    address: SocketAddr,
+}
+
 /// A server that runs.
 pub struct Server {
     address: SocketAddr,
     service: Arc<Service>,
+    certificates: Option<Arc<Certificates>>,
     /// When all has to be over, once it was stopped.
     stop: watch::Sender<Option<Instant>>,
     thread: Mutex<Option<JoinHandle<bool>>>,
@@ -62,6 +65,12 @@ impl Server {
     pub fn start(applications: Vec<Arc<Application>>, settings: &ServerSettings) -> Result<Self> {
         let statistics = Arc::new(Statistics::default());
         let table = Table::new(applications, &statistics)?;
+        let certificates = match settings.tls.as_slice() {
+            [] => None,
+            files => Some(Arc::new(Certificates::new(files.to_vec())?)),
+        };
+        let tls = certificates.clone().map(configuration).transpose()?;
+        raise_open_files();
         let runtime = runtime()?;
         let listener = runtime
             .block_on(TcpListener::bind(settings.address))
@@ -76,15 +85,26 @@ impl Server {
             admission: Admission::new(settings.total_concurrency, usize::MAX, WAIT),
             statistics,
             name: settings.server_header.then(|| HeaderValue::from_static("wherry")),
-            address,
+            pace: Pace {
+                time: settings.body_time,
+                rate: settings.body_rate,
+            },
             stopping: false.into(),
         });
         let (stop, stopped) = watch::channel(None);
-        let shared = Arc::clone(&service);
+        let parts = Parts {
+            service: Arc::clone(&service),
+            times: settings.into(),
+            tls: tls.map(TlsAcceptor::from),
+            address,
+        };
+        if let Some(certificates) = &certificates {
+            runtime.spawn(renew(Arc::clone(certificates), Arc::clone(&service.statistics)));
+        }
         let serving = std::thread::Builder::new()
             .name("wherry-edge".into())
             .spawn(move || {
-                let whole = runtime.block_on(serve(listener, &shared, stopped));
+                let whole = runtime.block_on(serve(listener, parts, stopped));
                 runtime.shutdown_background();
                 whole
             });
@@ -92,6 +112,7 @@ impl Server {
         Ok(Self {
             address,
             service,
+            certificates,
             stop,
             thread: Mutex::new(Some(thread)),
         })
@@ -112,9 +133,12 @@ impl Server {
     /// Serves these from the next request on; what runs comes to its end as it is.
     ///
     /// # Errors
-    /// [`Kind::Usage`] when routes are in each other's way; then all stays as it was.
+    /// [`Kind::Usage`] when routes are in each other's way, and as for [`Certificates::new`]; then all stays as it was.
     pub fn replace(&self, applications: Vec<Arc<Application>>) -> Result<()> {
         let table = Table::new(applications, &self.service.statistics)?;
+        self.certificates
+            .as_ref()
+            .map_or(Ok(false), |certificates| certificates.reload())?;
         self.service.table.store(Arc::new(table));
         Ok(())
     }
@@ -136,6 +160,17 @@ impl Server {
         self.stop.send_replace(Some(Instant::now() + time));
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         thread.is_none_or(|thread| thread.join().unwrap_or(false))
+    }
+}
+
+impl From<&ServerSettings> for Times {
+    fn from(settings: &ServerSettings) -> Self {
+        Self {
+            handshake: settings.handshake_time,
+            head: settings.head_time,
+            idle: settings.idle_time,
+            write: settings.write_time,
+        }
     }
 }
 
@@ -165,40 +200,20 @@ fn no_threads(error: &std::io::Error) -> Error {
 }
 
 /// Serves until it is stopped; says whether all that ran came to its end in time.
-async fn serve(
-    listener: TcpListener,
-    service: &Arc<Service>,
-    mut stopped: watch::Receiver<Option<Instant>>,
-) -> bool {
+async fn serve(listener: TcpListener, parts: Parts, mut stopped: watch::Receiver<Option<Instant>>) -> bool {
+    let service = Arc::clone(&parts.service);
+    let (close, closing) = watch::channel(false);
+    let (alive, mut gone) = mpsc::channel(1);
+    let connections = Arc::new(Connections {
+        service: parts.service,
+        times: parts.times,
+        tls: parts.tls,
+        address: parts.address,
+        closing,
+        alive,
+    });
     // On a task, so that it is one among the connections.
-    let accepting = {
-        let (service, graceful) = (Arc::clone(service), GracefulShutdown::new());
-        let mut stopped = stopped.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    accepted = listener.accept() => match accepted {
-                        Ok((stream, _)) => connect(stream, &service, &graceful),
-                        Err(_) => tokio::time::sleep(RECOVERY).await,
-                    },
-                    _ = stopped.changed() => break,
-                }
-            }
-            // What the system has accepted already is served too.
-            if let Ok(listener) = listener.into_std() {
-                while let Ok((stream, _)) = listener.accept() {
-                    let taken = stream
-                        .set_nonblocking(true)
-                        .and_then(|()| TcpStream::from_std(stream));
-                    if let Ok(stream) = taken {
-                        connect(stream, &service, &graceful);
-                    }
-                }
-            }
-            graceful
-        })
-    };
+    let accepting = tokio::spawn(accept(listener, connections, stopped.clone()));
     let asked = stopped.wait_for(Option::is_some).await;
     let deadline = asked
         .ok()
@@ -206,42 +221,68 @@ async fn serve(
         .unwrap_or_else(Instant::now);
     service.stopping.store(true, Ordering::Relaxed);
     let ending = async {
-        if let Ok(graceful) = accepting.await {
+        if accepting.await.is_ok() {
             tokio::time::sleep(NOTICE).await;
-            graceful.shutdown().await;
+            close.send_replace(true);
+            // Nothing is ever sent: it ends when no connection is left.
+            while gone.recv().await.is_some() {}
         }
     };
     tokio::time::timeout_at(deadline.into(), ending).await.is_ok()
 }
 
-fn connect(stream: TcpStream, service: &Arc<Service>, graceful: &GracefulShutdown) {
-    service.statistics.connections.fetch_add(1, Ordering::Relaxed);
-    // It only makes small answers later.
-    let _ = stream.set_nodelay(true);
-    let client = stream.peer_addr().ok();
-    let service = Arc::clone(service);
-    let answering = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer(request, client).await) }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(HEAD_SIZE);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(HEAD_TIME)
-        .max_header_list_size(64 << 10);
-    let connection = builder
-        .serve_connection(TokioIo::new(stream), answering)
-        .into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        // A client that breaks off needs no answer, and what is malformed has got one.
-        let _ = connection.await;
-    });
+/// Takes connections until the server is stopped, and those that the system has accepted by then.
+async fn accept(
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    mut stopped: watch::Receiver<Option<Instant>>,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => connect(stream, peer, &connections),
+                Err(_) => tokio::time::sleep(RECOVERY).await,
+            },
+            _ = stopped.changed() => break,
+        }
+    }
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((stream, peer)) = listener.accept() {
+            let taken = stream
+                .set_nonblocking(true)
+                .and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = taken {
+                connect(stream, peer, &connections);
+            }
+        }
+    }
+}
+
+fn connect(stream: TcpStream, peer: SocketAddr, connections: &Arc<Connections>) {
+    let statistics = &connections.service.statistics;
+    statistics.connections.fetch_add(1, Ordering::Relaxed);
+    tokio::spawn(Arc::clone(connections).serve(stream, peer));
+}
+
+/// Reads certificates again when their files change, for as long as the server runs.
+async fn renew(certificates: Arc<Certificates>, statistics: Arc<Statistics>) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        let reading = Arc::clone(&certificates);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || reading.reload()).await {
+            statistics.keep(format!("- certificates stay as they are: {}", error.message()));
+        }
+    }
+}
+
+/// As many files as this process may have open at all: each connection is one.
+fn raise_open_files() {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limits.maximum,
+        maximum: limits.maximum,
+    };
+    // Where it may not, what there is has to do.
+    let _ = setrlimit(Resource::Nofile, raised);
 }

@@ -1,5 +1,6 @@
 //! What a server and its applications are told, as Python's `wherry.edge.settings` has it: the fields are the same, and cross as JSON.
 
+use crate::tls::Files;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub struct ApplicationSettings {
     pub wait: Duration,
     /// The folder whose files are looked for before a guest is made.
     pub r#static: Option<PathBuf>,
+    /// Whether answers are compressed for clients that take it.
+    pub compress: bool,
 }
 
 /// What a server is told.
@@ -41,6 +44,26 @@ pub struct ServerSettings {
     pub total_concurrency: usize,
     /// Whether answers name the server.
     pub server_header: bool,
+    /// Certificates and their keys; none for a server without TLS.
+    pub tls: Vec<Files>,
+    /// How long the handshake of TLS may take.
+    #[serde(deserialize_with = "time")]
+    pub handshake_time: Duration,
+    /// How long the head of a request may take.
+    #[serde(deserialize_with = "time")]
+    pub head_time: Duration,
+    /// How long a client may say nothing between two requests.
+    #[serde(deserialize_with = "time")]
+    pub idle_time: Duration,
+    /// How long a guest may have to wait for the body of its request.
+    #[serde(deserialize_with = "time")]
+    pub body_time: Duration,
+    /// Bytes of it in a second that make that time longer.
+    #[serde(deserialize_with = "bytes")]
+    pub body_rate: u64,
+    /// How long a client may take in nothing of its answer.
+    #[serde(deserialize_with = "time")]
+    pub write_time: Duration,
 }
 
 /// Reads settings.

@@ -85,9 +85,9 @@ impl Account {
                 &counters.late,
                 "the guest ran longer than its time limit".to_owned(),
             ),
-            Failure::TooLarge => (
+            Failure::Request(status) => (
                 &counters.refused,
-                "the body of the request is too large".to_owned(),
+                format!("the body of the request is refused: {status}"),
             ),
             Failure::Busy => (&counters.busy, "no more guests fit into memory".to_owned()),
         };
@@ -113,7 +113,8 @@ impl Statistics {
             .clone()
     }
 
-    fn keep(&self, failure: String) {
+    /// Keeps what went wrong for who asks.
+    pub fn keep(&self, failure: String) {
         let mut failures = self.kept();
         if failures.len() == KEPT {
             failures.pop_front();
