@@ -38,6 +38,7 @@ __all__ = [
     "cached",
     "http_application",
     "http_component",
+    "http_probe",
     "project",
     "python_command",
     "python_stores",
@@ -117,8 +118,19 @@ def http_application(which: Literal["lean", "full", "keeping", "tasks"]) -> Path
     """
     if which == "tasks":
         return project("http_tasks", "rust", GUESTS / "http" / "tasks")
-    source = GUESTS / "http" / ("keeping.c" if which == "keeping" else "answering.c")
-    world = GUESTS / "http" / f"{which}.wit"
+    return _http("keeping" if which == "keeping" else "answering", which)
+
+
+def http_probe(host: Literal["lean", "full"], *, large: bool = False) -> Path:
+    """The component made from ``http/probing.c``; the large one is served prepared."""
+    # The stack that the linker takes by itself is sixteen megabytes, which each guest would have to look at.
+    flags = ["-mreference-types", "-Wl,-z,stack-size=65536", *(["-DLARGE"] if large else [])]
+    return _http("probing", host, *flags)
+
+
+def _http(name: str, world: str, *flags: str) -> Path:
+    """The component made from ``http/<name>.c`` for ``http/<world>.wit``."""
+    source, wanted = GUESTS / "http" / f"{name}.c", GUESTS / "http" / f"{world}.wit"
     crates = [_crate(f"wasmtime-wasi-{name}") for name in ("http", "config", "keyvalue")]
 
     def build(output: Path) -> None:
@@ -126,20 +138,20 @@ def http_application(which: Literal["lean", "full", "keeping", "tasks"]) -> Path
         wit = folder / "wit"
         for crate in crates:
             shutil.copytree(crate / "wit" / "deps", wit / "deps", dirs_exist_ok=True)
-        shutil.copy(world, wit / "world.wit")
-        for name, data in _native.generate_bindings(wit, "c").items():
-            (folder / name).write_bytes(data)
+        shutil.copy(wanted, wit / "world.wit")
+        for file, data in _native.generate_bindings(wit, "c").items():
+            (folder / file).write_bytes(data)
         shutil.copy(source, folder)
         zig = {"ZIG_GLOBAL_CACHE_DIR": str(CACHE / "zig"), "ZIG_LOCAL_CACHE_DIR": str(CACHE / "zig")}
         command = [sys.executable, "-m", "ziglang", "cc", *_C_FLAGS, "-mexec-model=reactor", "-s", "-Wall"]
-        command += ["-DFULL"] if which == "full" else []
+        command += [*flags, *(["-DFULL"] if world == "full" else [])]
         command += ["-o", "core.wasm", source.name, "application.c", "application_component_type.o"]
         _run(command, cwd=folder, env=zig)
         output.write_bytes(_native.componentize((folder / "core.wasm").read_bytes(), wit))
 
-    parts = (source.read_bytes(), world.read_bytes())
+    parts = (source.read_bytes(), wanted.read_bytes(), repr(flags))
     names = " ".join(crate.name for crate in crates)
-    return cached(f"http_{which}.wasm", build, *parts, names, _version("ziglang"))
+    return cached(f"http_{name}_{world}.wasm", build, *parts, names, _version("ziglang"))
 
 
 def project(name: str, language: Language, folder: Path) -> Path:

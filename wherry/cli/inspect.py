@@ -17,7 +17,7 @@ from wherry.runtime.inspect import wit_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wherry.runtime.inspect import Group, Inspection, Need, Place, Producer
+    from wherry.runtime.inspect import Group, Inspection, Need, Place, Producer, Served
 
 _FORMS = {"component": "component", "module": "core module", "package": "WIT package"}
 _LISTED_PARTS = 20
@@ -59,6 +59,7 @@ def page(inspection: Inspection) -> str:
     """The whole inspection as text for a terminal: headings, and under each its lines."""
     chapters = {
         "Places": _places(inspection.places),
+        "Served": _served(inspection.served),
         "Needs": _needs(inspection.needs),
         "Exports": _groups(inspection.exports),
         "Imports": _imports(inspection),
@@ -90,6 +91,15 @@ def _head(inspection: Inspection) -> Iterator[str]:
 def _places(places: Iterable[Place]) -> Iterator[str]:
     for place in places:
         yield f"{'yes' if place.fits else 'no':<4}{place.name:<9} {place.why}"
+
+
+def _served(served: Served | None) -> Iterator[str]:
+    if served is not None:
+        yield (
+            "prepared: its memory is put back after each request"
+            if served.prepared
+            else f"as it is: {served.why}"
+        )
 
 
 def _needs(needs: tuple[Need, ...]) -> Iterator[str]:

@@ -32,6 +32,7 @@ __all__ = [
     "Place",
     "Producer",
     "Section",
+    "Served",
     "TypeEntry",
     "inspect",
     "wit_text",
@@ -144,6 +145,17 @@ class Obstacle(msgspec.Struct, frozen=True):
     hint: str | None
 
 
+class Served(msgspec.Struct, frozen=True):
+    """How a server starts the file for each request.
+
+    One that is ``prepared`` starts with the memory that the last one had, put back to what it was at first.
+    ``why`` says why another is not.
+    """
+
+    prepared: bool
+    why: str | None
+
+
 class Inspection(msgspec.Struct, frozen=True):
     """What a file tells of itself.
 
@@ -153,6 +165,7 @@ class Inspection(msgspec.Struct, frozen=True):
     ``reactor`` for a core module that is set up once and then called, and else ``library``. ``wasi`` lists
     the generations of WASI it stands on, oldest first: ``unstable``, ``0.1``, ``0.2``, ``0.3``. ``places``
     holds all six places, ``sections`` is sorted by size, and the first of ``parts`` is the file itself.
+    ``served`` is ``None`` for what answers no requests, neither as HTTP nor as a command.
     """
 
     name: str
@@ -170,6 +183,7 @@ class Inspection(msgspec.Struct, frozen=True):
     size: int
     sections: tuple[Section, ...]
     parts: tuple[Part, ...]
+    served: Served | None
 
     def fits(self, place: str) -> bool:
         """Whether the file fits ``place``, such as ``"command"``."""

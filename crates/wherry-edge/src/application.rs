@@ -25,6 +25,7 @@ use wherry_engine::limits::Limits;
 use wherry_engine::meter::Shares;
 use wherry_engine::policy::Policy;
 use wherry_engine::program::{Code, Program};
+use wherry_engine::restored::{Counts, Images};
 use wherry_engine::sandbox::fill;
 
 /// What a component exports that answers requests, in any patch version of WASI 0.2, and of 0.3.
@@ -37,6 +38,10 @@ pub struct Application {
     host: Host,
     /// What is looked for before a guest is made.
     files: Option<Files>,
+    /// What the memories of its guests are put back to, where the program was prepared.
+    images: Option<Images>,
+    /// Why it was not.
+    plain: Option<String>,
     limits: Limits,
     settings: ApplicationSettings,
     /// Who is let in, of the requests for it.
@@ -77,6 +82,7 @@ impl Application {
         start: Start,
         package: Option<&str>,
     ) -> Result<Self> {
+        let (images, plain) = (program.images().cloned(), program.plain().map(str::to_owned));
         let host = match handler(&program) {
             Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits)?)),
             Ok(Handler::Call(handle)) => match prepare(&program, handle, &limits) {
@@ -89,7 +95,12 @@ impl Application {
                 cgi => Host::Cgi(Box::new(cgi?)),
             },
         };
-        Self::with(host, limits, settings, package)
+        let made = Self::with(host, limits, settings, package)?;
+        Ok(Self {
+            images,
+            plain,
+            ..made
+        })
     }
 
     /// An application without a program, of the files that the settings name.
@@ -115,6 +126,8 @@ impl Application {
         Ok(Self {
             host,
             files: files.transpose()?,
+            images: None,
+            plain: None,
             limits,
             admission: Admission::new(settings.concurrency, settings.queue, settings.wait),
             settings,
@@ -166,7 +179,7 @@ impl Application {
     ) -> Call {
         let arriving = Arriving::new(incoming, self.settings.max_request, pace, Arc::clone(exchange));
         let (this, exchange) = (Arc::clone(self), Arc::clone(exchange));
-        Box::pin(async move {
+        let call = async move {
             match &this.host {
                 Host::Lean(prepared) => prepared.answer(&this.limits, parts, arriving, exchange).await,
                 // Apart, so that what a lean guest runs in is no larger than it has to be.
@@ -177,7 +190,30 @@ impl Application {
                 }
                 Host::Nothing => Ok(()),
             }
-        })
+        };
+        match &self.images {
+            Some(images) => Box::pin(images.drive(call)),
+            None => Box::pin(call),
+        }
+    }
+
+    /// What was counted of its guests' memories, where these are put back to what they were.
+    #[must_use]
+    pub fn restored(&self) -> Option<Counts> {
+        self.images.as_ref().map(Images::counts)
+    }
+
+    /// Why they are not.
+    #[must_use]
+    pub fn plain(&self) -> Option<&str> {
+        self.plain.as_deref()
+    }
+
+    /// Gives back what its guests have not needed for long; to be called now and then.
+    pub fn tidy(&self) {
+        if let Some(images) = &self.images {
+            images.tidy();
+        }
     }
 }
 

@@ -32,6 +32,9 @@ const NOTICE: Duration = Duration::from_millis(200);
 /// How long no connection is accepted when the process has no more descriptors.
 const RECOVERY: Duration = Duration::from_millis(50);
 
+/// How often it is looked at what guests left and nobody needed since.
+const TIDYING: Duration = Duration::from_secs(10);
+
 /// How long a request waits for a place that those of other applications have taken.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -214,7 +217,9 @@ async fn serve(listener: TcpListener, parts: Parts, mut stopped: watch::Receiver
     });
     // On a task, so that it is one among the connections.
     let accepting = tokio::spawn(accept(listener, connections, stopped.clone()));
+    let tidying = tokio::spawn(tidy(Arc::clone(&service)));
     let asked = stopped.wait_for(Option::is_some).await;
+    tidying.abort();
     let deadline = asked
         .ok()
         .and_then(|deadline| *deadline)
@@ -263,6 +268,16 @@ fn connect(stream: TcpStream, peer: SocketAddr, connections: &Arc<Connections>) 
     let statistics = &connections.service.statistics;
     statistics.connections.fetch_add(1, Ordering::Relaxed);
     tokio::spawn(Arc::clone(connections).serve(stream, peer));
+}
+
+/// Now and then has the applications give back what their guests have not needed for long.
+async fn tidy(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(TIDYING).await;
+        for application in service.table.load_full().applications() {
+            application.tidy();
+        }
+    }
 }
 
 /// Reads certificates again when their files change, for as long as the server runs.

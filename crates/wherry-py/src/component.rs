@@ -275,6 +275,7 @@ fn make(
     let wanted = Wanted {
         mode,
         stack,
+        prepared: false,
         pooled,
         target,
         name,

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use serde::Serialize;
-use wherry_engine::bounds::{self, Bounds};
+use wherry_engine::bounds::{self, Bounds, Shape};
 use wherry_engine::environment::Environment;
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::options::Invocation;
@@ -18,6 +18,7 @@ use wherry_tools::inspect::Inspection;
 use wherry_tools::wit;
 
 use crate::errors::raise;
+use crate::loading::PREPARING;
 
 /// An [`Inspection`] with what only the engine knows.
 #[derive(Serialize)]
@@ -28,6 +29,15 @@ struct Report {
     text: bool,
     /// Why the engine refuses it, if it does.
     obstacle: Option<Obstacle>,
+    /// How a server starts it for each request; `None` for what answers none.
+    served: Option<Served>,
+}
+
+#[derive(Serialize)]
+struct Served {
+    prepared: bool,
+    /// Why it is not prepared.
+    why: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -93,10 +103,14 @@ pub fn policy_beyond(py: Python<'_>, file: &str, other: &str) -> PyResult<String
 fn report(data: &[u8], name: &str) -> Result<String> {
     let binary = binary(data, name)?;
     let inspection = wherry_tools::inspect::inspect(&binary).map_err(|error| refused(&error, name))?;
-    let verdict =
-        bounds::check(&binary, &Bounds::default()).and_then(|shape| recognise::foreign(&shape, name));
+    let verdict = bounds::check(&binary, &Bounds::default())
+        .and_then(|shape| recognise::foreign(&shape, name).map(|()| shape));
+    let served = verdict
+        .as_ref()
+        .ok()
+        .and_then(|shape| served(&binary, shape, &inspection));
     let (inspection, obstacle) = match verdict {
-        Ok(()) => (inspection, None),
+        Ok(_) => (inspection, None),
         Err(error) => {
             let hint = error.hint().map(str::to_owned);
             (
@@ -112,6 +126,23 @@ fn report(data: &[u8], name: &str) -> Result<String> {
         inspection,
         text: matches!(binary, Cow::Owned(_)),
         obstacle,
+        served,
+    })
+}
+
+/// How a server starts each guest of a program that answers HTTP, itself or as a command.
+fn served(binary: &[u8], shape: &Shape, inspection: &Inspection) -> Option<Served> {
+    let answers = inspection.kind == Some("command")
+        || inspection
+            .places
+            .iter()
+            .any(|place| place.name == "http" && place.fits);
+    answers.then(|| {
+        let why = PREPARING.form(binary, shape).err();
+        Served {
+            prepared: why.is_none(),
+            why,
+        }
     })
 }
 

@@ -14,13 +14,17 @@ use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::limits::Limits;
 use wherry_engine::mode::Mode;
 use wherry_engine::options::CacheOptions;
-use wherry_engine::program::{LoadOptions, Program, Source, load};
+use wherry_engine::program::{LoadOptions, PreparedForm, Preparing, Program, Source, load};
+use wherry_engine::restored::Image;
+use wherry_tools::prepared;
 
 /// What a program is loaded for.
 pub struct Wanted {
     pub mode: Mode,
     pub stack: usize,
     pub pooled: bool,
+    /// Whether large components are prepared, for guests that are made anew for each request.
+    pub prepared: bool,
     pub target: Option<String>,
     pub name: String,
     pub precompiled: bool,
@@ -44,6 +48,7 @@ pub fn with_program<R: Send>(
             mode: wanted.mode,
             stack: wanted.stack,
             pooled: wanted.pooled,
+            preparing: wanted.prepared.then_some(PREPARING),
             target: wanted.target,
             name: Some(wanted.name),
             precompiled: wanted.precompiled,
@@ -72,6 +77,31 @@ pub fn with_program<R: Send>(
     })?;
     tell(py, warnings.into_inner().unwrap_or_else(PoisonError::into_inner))?;
     Ok(result)
+}
+
+/// How components are prepared.
+pub const PREPARING: Preparing<'static> = Preparing {
+    version: prepared::VERSION,
+    prepare: &prepare,
+};
+
+/// Smaller components start so fast that restoring their memories gains nothing.
+const WORTH_PREPARING: usize = 1 << 20;
+
+fn prepare(component: &[u8]) -> std::result::Result<PreparedForm, String> {
+    if component.len() < WORTH_PREPARING {
+        return Err("it is small, and starts fast as it is".to_owned());
+    }
+    let made = prepared::prepare(component).map_err(|reason| reason.to_string())?;
+    let images = made.images.into_iter().map(|image| Image {
+        memory: image.memory,
+        pages: image.pages,
+        bytes: image.bytes,
+    });
+    Ok(PreparedForm {
+        component: made.component,
+        images: images.collect(),
+    })
 }
 
 /// Tells what works, but slower than it should.

@@ -74,6 +74,7 @@ impl Application {
             },
             stack: limits.inner.stack,
             pooled: true,
+            prepared: true,
             target: None,
             name,
             precompiled: false,
@@ -122,6 +123,26 @@ impl Server {
     /// Whether guests of the application of that name get the lean host, which has HTTP and nothing else.
     fn is_lean(&self, application: &str) -> bool {
         self.find(application).is_some_and(|found| found.is_lean())
+    }
+
+    /// What was counted of the memories of its guests, where the application of that name was prepared.
+    fn restored(&self, application: &str) -> Option<BTreeMap<&'static str, u64>> {
+        let counts = self.find(application)?.restored()?;
+        Some(BTreeMap::from([
+            ("made", counts.made),
+            ("reset", counts.reset),
+            ("asked", counts.asked),
+            ("given_back", counts.given_back),
+            ("lost", counts.lost),
+            ("different", counts.different),
+            ("waiting", counts.waiting),
+            ("kept", counts.kept),
+        ]))
+    }
+
+    /// Why the application of that name was not prepared.
+    fn plain(&self, application: &str) -> Option<String> {
+        self.find(application)?.plain().map(str::to_owned)
     }
 
     /// Takes no more connections, and waits for what runs for up to so many seconds; says whether all came to its end.

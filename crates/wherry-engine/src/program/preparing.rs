@@ -37,6 +37,30 @@ pub struct Preparing<'a> {
     pub prepare: &'a dyn Fn(&[u8]) -> std::result::Result<PreparedForm, String>,
 }
 
+/// Why no component of this kind is prepared, where that can be told without looking at its code.
+fn refused(concurrency: bool) -> Option<&'static str> {
+    if concurrency {
+        return Some("it runs several things at once (WASI 0.3)");
+    }
+    restored::unavailable()
+}
+
+impl Preparing<'_> {
+    /// The prepared form of a program, which looks like `shape`; or why it has none.
+    ///
+    /// # Errors
+    /// The reason, in words that go on after "it is not prepared:".
+    pub fn form(&self, binary: &[u8], shape: &Shape) -> std::result::Result<PreparedForm, String> {
+        if shape.form != Form::Component {
+            return Err("it is a core module".to_owned());
+        }
+        match refused(shape.concurrency) {
+            Some(why) => Err(why.to_owned()),
+            None => (self.prepare)(binary),
+        }
+    }
+}
+
 impl Program {
     /// The memories that its guests have, where it was prepared: these then drive each guest.
     #[must_use]
@@ -61,14 +85,6 @@ impl Loading<'_, '_> {
         }
     }
 
-    /// Why no component of this kind is prepared, where that can be told without looking at it.
-    fn refused(concurrency: bool) -> Option<&'static str> {
-        if concurrency {
-            return Some("it runs several things at once (WASI 0.3)");
-        }
-        restored::unavailable()
-    }
-
     /// A file that was seen before, in its prepared form out of the cache; an error says why there is none and never will be.
     pub(super) fn known_prepared(&self, known: &Known) -> Result<Option<Ready>, Plain> {
         let Some(preparing) = self.options.preparing else {
@@ -77,7 +93,7 @@ impl Loading<'_, '_> {
         if let Some(why) = known.plain(preparing.version) {
             return Err(Plain::Because(why.to_owned()));
         }
-        if let Some(why) = Self::refused(known.concurrency) {
+        if let Some(why) = refused(known.concurrency) {
             return Err(Plain::Because(why.to_owned()));
         }
         self.cached_prepared(&known.digest).map_err(Plain::Failed)
@@ -93,16 +109,10 @@ impl Loading<'_, '_> {
         let Some(preparing) = self.options.preparing else {
             return Err(Plain::NotAsked);
         };
-        if shape.form != Form::Component {
-            return Err(Plain::Because("it is a core module".to_owned()));
-        }
-        if let Some(why) = Self::refused(shape.concurrency) {
-            return Err(Plain::Because(why.to_owned()));
-        }
         if let Some(ready) = self.cached_prepared(digest)? {
             return Ok(ready);
         }
-        let form = (preparing.prepare)(binary).map_err(Plain::Because)?;
+        let form = preparing.form(binary, shape).map_err(Plain::Because)?;
         let made = self.make_prepared(form, shape, digest, preparing.version);
         made.map_err(|error| match error.kind() {
             // Whoever waits has had enough, whatever is compiled.
