@@ -30,7 +30,7 @@ def test_it_prints_its_url_and_ends_when_it_is_told_to(number: signal.Signals, t
     ):
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.fullmatch(r"serving `.*http_full\.wasm` at (http://127\.0\.0\.1:\d+)\n", line)
+        found = re.fullmatch(r"serving `.*http_\w*full\.wasm` at (http://127\.0\.0\.1:\d+)\n", line)
         assert found, line
         assert request(found[1]).text == "Hello, World!"
         failed = request(f"{found[1]}/trap")

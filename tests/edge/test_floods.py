@@ -7,21 +7,18 @@ that means well is answered, and the server holds little for those that do not.
 from __future__ import annotations
 
 import itertools
-import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import h2.connection
 import hpack
 import pytest
 
+from tests.edge.served import Served, serving
 from tests.guests.build import http_application
 from tests.requesting import request
 
@@ -35,38 +32,13 @@ GROWTH = 48 << 20
 HEADERS, RESET, SETTINGS, PING, CONTINUATION = 1, 3, 4, 6, 9
 
 
-class Served(NamedTuple):
-    """A server in a process of its own."""
-
-    address: tuple[str, int]
-    process: int
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://{self.address[0]}:{self.address[1]}"
-
-    def held(self) -> int:
-        """Bytes of its memory."""
-        return int(Path(f"/proc/{self.process}/statm").read_text().split()[1]) * 4096
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
     """The lean application, as a person serves it."""
-    command = [sys.executable, "-m", "wherry", "serve", str(http_application("lean"))]
-    with subprocess.Popen(
-        [*command, "--addr", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://([\d.]+):(\d+)", process.stdout.readline())
-        assert found is not None
-        served = Served((found[1], int(found[2])), process.pid)
+    with serving(http_application("lean")) as served:
         for _ in range(20):
             assert request(served.url).status == 200
         yield served
-        process.terminate()
-        assert process.wait(20) == 0
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:

@@ -164,7 +164,7 @@ def _until_told(server: Server, ready: str) -> None:
     try:
         while not told.is_set():
             for failure in server.failures(_LOOKING):
-                output.warn(f"request {failure}")
+                output.warn(failure if failure.startswith("server: ") else f"request {failure}")
             if asked.is_set():
                 asked.clear()
                 reload(server)

@@ -90,7 +90,7 @@ class Server:
         """What went wrong since this was asked last, waiting up to ``timeout`` seconds for the first.
 
         Each begins with the number that the client got in ``x-request-id``, or ``-`` where the answer had
-        begun. The last thousand are kept.
+        begun, or ``server:`` where no request is meant. The last thousand are kept.
         """
         return self._native.failures(timeout)
 

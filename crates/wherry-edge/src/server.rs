@@ -32,6 +32,9 @@ const NOTICE: Duration = Duration::from_millis(200);
 /// How long no connection is accepted when the process has no more descriptors.
 const RECOVERY: Duration = Duration::from_millis(50);
 
+/// How long it is not said again that the process has none.
+const REMINDER: Duration = Duration::from_secs(10);
+
 /// How often it is looked at what guests left and nobody needed since.
 const TIDYING: Duration = Duration::from_secs(10);
 
@@ -242,12 +245,20 @@ async fn accept(
     connections: Arc<Connections>,
     mut stopped: watch::Receiver<Option<Instant>>,
 ) {
+    let mut told: Option<Instant> = None;
     loop {
         tokio::select! {
             biased;
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => connect(stream, peer, &connections),
-                Err(_) => tokio::time::sleep(RECOVERY).await,
+                Err(error) => {
+                    if told.is_none_or(|told| told.elapsed() > REMINDER) {
+                        told = Some(Instant::now());
+                        let statistics = &connections.service.statistics;
+                        statistics.keep(format!("server: no more connections fit: {error}: see `ulimit -Hn`"));
+                    }
+                    tokio::time::sleep(RECOVERY).await;
+                }
             },
             _ = stopped.changed() => break,
         }
@@ -286,7 +297,10 @@ async fn renew(certificates: Arc<Certificates>, statistics: Arc<Statistics>) {
         tokio::time::sleep(RENEWAL).await;
         let reading = Arc::clone(&certificates);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || reading.reload()).await {
-            statistics.keep(format!("- certificates stay as they are: {}", error.message()));
+            statistics.keep(format!(
+                "server: the certificates stay as they are: {}",
+                error.message()
+            ));
         }
     }
 }
