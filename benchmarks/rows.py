@@ -337,6 +337,24 @@ ROWS = {
     "http-echo": Row(
         "1 MiB sent back as it is read", "`wasmtime serve`", faster(1.5), serving.echo_against_wasmtime
     ),
+    "http-cpython": Row(
+        "a request to an application in CPython",
+        "`wasmtime serve`",
+        faster(8),
+        serving.cpython_against_wasmtime,
+    ),
+    "http-javascript": Row(
+        "the same in JavaScript (StarlingMonkey)",
+        "`wasmtime serve`",
+        faster(2),
+        serving.javascript_against_wasmtime,
+    ),
+    "http-start": Row(
+        "start of the one in CPython to its first answer",
+        "`wasmtime serve`, cached",
+        at_most(0.5),
+        serving.start_against_wasmtime,
+    ),
     "build": Row("`wherry build`, nothing changed", "the same", at_most(2), packages.build_unchanged),
     **{
         name: Row(f"a line changed in {title}", "its tools by hand", at_most(1.1, beside=0.3), measure)

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.measure import Timing, output
-from tests.guests.build import http_application, http_component
+from tests.guests.build import http_application, http_component, project
 from tests.requesting import request
 from tests.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from wherry.artifact.manifest import Language
 
 __all__ = [
     "IDLE",
@@ -35,9 +37,12 @@ __all__ = [
     "against_node",
     "against_reused",
     "against_wasmtime",
+    "cpython_against_wasmtime",
     "echo_against_wasmtime",
     "idle_connections",
+    "javascript_against_wasmtime",
     "slowest_against_wasmtime",
+    "start_against_wasmtime",
 ]
 
 IDLE = 10_000
@@ -47,7 +52,9 @@ _HERE = Path(__file__).parent
 _CONNECTIONS = "64"
 _SECONDS = "1"
 _ROUNDS = 9
-_READY = 60.0
+_READY = 120.0
+_POLLED = 0.002
+_ALL_OF_WASI = ("-S", "cli=y")
 
 
 def against_wasmtime() -> Timing:
@@ -81,6 +88,40 @@ def echo_against_wasmtime() -> Timing:
     guest = http_application("lean")
     found = _measured(_wherry(guest), _wasmtime(guest), ("8", _SECONDS, "/echo", str(1 << 20)))
     return Timing(*(time_each for time_each, _ in found))
+
+
+def cpython_against_wasmtime() -> Timing:
+    """A request to an application in Python: a whole interpreter for each."""
+    return _interpreted("python")
+
+
+def javascript_against_wasmtime() -> Timing:
+    """The same in JavaScript."""
+    return _interpreted("javascript")
+
+
+def _interpreted(language: Language) -> Timing:
+    guest = _project(language)
+    return Timing(*(time_each for time_each, _ in _measured(_wherry(guest), _wasmtime(guest, *_ALL_OF_WASI))))
+
+
+def start_against_wasmtime() -> Timing:
+    """From the start of a server to the first answer of an application in Python that was compiled before."""
+    guest = _project("python")
+    servers = (_wherry(guest), _wasmtime(guest, "-C", "cache=y", *_ALL_OF_WASI))
+    found: tuple[list[float], ...] = ([], [])
+    for number in range(_ROUNDS + 1):
+        for server, times in zip(servers, found, strict=True):
+            begun = time.perf_counter()
+            with _process(server):
+                if number:  # The first one compiles.
+                    times.append(time.perf_counter() - begun)
+    return Timing(*map(statistics.median, found))
+
+
+def _project(language: Language) -> Path:
+    """The smallest application in a language, built as a user builds it."""
+    return project(f"hello_{language}", language, _HERE / "http" / language)
 
 
 def idle_connections() -> int:
@@ -204,6 +245,6 @@ def _await(address: str) -> None:
         except OSError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.05)
+            time.sleep(_POLLED)
         else:
             return

@@ -1,0 +1,4 @@
+// The smallest application in JavaScript.
+export default {
+  fetch: () => new Response("Hello, World!"),
+};
