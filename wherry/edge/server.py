@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections import Counter
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -15,12 +17,12 @@ from wherry.edge.settings import ApplicationSettings, ServerSettings
 from wherry.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from wherry._native import Limits, Policy
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "serve", "wanted"]
 
 
 class Server:
@@ -31,11 +33,12 @@ class Server:
         applications: Sequence[Application],
         settings: ServerSettings,
         again: Callable[[], Sequence[Application]] | None = None,
+        make: Callable[[list[_native.Application], bytes], _native.Server] = _native.Server,
     ) -> None:
         """Serve these; a reload serves what ``again`` gives, or the same as they are then."""
         self._again = again
         self.applications: tuple[Application, ...] = ()
-        self._native = _native.Server(self._load(applications), msgspec.json.encode(settings))
+        self._native = make(self._load(applications), msgspec.json.encode(settings))
 
     def _load(self, wanted: Sequence[Application]) -> list[_native.Application]:
         names = Counter(one.name for one in wanted)
@@ -58,6 +61,10 @@ class Server:
         """
         wanted = self._again() if self._again is not None else self.applications
         self._native.replace(self._load(wanted))
+
+    def connect(self, address: str, port: int) -> socket.socket:
+        """A connection to it without a network, for a client at this address."""
+        return socket.socket(fileno=self._native.connect(ip_address(address), port))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -147,28 +154,40 @@ def serve(
         TypeError: There is no such setting.
 
     """
-    of_server = {name: settings.pop(name) for name in ServerSettings.__struct_fields__ if name in settings}
-    again: Callable[[], Sequence[Application]] | None = None
-    server = ServerSettings()
-    if isinstance(source, bytes) or (isinstance(source, str | os.PathLike) and not _is_configuration(source)):
-        own = ApplicationSettings(**settings)
-        applications = [Application(source, policy=policy, limits=limits, flags=flags, settings=own)]
-    else:
-        _alone({"policy": policy, "limits": limits, "flags": flags or None} | settings)
-        if isinstance(source, str | os.PathLike):
-            path = os.fspath(source)
-            configuration = read_configuration(path)
-            server, applications = configuration.server, configuration.applications(path)
-
-            def again() -> Sequence[Application]:
-                return read_configuration(path).applications(path)
-
-        else:
-            applications = list(source)
+    applications, server, again = wanted(source, policy, limits, flags, settings)
     if ask is not None:
         for one in applications:
             ask(one)
-    return Server(applications, msgspec.structs.replace(server, **of_server), again)
+    return Server(applications, server, again)
+
+
+def wanted(
+    source: str | os.PathLike[str] | bytes | Sequence[Application],
+    policy: Policy | None,
+    limits: Limits | None,
+    flags: Sequence[tuple[str, ...]],
+    settings: Mapping[str, Any],
+) -> tuple[Sequence[Application], ServerSettings, Callable[[], Sequence[Application]] | None]:
+    """The applications that arguments of :func:`serve` mean, their server, and what reads them anew.
+
+    The last is for those of a configuration; others are what they were.
+    """
+    of_server = {name: value for name, value in settings.items() if name in ServerSettings.__struct_fields__}
+    of_one = {name: value for name, value in settings.items() if name not in of_server}
+    if isinstance(source, bytes) or (isinstance(source, str | os.PathLike) and not _is_configuration(source)):
+        own = ApplicationSettings(**of_one)
+        application = Application(source, policy=policy, limits=limits, flags=flags, settings=own)
+        return [application], ServerSettings(**of_server), None
+    _alone({"policy": policy, "limits": limits, "flags": flags or None} | of_one)
+    if not isinstance(source, str | os.PathLike):
+        return list(source), ServerSettings(**of_server), None
+    path = os.fspath(source)
+    configuration = read_configuration(path)
+    return (
+        configuration.applications(path),
+        msgspec.structs.replace(configuration.server, **of_server),
+        lambda: read_configuration(path).applications(path),
+    )
 
 
 def _is_configuration(path: str | os.PathLike[str]) -> bool:

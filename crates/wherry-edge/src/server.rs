@@ -2,6 +2,7 @@
 //!
 //! A server runs on threads of its own, one for each processor, and lives until it is stopped. Stopping takes in what the
 //! system has accepted already, has the clients close by themselves, then closes what is idle, and waits for the rest.
+//! Connections may be handed to it too, by what serves in the same process and needs no address for it.
 
 use crate::admission::Admission;
 use crate::application::Application;
@@ -16,12 +17,14 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, available_parallelism};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use wherry_engine::error::{Error, Kind, Result};
@@ -52,10 +55,15 @@ struct Parts {
     address: SocketAddr,
 }
 
+/// A connection, and whose it is.
+type Handed = (TcpStream, SocketAddr);
+
 /// A server that runs.
 pub struct Server {
     address: SocketAddr,
     service: Arc<Service>,
+    runtime: Handle,
+    handing: mpsc::UnboundedSender<Handed>,
     certificates: Option<Arc<Certificates>>,
     /// When all has to be over, once it was stopped.
     stop: watch::Sender<Option<Instant>>,
@@ -69,22 +77,43 @@ impl Server {
     /// [`Kind::Usage`] when the address cannot be listened at or routes are in each other's way, [`Kind::Internal`] when the
     /// system gives no threads.
     pub fn start(applications: Vec<Arc<Application>>, settings: &ServerSettings) -> Result<Self> {
-        let statistics = Arc::new(Statistics::default());
-        let table = Table::new(applications, &statistics)?;
-        let certificates = match settings.tls.as_slice() {
-            [] => None,
-            files => Some(Arc::new(Certificates::new(files.to_vec())?)),
-        };
-        let tls = certificates.clone().map(configuration).transpose()?;
         raise_open_files();
         let runtime = runtime()?;
         let listener = runtime
             .block_on(TcpListener::bind(settings.address))
             .and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = listener.map_err(|error| {
+        let listener = listener.map_err(|error| {
             let message = format!("cannot listen at {}: {error}", settings.address);
             Error::new(Kind::Usage, message).with_hint("another port, or port 0 for any that is free")
         })?;
+        Self::run(applications, settings, runtime, Some(listener))
+    }
+
+    /// Serves connections that are handed over by [`Server::connect`], and listens nowhere.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn within(applications: Vec<Arc<Application>>, settings: &ServerSettings) -> Result<Self> {
+        Self::run(applications, settings, runtime()?, None)
+    }
+
+    fn run(
+        applications: Vec<Arc<Application>>,
+        settings: &ServerSettings,
+        runtime: Runtime,
+        listener: Option<(SocketAddr, TcpListener)>,
+    ) -> Result<Self> {
+        let statistics = Arc::new(Statistics::default());
+        let table = Table::new(applications, &statistics)?;
+        let (address, listener) = listener.unzip();
+        let address = address.unwrap_or(settings.address);
+        let certificates = match settings.tls.as_slice() {
+            files if !files.is_empty() && listener.is_some() => {
+                Some(Arc::new(Certificates::new(files.to_vec())?))
+            }
+            _ => None,
+        };
+        let tls = certificates.clone().map(configuration).transpose()?;
         let service = Arc::new(Service {
             table: ArcSwap::from_pointee(table),
             // Who waits here has a place with its application, and those are counted.
@@ -98,6 +127,8 @@ impl Server {
             stopping: false.into(),
         });
         let (stop, stopped) = watch::channel(None);
+        let (handing, handed) = mpsc::unbounded_channel();
+        let handle = runtime.handle().clone();
         let parts = Parts {
             service: Arc::clone(&service),
             times: settings.into(),
@@ -110,7 +141,7 @@ impl Server {
         let serving = std::thread::Builder::new()
             .name("wherry-edge".into())
             .spawn(move || {
-                let whole = runtime.block_on(serve(listener, parts, stopped));
+                let whole = runtime.block_on(serve(listener, handed, parts, stopped));
                 runtime.shutdown_background();
                 whole
             });
@@ -118,10 +149,28 @@ impl Server {
         Ok(Self {
             address,
             service,
+            runtime: handle,
+            handing,
             certificates,
             stop,
             thread: Mutex::new(Some(thread)),
         })
+    }
+
+    /// A connection to it that nobody else sees, for a client that is said to be `peer`.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when the server has stopped, [`Kind::Io`] when the system gives no sockets.
+    pub fn connect(&self, peer: SocketAddr) -> Result<UnixStream> {
+        let no_sockets = |error| Error::new(Kind::Io, format!("no connection can be made: {error}"));
+        let (theirs, ours) = UnixStream::pair().map_err(no_sockets)?;
+        ours.set_nonblocking(true).map_err(no_sockets)?;
+        let _context = self.runtime.enter();
+        // To the system they are streams alike; only what is asked of an address is not there.
+        let ours = TcpStream::from_std(std::net::TcpStream::from(OwnedFd::from(ours))).map_err(no_sockets)?;
+        let handed = self.handing.send((ours, peer));
+        handed.map_err(|_| Error::new(Kind::Usage, "the server has stopped"))?;
+        Ok(theirs)
     }
 
     /// Where it listens.
@@ -206,7 +255,12 @@ fn no_threads(error: &std::io::Error) -> Error {
 }
 
 /// Serves until it is stopped; says whether all that ran came to its end in time.
-async fn serve(listener: TcpListener, parts: Parts, mut stopped: watch::Receiver<Option<Instant>>) -> bool {
+async fn serve(
+    listener: Option<TcpListener>,
+    handed: mpsc::UnboundedReceiver<Handed>,
+    parts: Parts,
+    mut stopped: watch::Receiver<Option<Instant>>,
+) -> bool {
     let service = Arc::clone(&parts.service);
     let (close, closing) = watch::channel(false);
     let (alive, mut gone) = mpsc::channel(1);
@@ -219,7 +273,7 @@ async fn serve(listener: TcpListener, parts: Parts, mut stopped: watch::Receiver
         alive,
     });
     // On a task, so that it is one among the connections.
-    let accepting = tokio::spawn(accept(listener, connections, stopped.clone()));
+    let accepting = tokio::spawn(accept(listener, handed, connections, stopped.clone()));
     let tidying = tokio::spawn(tidy(Arc::clone(&service)));
     let asked = stopped.wait_for(Option::is_some).await;
     tidying.abort();
@@ -241,7 +295,8 @@ async fn serve(listener: TcpListener, parts: Parts, mut stopped: watch::Receiver
 
 /// Takes connections until the server is stopped, and those that the system has accepted by then.
 async fn accept(
-    listener: TcpListener,
+    listener: Option<TcpListener>,
+    mut handed: mpsc::UnboundedReceiver<Handed>,
     connections: Arc<Connections>,
     mut stopped: watch::Receiver<Option<Instant>>,
 ) {
@@ -249,7 +304,7 @@ async fn accept(
     loop {
         tokio::select! {
             biased;
-            accepted = listener.accept() => match accepted {
+            accepted = next(listener.as_ref()) => match accepted {
                 Ok((stream, peer)) => connect(stream, peer, &connections),
                 Err(error) => {
                     if told.is_none_or(|told| told.elapsed() > REMINDER) {
@@ -260,10 +315,14 @@ async fn accept(
                     tokio::time::sleep(RECOVERY).await;
                 }
             },
+            Some((stream, peer)) = handed.recv() => connect(stream, peer, &connections),
             _ = stopped.changed() => break,
         }
     }
-    if let Ok(listener) = listener.into_std() {
+    while let Ok((stream, peer)) = handed.try_recv() {
+        connect(stream, peer, &connections);
+    }
+    if let Some(Ok(listener)) = listener.map(TcpListener::into_std) {
         while let Ok((stream, peer)) = listener.accept() {
             let taken = stream
                 .set_nonblocking(true)
@@ -272,6 +331,14 @@ async fn accept(
                 connect(stream, peer, &connections);
             }
         }
+    }
+}
+
+/// The next connection that is made to an address, where there is one.
+async fn next(listener: Option<&TcpListener>) -> std::io::Result<Handed> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 

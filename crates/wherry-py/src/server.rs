@@ -8,6 +8,8 @@ use crate::policy::Policy;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -105,6 +107,22 @@ impl Server {
         let applications = inner(&applications);
         let server = through(py, || EdgeServer::start(applications, &settings))?;
         Ok(Self { server })
+    }
+
+    /// Serves applications to those that [`Server::connect`] lets in, and listens nowhere.
+    #[staticmethod]
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts lists by value")]
+    fn within(py: Python<'_>, applications: Vec<PyRef<'_, Application>>, settings: &[u8]) -> PyResult<Self> {
+        let settings = settings::read(settings).map_err(|error| raise(py, error))?;
+        let applications = inner(&applications);
+        let server = through(py, || EdgeServer::within(applications, &settings))?;
+        Ok(Self { server })
+    }
+
+    /// The descriptor of a connection to it, which is the caller's to close, for the client at `address` and `port`.
+    fn connect(&self, py: Python<'_>, address: IpAddr, port: u16) -> PyResult<i32> {
+        let connection = self.server.connect((address, port).into());
+        Ok(connection.map_err(|error| raise(py, error))?.into_raw_fd())
     }
 
     /// Serves these from the next request on.
