@@ -106,15 +106,20 @@ class Application:
             http.routes if http is not None else (),
             None if static is None else str(static),
             None if own else package,
+            http.reuse if http is not None else None,
+            http.concurrency if http is not None else None,
         )
 
     def _completed(self, found: _Found) -> bytes:
         """The settings as JSON, with what a manifest says where they say nothing."""
         settings = self.settings
+        at_once = settings.instance_concurrency
         return msgspec.json.encode(
             msgspec.structs.replace(
                 settings,
                 routes=settings.routes or found.routes or _EVERYTHING,
+                reuse=settings.reuse if settings.reuse is not None else found.reuse,
+                instance_concurrency=at_once if at_once is not None else found.concurrency,
                 static=settings.static if settings.static is not None else found.static,
             )
         )
@@ -135,6 +140,8 @@ class _Found(NamedTuple):
     routes: tuple[str, ...] = ()
     static: str | None = None
     package: str | None = None
+    reuse: int | None = None
+    concurrency: int | None = None
 
 
 def _is_site(source: str) -> bool:

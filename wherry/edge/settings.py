@@ -34,6 +34,20 @@ class ApplicationSettings(_Settings, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1, description="Requests that are answered at once.")] = 256
     queue: Annotated[int, Meta(ge=0, description="Requests that may wait for that.")] = 1024
     wait: Annotated[str, Meta(description="How long they wait.")] = "10s"
+    reuse: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Requests that one instance answers, which then can see what others left; "
+            "by default as its manifest says, or one."
+        ),
+    ] = None
+    instance_concurrency: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Of those, how many at once, for handlers of WASI 0.3; "
+            "by default as its manifest says, or one."
+        ),
+    ] = None
     static: Annotated[
         str | None,
         Meta(description="A folder whose files are answered before it is asked; by default its manifest's."),

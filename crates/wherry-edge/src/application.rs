@@ -11,14 +11,16 @@ use crate::exchange::Exchange;
 use crate::files::Files;
 use crate::full::Full;
 use crate::lean::{self, Lean};
+use crate::pool::{Pool, Used};
 use crate::running::{Call, note_slice};
-use crate::settings::ApplicationSettings;
+use crate::sandboxes::again;
+use crate::settings::{ApplicationSettings, Reuse};
 use crate::tasks::Tasks;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
 use std::sync::Arc;
-use wasmtime::component::{ComponentExportIndex, InstancePre, Resource};
+use wasmtime::component::{ComponentExportIndex, InstancePre, Resource, TypedFunc};
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::limits::Limits;
@@ -64,6 +66,13 @@ struct Prepared {
     pre: InstancePre<Lean>,
     handle: ComponentExportIndex,
     shares: Shares,
+    pool: Arc<Pool<Instance>>,
+}
+
+/// A sandbox with the component in it.
+struct Instance {
+    store: Store<Lean>,
+    handle: TypedFunc<(Resource<lean::IncomingRequest>, Resource<lean::ResponseOutparam>), ()>,
 }
 
 impl Application {
@@ -83,11 +92,14 @@ impl Application {
         package: Option<&str>,
     ) -> Result<Self> {
         let (images, plain) = (program.images().cloned(), program.plain().map(str::to_owned));
-        let host = match handler(&program) {
-            Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits)?)),
-            Ok(Handler::Call(handle)) => match prepare(&program, handle, &limits) {
+        let reuse = settings.reuse();
+        let handler = handler(&program);
+        check(reuse, handler.as_ref().ok(), &program.name)?;
+        let host = match handler {
+            Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits, reuse)?)),
+            Ok(Handler::Call(handle)) => match prepare(&program, handle, &limits, reuse.most) {
                 Some(prepared) => Host::Lean(prepared),
-                None => Host::Full(Box::new(Full::new(program, policy, &limits)?)),
+                None => Host::Full(Box::new(Full::new(program, policy, &limits, reuse.most)?)),
             },
             Err(no_handler) => match Cgi::new(program, policy, &limits, start) {
                 // It is no command either, and that is not what was wanted of it.
@@ -218,7 +230,7 @@ impl Application {
 }
 
 impl Prepared {
-    /// Answers one request with a guest of its own.
+    /// Answers one request, with a guest of its own unless instances are used again.
     async fn answer(
         &self,
         limits: &Limits,
@@ -226,6 +238,32 @@ impl Prepared {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
+        let (mut used, request, outparam) = match self.pool.take() {
+            Some(mut used) => {
+                let store = &mut used.instance.store;
+                again(store, limits)?;
+                let (request, outparam) = store.data_mut().again(parts, arriving, exchange);
+                (used, request, outparam)
+            }
+            None => self.instance(limits, parts, arriving, exchange).await?,
+        };
+        let Instance { store, handle } = &mut used.instance;
+        let arguments = (Resource::new_own(request), Resource::new_own(outparam));
+        handle.call_async(&mut *store, arguments).await?;
+        if self.pool.wants(&used) && used.instance.store.data_mut().rest() {
+            self.pool.put(used);
+        }
+        Ok(())
+    }
+
+    /// A new instance, with the handles of its first request and of the answer to that.
+    async fn instance(
+        &self,
+        limits: &Limits,
+        parts: Parts,
+        arriving: Arriving,
+        exchange: Arc<Exchange>,
+    ) -> wasmtime::Result<(Used<Instance>, u32, u32)> {
         let (lean, request, outparam) = Lean::new(limits, &self.shares, parts, arriving, exchange);
         let mut store = Store::new(&self.engine, lean);
         store.limiter(|lean| &mut lean.meter);
@@ -236,13 +274,8 @@ impl Prepared {
         store.set_max_component_handles(self.shares.components);
         in_slices(&mut store);
         let instance = self.pre.instantiate_async(&mut store).await?;
-        let handle = instance
-            .get_typed_func::<(Resource<lean::IncomingRequest>, Resource<lean::ResponseOutparam>), ()>(
-                &mut store,
-                self.handle,
-            )?;
-        let arguments = (Resource::new_own(request), Resource::new_own(outparam));
-        handle.call_async(&mut store, arguments).await
+        let handle = instance.get_typed_func(&mut store, self.handle)?;
+        Ok((Used::new(Instance { store, handle }), request, outparam))
     }
 }
 
@@ -261,6 +294,29 @@ enum Handler {
     Call(ComponentExportIndex),
     /// A function that is a task for each request: WASI 0.3.
     Task,
+}
+
+/// Refuses what was chosen of instances and can have no effect: nobody should believe that it has.
+fn check(reuse: Reuse, handler: Option<&Handler>, name: &str) -> Result<()> {
+    let wrong = match handler {
+        None if reuse.most > 1 => (
+            format!("`{name}` is a command, which ends with its request"),
+            "leave out `reuse`",
+        ),
+        _ if reuse.at_once > reuse.most => (
+            format!(
+                "one instance of `{name}` cannot answer {} requests at once, and {} in all",
+                reuse.at_once, reuse.most
+            ),
+            "`reuse` says how many it answers in all",
+        ),
+        Some(Handler::Call(_)) if reuse.at_once > 1 => (
+            format!("`{name}` is a handler of WASI 0.2, of which one instance answers one request at a time"),
+            "leave out the concurrency of instances; `reuse` alone has them answer one after the other",
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::new(Kind::Usage, wrong.0).with_hint(wrong.1))
 }
 
 fn handler(program: &Program) -> Result<Handler> {
@@ -292,7 +348,7 @@ fn handler(program: &Program) -> Result<Handler> {
 }
 
 /// The program with the lean host, unless it imports more than that has.
-fn prepare(program: &Program, handle: ComponentExportIndex, limits: &Limits) -> Option<Prepared> {
+fn prepare(program: &Program, handle: ComponentExportIndex, limits: &Limits, reuse: u32) -> Option<Prepared> {
     let Code::Component(component) = &program.code else {
         return None;
     };
@@ -307,5 +363,6 @@ fn prepare(program: &Program, handle: ComponentExportIndex, limits: &Limits) -> 
         pre,
         handle,
         shares: Shares::of(limits),
+        pool: Pool::new(reuse),
     })
 }

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -126,6 +126,50 @@ impl Body for Arriving {
         self.incoming
             .as_ref()
             .map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+/// The body of a request that is lent to an instance which outlives it.
+pub struct Lent(Arc<Mutex<Option<Arriving>>>);
+
+/// What a body is lent by; the loan ends with it, whatever the instance still holds.
+pub struct Loan(Arc<Mutex<Option<Arriving>>>);
+
+/// Lends a body.
+pub fn lend(arriving: Arriving) -> (Lent, Loan) {
+    let shared = Arc::new(Mutex::new(Some(arriving)));
+    (Lent(Arc::clone(&shared)), Loan(shared))
+}
+
+impl Body for Lent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(arriving) => Pin::new(arriving).poll_frame(context),
+            None => Poll::Ready(Some(Err(Error::HttpProtocolError))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let arriving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        arriving.as_ref().is_some_and(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let arriving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        arriving.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let arriving = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(arriving);
     }
 }
 

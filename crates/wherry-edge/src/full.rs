@@ -3,19 +3,21 @@
 //! Its answer goes the way of the lean one: what its body gives is written to the [`Exchange`], so that limits and framing
 //! stand in one place.
 
-use crate::arriving::Arriving;
+use crate::arriving::{Arriving, lend};
 use crate::exchange::Exchange;
+use crate::pool::{Pool, Used};
 use crate::pump::{self, Moved};
-use crate::sandboxes::Sandboxes;
+use crate::sandboxes::{Sandboxes, again};
 use http::request::Parts;
 use http::{Request, Response};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use wasmtime::Store;
 use wasmtime_wasi_http::WasiHttpView as _;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wherry_engine::error::Result;
 use wherry_engine::guest::Guest;
@@ -27,6 +29,13 @@ use wherry_engine::program::Program;
 pub struct Full {
     sandboxes: Sandboxes,
     proxy: ProxyPre<Guest>,
+    pool: Arc<Pool<Instance>>,
+}
+
+/// A sandbox with the component in it.
+struct Instance {
+    store: Store<Guest>,
+    proxy: Proxy,
 }
 
 /// The body of an answer, once there is one.
@@ -37,13 +46,28 @@ impl Full {
     ///
     /// # Errors
     /// As [`Sandboxes::new`] and [`Sandboxes::exporting`].
-    pub fn new(program: Program, policy: Policy, limits: &Limits) -> Result<Self> {
+    pub fn new(program: Program, policy: Policy, limits: &Limits, reuse: u32) -> Result<Self> {
         let sandboxes = Sandboxes::new(program, policy, limits)?;
         let proxy = sandboxes.exporting(ProxyPre::new)?;
-        Ok(Self { sandboxes, proxy })
+        Ok(Self {
+            sandboxes,
+            proxy,
+            pool: Pool::new(reuse),
+        })
     }
 
-    /// Answers one request with a guest of its own.
+    /// An instance that answered before, or a new one.
+    async fn instance(&self, limits: &Limits) -> wasmtime::Result<Used<Instance>> {
+        if let Some(mut used) = self.pool.take() {
+            again(&mut used.instance.store, limits)?;
+            return Ok(used);
+        }
+        let mut store = self.sandboxes.store(limits)?;
+        let proxy = self.proxy.instantiate_async(&mut store).await?;
+        Ok(Used::new(Instance { store, proxy }))
+    }
+
+    /// Answers one request, with a guest of its own unless instances are used again.
     pub async fn answer(
         &self,
         limits: &Limits,
@@ -51,19 +75,20 @@ impl Full {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
-        let mut store = self.sandboxes.store(limits)?;
+        let mut used = self.instance(limits).await?;
+        let Instance { store, proxy } = &mut used.instance;
+        let (lent, loan) = lend(arriving);
         let body = Answered::default();
         let set = {
             let (exchange, body) = (Arc::clone(&exchange), Arc::clone(&body));
             move |answer| take_over(&exchange, &body, answer)
         };
         let mut http = store.data_mut().http();
-        let request = http.new_incoming_request(Scheme::Http, Request::from_parts(parts, arriving))?;
+        let request = http.new_incoming_request(Scheme::Http, Request::from_parts(parts, lent))?;
         let outparam = http.new_response_outparam_from_callback(set)?;
-        let proxy = self.proxy.instantiate_async(&mut store).await?;
         let handler = proxy.wasi_http_incoming_handler();
         let result = {
-            let mut call = pin!(handler.call_handle(&mut store, request, outparam));
+            let mut call = pin!(handler.call_handle(&mut *store, request, outparam));
             // The guest and the body that it writes take turns; what is written before the guest waits goes out together.
             poll_fn(|context| {
                 loop {
@@ -86,8 +111,15 @@ impl Full {
             .await;
             return result;
         }
+        drop(loan);
+        if self.pool.wants(&used) && poll_fn(|context| poll_over(&body, &exchange, context)).await {
+            if used.instance.store.data_mut().renew() {
+                self.pool.put(used);
+            }
+            return result;
+        }
         // The end of a body that the guest left open is the end of its guest.
-        drop(store);
+        drop(used);
         poll_fn(|context| {
             loop {
                 match pump(&body, &exchange, context) {
@@ -99,6 +131,22 @@ impl Full {
         })
         .await;
         result
+    }
+}
+
+/// Whether a guest that returned has ended the body of its answer, once the client took what there was of it.
+fn poll_over(
+    body: &Mutex<Option<HyperOutgoingBody>>,
+    exchange: &Exchange,
+    context: &mut Context<'_>,
+) -> Poll<bool> {
+    loop {
+        match pump(body, exchange, context) {
+            Moved::Bytes => {}
+            Moved::Nothing if exchange.state().room() == Some(0) => return Poll::Pending,
+            Moved::Nothing => return Poll::Ready(false),
+            Moved::End(_) | Moved::Broken => return Poll::Ready(true),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod gate;
 mod head;
 mod lean;
 pub mod observe;
+mod pool;
 mod pump;
 mod refusal;
 pub mod routing;

@@ -8,8 +8,20 @@ use wherry_engine::guest::Guest;
 use wherry_engine::limits::Limits;
 use wherry_engine::policy::Policy;
 use wherry_engine::program::Program;
-use wherry_engine::sandbox::Linked;
+use wherry_engine::sandbox::{Linked, fill};
 use wherry_engine::stdio::{Input, Output, Standard, Stdio};
+
+/// Arms a store for another request to the guest in it.
+///
+/// # Errors
+/// [`Kind::Internal`] when the engine refuses its fuel.
+pub fn again<T>(store: &mut Store<T>, limits: &Limits) -> Result<()> {
+    store.set_epoch_deadline(1);
+    if limits.fuel.is_some() {
+        fill(store, limits.fuel)?;
+    }
+    Ok(())
+}
 
 /// What sandboxes of one component are made from.
 pub struct Sandboxes {

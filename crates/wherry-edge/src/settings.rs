@@ -4,6 +4,7 @@ use crate::tls::Files;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use wherry_engine::error::{Error, Kind, Result};
@@ -27,10 +28,34 @@ pub struct ApplicationSettings {
     /// How long they wait.
     #[serde(deserialize_with = "time")]
     pub wait: Duration,
+    /// Requests that one instance answers, of which the later ones can see what the earlier ones left; one where nothing is said.
+    pub reuse: Option<NonZeroU32>,
+    /// Of those, how many at once; one after the other where nothing is said.
+    pub instance_concurrency: Option<NonZeroU32>,
     /// The folder whose files are looked for before a guest is made.
     pub r#static: Option<PathBuf>,
     /// Whether answers are compressed for clients that take it.
     pub compress: bool,
+}
+
+impl ApplicationSettings {
+    /// How many requests one instance answers, and how many of them at once.
+    #[must_use]
+    pub fn reuse(&self) -> Reuse {
+        Reuse {
+            most: self.reuse.map_or(1, NonZeroU32::get),
+            at_once: self.instance_concurrency.map_or(1, NonZeroU32::get),
+        }
+    }
+}
+
+/// How instances are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reuse {
+    /// Requests that one answers.
+    pub most: u32,
+    /// Of those, how many at once.
+    pub at_once: u32,
 }
 
 /// What a server is told.

@@ -162,6 +162,19 @@ impl Guest {
 }
 
 impl Guest {
+    /// Counts anew what is limited for each request, when it answers another one; false when that should not be: it used up
+    /// too much, or left too many handles open.
+    pub fn renew(&mut self) -> bool {
+        self.network.renew();
+        self.files.renew();
+        let spoke = self.watch.room.as_ref().is_none_or(|room| room.renew());
+        let table = self.wasi.ctx().table;
+        let open = table.iter_mut().count();
+        // What is left open takes handles from those that follow.
+        let tidy = open <= table.max_capacity() / 2;
+        self.meter.renew() && spoke && tidy
+    }
+
     /// Has somebody hear of the requests that it sends.
     pub fn hear(&mut self, heard: Arc<dyn Outgoing>) {
         self.requests.heard = Some(heard);

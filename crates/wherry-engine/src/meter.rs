@@ -19,6 +19,8 @@ const TABLE_ELEMENT: usize = std::mem::size_of::<usize>();
 pub struct Meter {
     limit: usize,
     used: usize,
+    /// What was used before it began to count anew.
+    kept: usize,
     peak: Arc<AtomicUsize>,
     /// What was granted last: the engine may fail to get it from the system.
     granted: usize,
@@ -38,6 +40,7 @@ impl Meter {
         Self {
             limit: usize::try_from(limits.memory).unwrap_or(usize::MAX),
             used: 0,
+            kept: 0,
             peak: Arc::default(),
             granted: 0,
             refused: false,
@@ -46,6 +49,15 @@ impl Meter {
             instances: limits.instances as usize,
             tables: limits.tables as usize,
         }
+    }
+
+    /// Counts anew, for the next request to the same guest, which keeps what it has; false when it was refused some, or that
+    /// is more than the limit.
+    pub fn renew(&mut self) -> bool {
+        let within = !self.refused;
+        self.kept = self.kept.saturating_add(std::mem::take(&mut self.used));
+        (self.granted, self.refused, self.told) = (0, false, false);
+        within && self.kept <= self.limit
     }
 
     /// Whether the guest was refused memory that it asked for.
@@ -243,6 +255,25 @@ mod tests {
         assert_eq!((meter.used(), meter.refused()), (1000, false));
         assert!(!meter.memory_growing(600, 601, None).expect("an answer"));
         assert_eq!((meter.used(), meter.peak(), meter.refused()), (1000, 1000, true));
+    }
+
+    #[test]
+    fn each_request_is_counted_for_itself_and_all_of_them_together() {
+        let mut meter = meter(1000);
+        assert!(meter.memory_growing(0, 600, None).expect("an answer"));
+        assert!(meter.renew());
+        assert_eq!(meter.used(), 0);
+        assert!(meter.memory_growing(600, 1000, None).expect("an answer"));
+        assert!(meter.renew(), "1000 of 1000 are kept");
+        assert!(meter.memory_growing(1000, 1001, None).expect("an answer"));
+        assert!(!meter.renew(), "1001 of 1000 are kept");
+    }
+
+    #[test]
+    fn a_guest_that_was_refused_memory_is_not_used_again() {
+        let mut meter = meter(1000);
+        assert!(!meter.memory_growing(0, 1001, None).expect("an answer"));
+        assert!(!meter.renew());
     }
 
     #[test]

@@ -116,6 +116,12 @@ impl Network {
         network
     }
 
+    /// Counts anew what is limited for each request to a guest.
+    pub(crate) fn renew(&self) {
+        self.transfer.renew();
+        self.outgoing.renew();
+    }
+
     /// The check that `wasmtime-wasi` asks before each use of an address.
     pub(crate) fn allows(&self, address: SocketAddr, usage: SocketAddrUse) -> bool {
         match usage {

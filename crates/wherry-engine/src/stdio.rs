@@ -259,6 +259,12 @@ impl Room {
         }
     }
 
+    /// Counts anew; false when the limit struck.
+    pub(crate) fn renew(&self) -> bool {
+        self.left.store(self.limit, Ordering::Relaxed);
+        !self.struck.load(Ordering::Relaxed)
+    }
+
     /// Takes room for `wanted` bytes and says how many there was room for.
     fn take(&self, wanted: usize) -> usize {
         let wanted = wanted as u64;

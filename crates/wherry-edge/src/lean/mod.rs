@@ -42,13 +42,21 @@ enum Slot {
     Request(Box<Request>),
     Outparam,
     Response(Response),
-    OutgoingBody { written: bool },
+    OutgoingBody {
+        written: bool,
+    },
     OutputStream,
-    IncomingBody { streamed: bool },
+    IncomingBody {
+        streamed: bool,
+    },
     InputStream,
-    Trailers { taken: bool },
+    Trailers {
+        taken: bool,
+    },
     Pollable(Awaited),
     Failure(&'static str),
+    /// Of a request that is over, in an instance that answers others.
+    Stale,
 }
 
 /// A request as the guest asks about it.
@@ -123,26 +131,44 @@ impl Lean {
         exchange: Arc<Exchange>,
     ) -> (Self, u32, u32) {
         let mut slots = Slab::with_capacity(8);
-        let request = slots.insert(Slot::Request(Box::new(Request {
-            parts,
-            fields: None,
-            consumed: false,
-        })));
-        let outparam = slots.insert(Slot::Outparam);
+        let (request, outparam) = arguments(&mut slots, parts);
         let lean = Self {
             meter: Meter::new(limits, false),
             exchange,
             slots,
             most_slots: limits.handles as usize,
             most_fields: shares.fields,
-            input: Input {
-                arriving: Some(arriving),
-                waiting: Bytes::new(),
-                trailers: None,
-                failed: false,
-            },
+            input: Input::new(Some(arriving)),
         };
-        (lean, number(request), number(outparam))
+        (lean, request, outparam)
+    }
+
+    /// The same for another request to the same guest, after [`Lean::rest`].
+    pub fn again(&mut self, parts: Parts, arriving: Arriving, exchange: Arc<Exchange>) -> (u32, u32) {
+        self.exchange = exchange;
+        self.input = Input::new(Some(arriving));
+        arguments(&mut self.slots, parts)
+    }
+
+    /// Lets go of a request that is over; false when its guest should not answer another one: it used up too much, or left
+    /// open what would be that of the next one.
+    pub fn rest(&mut self) -> bool {
+        self.exchange = Arc::default();
+        self.input = Input::new(None);
+        for (_, slot) in &mut self.slots {
+            match slot {
+                // These are of no request, and of any.
+                Slot::OutgoingBody { .. }
+                | Slot::OutputStream
+                | Slot::IncomingBody { .. }
+                | Slot::InputStream
+                | Slot::Trailers { .. }
+                | Slot::Pollable(_) => return false,
+                Slot::Request(_) | Slot::Outparam | Slot::Response(_) => *slot = Slot::Stale,
+                Slot::Fields(_) | Slot::Failure(_) | Slot::Stale => {}
+            }
+        }
+        self.meter.renew() && self.slots.len() <= self.most_slots / 2
     }
 
     /// A handle for `slot`.
@@ -174,7 +200,27 @@ impl Lean {
     }
 }
 
+/// The handles that a handler is called with, for a request and for its answer.
+fn arguments(slots: &mut Slab<Slot>, parts: Parts) -> (u32, u32) {
+    let request = slots.insert(Slot::Request(Box::new(Request {
+        parts,
+        fields: None,
+        consumed: false,
+    })));
+    let outparam = slots.insert(Slot::Outparam);
+    (number(request), number(outparam))
+}
+
 impl Input {
+    fn new(arriving: Option<Arriving>) -> Self {
+        Self {
+            arriving,
+            waiting: Bytes::new(),
+            trailers: None,
+            failed: false,
+        }
+    }
+
     /// Waits until there is something to read, or the end.
     fn poll_filled(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.waiting.is_empty()

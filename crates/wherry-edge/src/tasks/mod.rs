@@ -1,18 +1,21 @@
 //! Handlers of WASI 0.3: a request is a task of its instance, and its body and that of the answer are streams.
 //!
 //! An [`instance`] runs tasks as they are given to it, and [`answering`] takes over what they answer. Both are driven by the task
-//! of the connection, when the instance is for one request. Start at [`Tasks::answer`].
+//! of the connection, unless instances are [`shared`]. Start at [`Tasks::answer`].
 
 mod answering;
 mod instance;
+mod shared;
 
 use crate::arriving::Arriving;
 use crate::exchange::Exchange;
 use crate::sandboxes::Sandboxes;
+use crate::settings::Reuse;
 use answering::Progress;
 use http::Request;
 use http::request::Parts;
-use instance::{Instance, task};
+use instance::{Fate, Instance, Task, task};
+use shared::Shared;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,8 +30,30 @@ use wherry_engine::program::Program;
 
 /// A component that is linked with all of WASI, of both generations.
 pub struct Tasks {
+    component: Arc<Component>,
+    /// Where one instance answers several requests.
+    shared: Option<Shared>,
+}
+
+/// What instances are made from.
+struct Component {
     sandboxes: Sandboxes,
     service: ServicePre<Guest>,
+}
+
+impl Component {
+    /// A new instance, which runs what it is given, one task or several at once.
+    async fn instance(
+        &self,
+        limits: &Limits,
+        given: mpsc::UnboundedReceiver<Task>,
+        fate: Arc<Fate>,
+        several: bool,
+    ) -> wasmtime::Result<Instance> {
+        let mut store = self.sandboxes.store(limits)?;
+        let service = self.service.instantiate_async(&mut store).await?;
+        Ok(Instance::new(store, service, given, fate, several))
+    }
 }
 
 impl Tasks {
@@ -36,13 +61,15 @@ impl Tasks {
     ///
     /// # Errors
     /// As [`Sandboxes::new`] and [`Sandboxes::exporting`].
-    pub fn new(program: Program, policy: Policy, limits: &Limits) -> Result<Self> {
+    pub fn new(program: Program, policy: Policy, limits: &Limits, reuse: Reuse) -> Result<Self> {
         let sandboxes = Sandboxes::new(program, policy, limits)?;
         let service = sandboxes.exporting(ServicePre::new)?;
-        Ok(Self { sandboxes, service })
+        let component = Arc::new(Component { sandboxes, service });
+        let shared = (reuse.most > 1).then(|| Shared::new(Arc::clone(&component), limits.clone(), reuse));
+        Ok(Self { component, shared })
     }
 
-    /// Answers one request with a guest of its own.
+    /// Answers one request, with a guest of its own unless instances are shared.
     ///
     /// # Errors
     /// What ended the guest.
@@ -53,11 +80,13 @@ impl Tasks {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
-        let mut store = self.sandboxes.store(limits)?;
-        let service = self.service.instantiate_async(&mut store).await?;
+        if let Some(shared) = &self.shared {
+            return shared.answer(parts, arriving, exchange).await;
+        }
         let (given, given_to) = mpsc::unbounded_channel();
-        let instance = Instance::new(store, service, given_to);
-        let (task, mut answering) = task(Request::from_parts(parts, arriving), instance.fate());
+        let fate = Arc::<Fate>::default();
+        let (task, mut answering, _quiet) = task(Request::from_parts(parts, arriving), Arc::clone(&fate));
+        let instance = self.component.instance(limits, given_to, fate, false).await?;
         // One, and there will be no others.
         let _ = given.send(task);
         drop(given);

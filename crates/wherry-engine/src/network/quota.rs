@@ -56,6 +56,11 @@ impl Count {
         }
     }
 
+    /// Counts anew.
+    pub(super) fn renew(&self) {
+        self.sent.store(0, Ordering::Relaxed);
+    }
+
     /// Counts one more; the limit, where it is reached already.
     pub(super) fn more(&self) -> Result<(), u64> {
         let Some(most) = self.most else { return Ok(()) };
@@ -113,6 +118,11 @@ impl Transfer {
     pub(super) fn give_back(&self, bytes: usize) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         *used = used.saturating_sub(bytes as u64);
+    }
+
+    /// Counts anew.
+    pub(super) fn renew(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = 0;
     }
 
     /// How many bytes may still be moved.

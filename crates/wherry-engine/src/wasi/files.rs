@@ -206,6 +206,11 @@ impl Files {
         })
     }
 
+    /// Counts anew what is limited for each request to a guest.
+    pub(crate) fn renew(&self) {
+        self.quota.renew();
+    }
+
     /// Takes bytes off what may be written, all of them or none; the limit where they are too many.
     pub(crate) fn spend(&self, bytes: u64) -> Result<(), u64> {
         let taken = self.quota.take(bytes);

@@ -29,6 +29,11 @@ impl Quota {
         self.limit
     }
 
+    /// Counts anew.
+    pub fn renew(&self) {
+        self.rest.store(self.limit.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Takes as much of `wanted` as may still be written.
     pub fn take(&self, wanted: u64) -> u64 {
         if self.limit.is_none() {

@@ -62,7 +62,10 @@ impl wasip3::exports::http::handler::Guest for Application {
             }
             "/large" => written(|mut body| async move {
                 for _ in 0..128 {
-                    body.write_all(vec![0; BLOCK]).await;
+                    if !body.write_all(vec![0; BLOCK]).await.is_empty() {
+                        // Its client went away.
+                        break;
+                    }
                 }
             }),
             "/late-trap" | "/late-loop" => {
