@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -207,3 +208,14 @@ def test_a_flood_is_borne(server: Served, flood: Callable[[], Iterator[bytes]]) 
     assert times
     assert max(times) < 5
     assert grown < GROWTH, (grown, connections, taken)
+
+
+def test_clients_that_break_off_end_nothing(server: Served) -> None:
+    """A server in a terminal ends at a closed pipe, as programs do there, but at no lost connection."""
+    for _ in range(200):
+        with socket.create_connection(server.address, timeout=5) as connection:
+            # What is unread when it is closed is answered with a reset.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+            connection.recv(1)
+    assert request(server.url).status == 200

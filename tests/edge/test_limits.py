@@ -70,6 +70,28 @@ def test_a_body_that_is_too_large_is_refused(server: edge.Server, *, chunked: bo
         assert answer.status == status
 
 
+@pytest.mark.parametrize("host", ["lean", "full", "tasks"])
+def test_an_answer_that_is_too_large_is_none(host: Literal["lean", "full", "tasks"]) -> None:
+    """One at the limit passes; a longer one is an error, or breaks off where some of it was sent."""
+    with edge.serve(http_application(host), address="127.0.0.1:0", max_response="1MiB") as server:
+
+        def echo(size: int) -> int:
+            return len(request(f"{server.url}/echo", "POST", iter([bytes(size)])).body)
+
+        assert echo(1 << 20) == 1 << 20
+        with pytest.raises(http.client.IncompleteRead):
+            echo((1 << 20) + 1)
+        (failure,) = server.failures(5)
+        assert "max-response" in failure
+        assert request(server.url).status == 200
+    with edge.serve(http_application(host), address="127.0.0.1:0", max_response="12") as server:
+        answer = request(server.url)
+        assert answer.status == 500
+        (failure,) = server.failures(5)
+        assert failure.startswith(answer.fields["x-request-id"])
+        assert "max-response" in failure
+
+
 def test_too_many_at_once_wait_and_then_are_turned_away() -> None:
     """One is answered, one waits, and the others are told to come later."""
     with edge.serve(

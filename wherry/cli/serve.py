@@ -37,7 +37,7 @@ _LOOKING = 0.2
 _GRACE = 10.0
 """Seconds that what runs has to come to its end."""
 
-_SETTINGS = ("address", "max_request", "concurrency", "queue", "wait")
+_SETTINGS = ("address", "max_request", "max_response", "concurrency", "queue", "wait")
 _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
 
 
@@ -62,6 +62,7 @@ def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: s
 @click.argument("target", metavar="TARGET", type=click.Path())
 @_setting("--addr", ServerSettings, "address", metavar="ADDR:PORT")
 @_setting("--max-request", ApplicationSettings, "max_request", metavar="SIZE")
+@_setting("--max-response", ApplicationSettings, "max_response", metavar="SIZE")
 @_setting("--concurrency", ApplicationSettings, "concurrency", type=click.IntRange(1), metavar="COUNT")
 @_setting("--queue", ApplicationSettings, "queue", type=click.IntRange(0), metavar="COUNT")
 @_setting("--wait", ApplicationSettings, "wait", metavar="DURATION")

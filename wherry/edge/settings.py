@@ -31,6 +31,7 @@ class ApplicationSettings(_Settings, frozen=True, kw_only=True):
         ),
     ] = ()
     max_request: Annotated[str, Meta(description="The most bytes in the body of a request.")] = "64MiB"
+    max_response: Annotated[str, Meta(description="The most bytes in the body of an answer.")] = "none"
     concurrency: Annotated[int, Meta(ge=1, description="Requests that are answered at once.")] = 256
     queue: Annotated[int, Meta(ge=0, description="Requests that may wait for that.")] = 1024
     wait: Annotated[str, Meta(description="How long they wait.")] = "10s"

@@ -29,6 +29,10 @@ pub struct State {
     end: End,
     declared: Option<u64>,
     written: u64,
+    /// The most bytes that its body may have.
+    most: Option<u64>,
+    /// Whether it has, or would have, more than that.
+    too_much: bool,
     /// The body goes nowhere: it is that of an answer to HEAD, or its status has none.
     unread: bool,
 }
@@ -67,6 +71,18 @@ pub enum Asked {
 }
 
 impl Exchange {
+    /// An answer whose body has up to so many bytes.
+    pub fn up_to(most: Option<u64>) -> Self {
+        let state = State {
+            most,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            ..Self::default()
+        }
+    }
+
     /// The answer as it stands.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,6 +108,7 @@ impl State {
             // RFC 9110, 15.2: an answer of one of these is followed by another one, which the guest cannot give.
             _ if status.is_informational() => Head::Refused,
             Err(()) => Head::Refused,
+            Ok(Some(declared)) if self.exceeded_by(declared) => Head::Refused,
             Ok(declared) => {
                 self.declared = declared;
                 Head::Set(status, fields)
@@ -141,13 +158,25 @@ impl State {
         }
         self.written += bytes.len() as u64;
         if !self.unread {
-            if self.declared.is_some_and(|declared| self.written > declared) {
+            if self.declared.is_some_and(|declared| self.written > declared) || self.exceeded_by(self.written)
+            {
                 self.end = End::Broken;
                 return false;
             }
             self.waiting.extend_from_slice(bytes);
         }
         true
+    }
+
+    /// Whether a body of so many bytes is larger than it may be, which is noted.
+    fn exceeded_by(&mut self, bytes: u64) -> bool {
+        self.too_much |= self.most.is_some_and(|most| bytes > most);
+        self.too_much
+    }
+
+    /// Whether the body is larger than it may be; said once.
+    pub fn take_too_much(&mut self) -> bool {
+        std::mem::take(&mut self.too_much)
     }
 
     /// Ends the body; false when it is not as long as the guest said.
@@ -307,6 +336,27 @@ mod tests {
         }
         assert!(!state.has_waiting());
         assert!(state.finish(None));
+    }
+
+    #[test]
+    fn a_body_is_as_large_as_it_may_be_and_no_larger() {
+        let limited = || State {
+            most: Some(5),
+            ..State::default()
+        };
+        let mut exact = limited();
+        assert!(exact.write(b"hello"));
+        assert!(exact.finish(None) && !exact.take_too_much());
+        let mut larger = limited();
+        assert!(larger.write(b"hello"));
+        assert!(!larger.write(b"!"));
+        assert_eq!(larger.end(), &End::Broken);
+        assert!(larger.take_too_much() && !larger.take_too_much());
+        let mut announced = limited();
+        let length = (CONTENT_LENGTH, HeaderValue::from_static("6"));
+        announced.set_head(StatusCode::OK, HeaderMap::from_iter([length]));
+        assert!(matches!(announced.take_head(), Asked::Refused));
+        assert!(announced.take_too_much());
     }
 
     #[test]

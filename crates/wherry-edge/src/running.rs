@@ -4,7 +4,7 @@
 //! as its client reads, and ends when the client goes. What is left to do after its answer goes to a task of its own.
 
 use crate::admission::Places;
-use crate::exchange::{Asked, End, Exchange};
+use crate::exchange::{Asked, End, Exchange, State};
 use crate::statistics::Account;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -52,6 +52,8 @@ pub enum Failure {
     Busy,
     /// The guest gave no answer, or one that cannot be sent.
     NoAnswer,
+    /// Its answer is larger than it may be.
+    TooMuch,
 }
 
 /// A guest that answers.
@@ -162,7 +164,7 @@ impl Running {
                 Poll::Pending => {}
             }
             match state.take_head() {
-                Asked::Head(..) if *state.end() == End::Broken => Poll::Ready(Err(Failure::NoAnswer)),
+                Asked::Head(..) if *state.end() == End::Broken => Poll::Ready(Err(unsent(&mut state))),
                 // Whether there is a length does not hang on when a slice ends: a guest that computes is waited for.
                 Asked::Head(status, fields) if waits && slices < SLICES && in_slice() => {
                     slices += 1;
@@ -171,7 +173,7 @@ impl Running {
                 }
                 Asked::Head(status, fields) => Poll::Ready(Ok((status, fields))),
                 Asked::Missing if waits => Poll::Pending,
-                Asked::Missing | Asked::Refused => Poll::Ready(Err(Failure::NoAnswer)),
+                Asked::Missing | Asked::Refused => Poll::Ready(Err(unsent(&mut state))),
             }
         })
         .await
@@ -209,7 +211,12 @@ impl Running {
         match state.end() {
             End::Open => Poll::Pending,
             End::Finished(trailers) => Poll::Ready(Piece::End(trailers.clone())),
-            End::Broken => Poll::Ready(Piece::Broken),
+            End::Broken => {
+                if state.take_too_much() {
+                    self.account.note(&Failure::TooMuch);
+                }
+                Poll::Ready(Piece::Broken)
+            }
         }
     }
 
@@ -235,6 +242,15 @@ pub enum Piece {
     End(Option<HeaderMap>),
     /// It breaks off.
     Broken,
+}
+
+/// Why there is no answer of a guest that did not fail.
+fn unsent(state: &mut State) -> Failure {
+    if state.take_too_much() {
+        Failure::TooMuch
+    } else {
+        Failure::NoAnswer
+    }
 }
 
 fn failed(error: wasmtime::Error) -> Failure {

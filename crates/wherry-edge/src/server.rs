@@ -27,6 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
+use wherry_engine::environment::outlive_closed_pipes;
 use wherry_engine::error::{Error, Kind, Result};
 
 /// How long clients are told that the server ends before idle connections are closed.
@@ -141,6 +142,7 @@ impl Server {
         let serving = std::thread::Builder::new()
             .name("wherry-edge".into())
             .spawn(move || {
+                outlive_closed_pipes();
                 let whole = runtime.block_on(serve(listener, handed, parts, stopped));
                 runtime.shutdown_background();
                 whole
@@ -245,7 +247,12 @@ fn runtime() -> Result<Runtime> {
             builder
         }
     };
-    let runtime = builder.enable_all().thread_name("wherry-edge").build();
+    let runtime = builder
+        .enable_all()
+        .thread_name("wherry-edge")
+        // A client that breaks off must not end the server, whatever the process does about closed pipes.
+        .on_thread_start(outlive_closed_pipes)
+        .build();
     runtime.map_err(|error| no_threads(&error))
 }
 

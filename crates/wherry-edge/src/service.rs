@@ -88,7 +88,7 @@ impl Service {
             read_over(incoming);
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         };
-        let exchange = Arc::new(Exchange::default());
+        let exchange = Arc::new(Exchange::up_to(application.settings().max_response));
         let between = Between {
             client: Some(arrival.peer),
             server: arrival.address,
@@ -155,7 +155,7 @@ fn refuse(counters: &Counters, status: StatusCode, incoming: Incoming) -> Status
 
 fn status_of(failure: &Failure) -> StatusCode {
     match failure {
-        Failure::Trap(_) | Failure::NoAnswer => StatusCode::INTERNAL_SERVER_ERROR,
+        Failure::Trap(_) | Failure::NoAnswer | Failure::TooMuch => StatusCode::INTERNAL_SERVER_ERROR,
         Failure::Time => StatusCode::GATEWAY_TIMEOUT,
         Failure::Request(status) => *status,
         Failure::Busy => StatusCode::SERVICE_UNAVAILABLE,

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use wherry_engine::error::{Error, Kind, Result};
-use wherry_engine::limits::{duration, size};
+use wherry_engine::limits::{duration, or_none, size};
 
 /// What an application is told.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,6 +21,9 @@ pub struct ApplicationSettings {
     /// Bytes in the body of a request.
     #[serde(deserialize_with = "bytes")]
     pub max_request: u64,
+    /// Bytes in the body of an answer of a guest.
+    #[serde(deserialize_with = "bytes_or_none")]
+    pub max_response: Option<u64>,
     /// Requests that are answered at once.
     pub concurrency: usize,
     /// Requests that wait for that.
@@ -122,6 +125,10 @@ fn carried<E: serde::de::Error>(error: &Error) -> E {
 
 fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
     size(&String::deserialize(deserializer)?).map_err(|error| carried(&error))
+}
+
+fn bytes_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<u64>, D::Error> {
+    or_none(&String::deserialize(deserializer)?, size).map_err(|error| carried(&error))
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {

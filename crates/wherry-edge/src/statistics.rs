@@ -81,6 +81,10 @@ impl Account {
                 &counters.failed,
                 "the guest gave no answer, or one that cannot be sent".to_owned(),
             ),
+            Failure::TooMuch => (
+                &counters.failed,
+                "the body of the answer is larger than `max-response`".to_owned(),
+            ),
             Failure::Time => (
                 &counters.late,
                 "the guest ran longer than its time limit".to_owned(),

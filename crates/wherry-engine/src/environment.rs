@@ -98,3 +98,15 @@ pub fn end_on_closed_pipe() {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
 }
+
+/// Has writing to a closed pipe, or to a connection that is gone, fail in this thread, where it would end the process.
+pub fn outlive_closed_pipes() {
+    #[cfg(unix)]
+    // SAFETY: plain calls on a signal set that is initialised before it is used; a null pointer asks for no old mask.
+    unsafe {
+        let mut signals = std::mem::zeroed();
+        libc::sigemptyset(&raw mut signals);
+        libc::sigaddset(&raw mut signals, libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut());
+    }
+}

@@ -10,6 +10,7 @@ use std::thread;
 
 use super::worker::{Answer, Order, Request};
 use super::{Compiled, CompilerChild, Job, Patience, wait};
+use crate::environment::outlive_closed_pipes;
 use crate::error::{Error, Kind, Result};
 use crate::limits::{in_bytes, typed_size};
 
@@ -159,7 +160,7 @@ fn bound(_command: &mut Command, _memory: Option<u64>) {}
 
 /// Sends the request and the binary. A child that died early closes the pipe; its answer says why.
 fn send(request: &Request, bytes: &[u8], mut input: ChildStdin) {
-    block_sigpipe();
+    outlive_closed_pipes();
     let Ok(mut line) = serde_json::to_vec(request) else {
         return;
     };
@@ -168,22 +169,6 @@ fn send(request: &Request, bytes: &[u8], mut input: ChildStdin) {
         let _ = input.write_all(bytes);
     }
 }
-
-/// Has writing to a closed pipe fail in this thread, in programs where it would end the process.
-#[cfg(unix)]
-fn block_sigpipe() {
-    // SAFETY: plain calls on a signal set that is initialised before it is used; a null pointer asks for no old mask.
-    unsafe {
-        let mut signals = std::mem::zeroed();
-        libc::sigemptyset(&raw mut signals);
-        libc::sigaddset(&raw mut signals, libc::SIGPIPE);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut());
-    }
-}
-
-/// Elsewhere it fails anyway.
-#[cfg(not(unix))]
-fn block_sigpipe() {}
 
 /// The image or the child's own error, or `None` when it died before it could answer. An image of over `most` bytes is refused.
 fn receive(output: ChildStdout, most: u64) -> Option<Result<Compiled>> {
