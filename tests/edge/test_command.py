@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.edge.served import serving
 from tests.guests.build import http_application
 from tests.requesting import request
 
@@ -39,6 +40,13 @@ def test_it_prints_its_url_and_ends_when_it_is_told_to(number: signal.Signals, t
         assert process.stdout.read() == ""
     assert failed.status == 500
     assert f"request {failed.fields['x-request-id']} " in said.read_text()
+
+
+def test_a_folder_of_files_is_served(tmp_path: Path) -> None:
+    """It is no project, and has nothing that it asks for."""
+    (tmp_path / "index.html").write_text("a page")
+    with serving(tmp_path) as server:
+        assert request(server.url).text == "a page"
 
 
 def test_a_grant_and_a_limit_reach_the_guests(tmp_path: Path) -> None:

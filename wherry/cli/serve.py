@@ -129,12 +129,9 @@ def _limits(file: str | None, flags: dict[str, Any]) -> Limits | None:
 
 def _ask(target: str, flags: list[tuple[str, ...]], application: Application) -> None:
     """Ask whether its package may have what it asks for, unless that is said or was agreed to."""
-    source = application.source
-    if application.policy is not None or not isinstance(source, str):
+    if application.policy is not None or (found := application.package(output.progress)) is None:
         return
-    found = api.find(source, output.progress, place="http")
-    if found is None:
-        return
+    source = str(application.source)
     with LocalStore() as store:
         try:
             agreeing.granted(store, found, [word for flag in flags for word in flag], source, command="serve")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wherry._native import Limits, Policy
+    from wherry.build.launch import Launch
+    from wherry.build.tools import Progress
     from wherry.runtime.component import Origin
 
 __all__ = ["Application"]
@@ -86,6 +88,12 @@ class Application:
             found.package,
         )
 
+    def package(self, progress: Progress | None = None) -> Launch | None:
+        """What its source names, if that is a package, a project or a packed file; a project is built."""
+        if isinstance(self.source, bytes) or _is_site(self.source):
+            return None
+        return api.find(self.source, progress, place="http")
+
     def _found(self) -> _Found:
         """What the source names now."""
         source = self.source
@@ -93,7 +101,7 @@ class Application:
             return _Found(source, self.name)
         if _is_site(source):
             return _Found(None, self.name, static=source)
-        found = api.find(source, place="http")
+        found = self.package()
         if found is None:
             return _Found(source, source)
         http = found.manifest.http if found.manifest is not None else None
