@@ -19,15 +19,11 @@ __all__ = ["Served", "serving"]
 class Served(NamedTuple):
     """A server in a process of its own."""
 
+    url: str
     address: tuple[str, int]
     process: int
     errors: Path
     """What it prints on standard error."""
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://{self.address[0]}:{self.address[1]}"
 
     def held(self) -> int:
         """Bytes of its memory."""
@@ -45,9 +41,9 @@ def serving(target: Path, *flags: str, before: str = "") -> Iterator[Served]:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
-            found = re.search(r"http://([\d.]+):(\d+)", said)
+            found = re.search(r"https?://([\d.]+):(\d+)", said)
             assert found is not None, said + Path(errors.name).read_text()
-            yield Served((found[1], int(found[2])), process.pid, Path(errors.name))
+            yield Served(found[0], (found[1], int(found[2])), process.pid, Path(errors.name))
             process.terminate()
             assert process.wait(30) == 0
         finally:

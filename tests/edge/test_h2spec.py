@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-import pytest
+import trustme
 
 from tests.guests.build import cached, http_application
 from wherry import edge
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MODULE = Path(__file__).with_name("h2spec")
 
@@ -36,13 +32,6 @@ def h2spec() -> Path:
     return cached("h2spec", build, *((MODULE / name).read_bytes() for name in ("go.mod", "go.sum")))
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[edge.Server]:
-    """The application, of which the suite asks nothing but answers."""
-    with edge.serve(http_application("lean"), address="127.0.0.1:0") as running:
-        yield running
-
-
 def failed(server: edge.Server, report: Path, *words: str) -> tuple[int, set[str]]:
     """How many cases there were, and which did not hold."""
     host, port = server.address
@@ -60,8 +49,20 @@ def failed(server: edge.Server, report: Path, *words: str) -> tuple[int, set[str
     return len(cases), {str(case.get("classname")) for case in bad}
 
 
-def test_the_suite_holds_without_tls(server: edge.Server, tmp_path: Path) -> None:
+def test_the_suite_holds_without_tls(tmp_path: Path) -> None:
     """All of its cases but those with a reason."""
-    cases, bad = failed(server, tmp_path / "report.xml")
+    with edge.serve(http_application("lean"), address="127.0.0.1:0") as server:
+        cases, bad = failed(server, tmp_path / "report.xml")
     assert cases >= 145
     assert bad == REASONS
+
+
+def test_the_suite_holds_over_tls(tmp_path: Path) -> None:
+    """All of its cases: where HTTP/2 was agreed on there is nothing else."""
+    both = tmp_path / "both.pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(both)
+    tls = [edge.Certificate(certificate=str(both), key=str(both))]
+    with edge.serve(http_application("lean"), address="127.0.0.1:0", tls=tls) as server:
+        cases, bad = failed(server, tmp_path / "report.xml", "--tls", "--insecure")
+    assert cases >= 145
+    assert bad == set()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+import trustme
 
 from tests.guests.build import project
 from tests.servers import free_port, serving
@@ -46,7 +47,7 @@ MARKS = {
 }
 FUSED = ("c", "go", "javascript", "python", "rust")
 """Those that are asked as one module too."""
-VERSIONS = {"http1.1": ["--http1.1"], "h2c": ["--http2-prior-knowledge"]}
+VERSIONS = {"http1.1": ["--http1.1"], "h2c": ["--http2-prior-knowledge"], "tls": ["--http2"]}
 
 
 @functools.cache
@@ -71,11 +72,15 @@ class Upstream(http.server.BaseHTTPRequestHandler):
 
 
 class Served(NamedTuple):
-    """Where the application is, and where it may fetch from."""
+    """The application, plain and over TLS, and where it may fetch from."""
 
-    url: str
     upstream: str
     server: edge.Server
+    secure: edge.Server
+
+    def at(self, version: str) -> str:
+        """Where a version of HTTP is spoken."""
+        return self.secure.url if version == "tls" else self.server.url
 
 
 class Answered(NamedTuple):
@@ -87,6 +92,19 @@ class Answered(NamedTuple):
     body: bytes
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[edge.Certificate]:
+    """For the address of loopback, of an authority that curl trusts."""
+    folder = tmp_path_factory.mktemp("certificate")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CURL_CA_BUNDLE", str(folder / "authority.pem"))
+        yield edge.Certificate(certificate=str(folder / "both.pem"), key=str(folder / "both.pem"))
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -94,7 +112,9 @@ class Answered(NamedTuple):
         *(pytest.param((name, True), id=f"{name}, fused", marks=SLOW) for name in FUSED),
     ],
 )
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: edge.Certificate
+) -> Iterator[Served]:
     """The application in one language, which may fetch from one server; as it was built, or as one module."""
     name, fused = request.param
     component = application(name)
@@ -104,13 +124,15 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         component = path
     with serving(Upstream) as port:
         upstream = f"http://127.0.0.1:{port}"
-        with edge.serve(
+        serve = functools.partial(
+            edge.serve,
             str(component),
             address="127.0.0.1:0",
             policy=Policy(http=[f"{upstream}/allowed"]),
             limits=Limits(timeout="5s", memory="256MiB"),
-        ) as server:
-            yield Served(server.url, upstream, server)
+        )
+        with serve() as server, serve(tls=[certificate]) as secure:
+            yield Served(upstream, server, secure)
 
 
 @pytest.fixture(params=VERSIONS)
@@ -133,8 +155,8 @@ def ask(url: str, version: str, *words: str, body: bytes | None = None) -> Answe
 
 def test_it_says_hello(served: Served, version: str) -> None:
     """Body and type are those of the application, in the version of HTTP that was asked."""
-    answer = ask(f"{served.url}/hello", version)
-    spoken = "2" if version == "h2c" else "1.1"
+    answer = ask(f"{served.at(version)}/hello", version)
+    spoken = "1.1" if version == "http1.1" else "2"
     assert answer == (200, spoken, "text/plain", b"Hello, World!")
 
 
@@ -142,7 +164,7 @@ def test_it_says_hello(served: Served, version: str) -> None:
 def test_it_echoes(served: Served, version: str, size: int) -> None:
     """A body of any length comes back as it was, with its type; the expectation of 100 is met."""
     body = os.urandom(size)
-    answer = ask(f"{served.url}/echo", version, "-H", "content-type: application/x-any", body=body)
+    answer = ask(f"{served.at(version)}/echo", version, "-H", "content-type: application/x-any", body=body)
     assert (answer.status, answer.kind, answer.body == body) == (200, "application/x-any", True)
 
 
@@ -166,31 +188,31 @@ def test_an_echo_comes_while_the_request_goes_on(served: Served) -> None:
 def test_it_reads_and_writes_json(served: Served, version: str) -> None:
     """JSON in, JSON out, also beyond ASCII; what is none is refused by the application itself."""
     body = json.dumps({"name": "Ægir"}, ensure_ascii=False).encode()
-    answer = ask(f"{served.url}/json", version, body=body)
+    answer = ask(f"{served.at(version)}/json", version, body=body)
     assert (answer.status, answer.kind) == (200, "application/json")
     assert json.loads(answer.body) == {"greeting": "Hello, Ægir!"}
-    assert ask(f"{served.url}/json", version, body=b"none").status == 400
+    assert ask(f"{served.at(version)}/json", version, body=b"none").status == 400
 
 
 def test_it_fetches_what_it_may(served: Served, version: str) -> None:
     """Status and body of an answer from elsewhere are passed on; what no policy grants is refused."""
-    answer = ask(f"{served.url}/fetch?url={served.upstream}/allowed/page", version)
+    answer = ask(f"{served.at(version)}/fetch?url={served.upstream}/allowed/page", version)
     assert (answer.status, answer.body) == (203, b"GET /allowed/page " + b"x" * 100_000)
-    refused = ask(f"{served.url}/fetch?url={served.upstream}/other", version)
+    refused = ask(f"{served.at(version)}/fetch?url={served.upstream}/other", version)
     assert refused.status == 502
-    nobody = ask(f"{served.url}/fetch?url=http://127.0.0.1:{free_port()}/", version)
+    nobody = ask(f"{served.at(version)}/fetch?url=http://127.0.0.1:{free_port()}/", version)
     assert nobody.status == 502
 
 
 def test_a_trap_is_its_own_request_s_alone(served: Served, version: str) -> None:
     """A trap is a 500 without a word of the inside, and the next request is answered."""
-    answer = ask(f"{served.url}/trap", version)
+    answer = ask(f"{served.at(version)}/trap", version)
     assert answer.status == 500
     assert b"asked" not in answer.body
-    assert ask(f"{served.url}/hello", version).status == 200
+    assert ask(f"{served.at(version)}/hello", version).status == 200
 
 
 def test_a_slow_answer_comes(served: Served, version: str) -> None:
     """A guest that waits answers when it is done."""
-    answer = ask(f"{served.url}/slow", version)
+    answer = ask(f"{served.at(version)}/slow", version)
     assert (answer.status, answer.body) == (200, b"At last")

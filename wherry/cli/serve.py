@@ -15,8 +15,8 @@ from wherry import _native, api
 from wherry.cli import agreeing, output
 from wherry.cli.command import SERVED_LIMITS, Command, option, serving_options
 from wherry.cli.watching import reload, watching
-from wherry.edge.settings import ApplicationSettings, ServerSettings
-from wherry.errors import GrantError
+from wherry.edge.settings import ApplicationSettings, Certificate, ServerSettings
+from wherry.errors import GrantError, UsageError
 from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
@@ -66,6 +66,15 @@ def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: s
 @_setting("--concurrency", ApplicationSettings, "concurrency", type=click.IntRange(1), metavar="COUNT")
 @_setting("--queue", ApplicationSettings, "queue", type=click.IntRange(0), metavar="COUNT")
 @_setting("--wait", ApplicationSettings, "wait", metavar="DURATION")
+@option(
+    "--tls-cert",
+    help="Speak HTTPS, with this certificate in PEM; again for another name",
+    group=_SERVING,
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(),
+)
+@option("--tls-key", help="The key of it", group=_SERVING, metavar="FILE", multiple=True, type=click.Path())
 @option("--no-server-header", is_flag=True, help="Answers do not name the server", group=_SERVING)
 @option("--open", "opened", is_flag=True, help="Show it in a browser", group=_SERVING)
 @option("--watch", is_flag=True, help="Reload when what is served changes on the disk", group=_SERVING)
@@ -80,6 +89,7 @@ def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said
     from wherry.edge import serve as start
 
     settings = {name: said.pop(name) for name in _SETTINGS}
+    settings["tls"] = _certificates(said.pop("tls_cert"), said.pop("tls_key"))
     file = said.pop("policy")
     settings["server_header"] = False if no_server_header else None
     flags = _flags(said)
@@ -97,6 +107,16 @@ def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said
         _until_told(server, f"serving `{target}` at {server.url}")
     if not _stopped(server):
         output.warn(f"what still ran after {_GRACE:.0f} seconds was cut off")
+
+
+def _certificates(certificates: tuple[str, ...], keys: tuple[str, ...]) -> tuple[Certificate, ...] | None:
+    """Each certificate with its key, in the order in which they were typed; ``None`` without any."""
+    if len(certificates) != len(keys):
+        raise UsageError(
+            "each `--tls-cert` has a `--tls-key`", hint="`--tls-cert cert.pem --tls-key key.pem`"
+        )
+    pairs = zip(certificates, keys, strict=True)
+    return tuple(Certificate(certificate=one, key=key) for one, key in pairs) or None
 
 
 def _flags(said: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from wherry.edge.application import Application
 from wherry.edge.server import Server, serve
-from wherry.edge.settings import ApplicationSettings, ServerSettings
+from wherry.edge.settings import ApplicationSettings, Certificate, ServerSettings
 
-__all__ = ["Application", "ApplicationSettings", "Server", "ServerSettings", "serve"]
+__all__ = ["Application", "ApplicationSettings", "Certificate", "Server", "ServerSettings", "serve"]

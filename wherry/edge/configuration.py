@@ -16,7 +16,7 @@ from msgspec import Meta
 from wherry import _native
 from wherry.artifact.reading import read_table
 from wherry.edge.application import Application
-from wherry.edge.settings import ApplicationSettings, ServerSettings
+from wherry.edge.settings import ApplicationSettings, Certificate, ServerSettings
 
 if TYPE_CHECKING:
     import os
@@ -59,6 +59,15 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     server: ServerSettings = ServerSettings()
     application: Annotated[tuple[ApplicationTable, ...], Meta(description="The applications.")]
+
+    def server_of(self, file: str | os.PathLike[str]) -> ServerSettings:
+        """The server of the configuration in ``file``."""
+        folder = Path(file).parent
+        tls = [
+            Certificate(certificate=str(folder / one.certificate), key=str(folder / one.key))
+            for one in self.server.tls
+        ]
+        return msgspec.structs.replace(self.server, tls=tuple(tls))
 
     def applications(self, file: str | os.PathLike[str]) -> list[Application]:
         """The applications of the configuration in ``file``."""

@@ -38,6 +38,7 @@ class Server:
         """Serve these; a reload serves what ``again`` gives, or the same as they are then."""
         self._again = again
         self.applications: tuple[Application, ...] = ()
+        self._scheme = "https" if settings.tls else "http"
         self._native = make(self._load(applications), msgspec.json.encode(settings))
 
     def _load(self, wanted: Sequence[Application]) -> list[_native.Application]:
@@ -53,7 +54,8 @@ class Server:
     def reload(self) -> None:
         """Read what is served again, and serve that from the next request on. No request is lost.
 
-        What runs comes to its end as it began. If anything cannot be loaded, all stays as it was.
+        Certificates are read again too. What runs comes to its end as it began. If anything cannot be
+        loaded, all stays as it was.
 
         Raises:
             WherryError: As :func:`serve`.
@@ -75,7 +77,7 @@ class Server:
     def url(self) -> str:
         """The same as a URL."""
         host, port = self.address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"{self._scheme}://[{host}]:{port}" if ":" in host else f"{self._scheme}://{host}:{port}"
 
     def statistics(self, application: str | None = None) -> dict[str, int]:
         """What it counted since it started, of one application or of all.
@@ -144,13 +146,15 @@ def serve(
 
     ``settings`` are fields of :class:`~wherry.edge.ServerSettings`, such as ``address``, and of
     :class:`~wherry.edge.ApplicationSettings`, such as ``concurrency``; the latter for one application alone.
+    With ``tls``, some of :class:`~wherry.edge.Certificate`, it speaks HTTPS and nothing else.
 
     Raises:
-        NotFoundError: There is no such file or package.
+        NotFoundError: There is no such file or package, or no certificate.
         NoSuchExportError: It answers no HTTP requests.
         LoadError: It is no WebAssembly, or not valid.
         ManifestError: The configuration is wrong.
-        UsageError: The address cannot be listened at, routes are in each other's way, or a setting is wrong.
+        UsageError: The address cannot be listened at, routes are in each other's way, or a setting or a
+            certificate is wrong.
         TypeError: There is no such setting.
 
     """
@@ -185,7 +189,7 @@ def wanted(
     configuration = read_configuration(path)
     return (
         configuration.applications(path),
-        msgspec.structs.replace(configuration.server, **of_server),
+        msgspec.structs.replace(configuration.server_of(path), **of_server),
         lambda: read_configuration(path).applications(path),
     )
 

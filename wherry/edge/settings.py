@@ -73,7 +73,7 @@ class ServerSettings(_Settings, frozen=True, kw_only=True):
     server_header: Annotated[bool, Meta(description="Answers name the server.")] = True
     tls: Annotated[
         tuple[Certificate, ...],
-        Meta(description="Certificates; the first is for clients that ask for none of their names."),
+        Meta(description="Certificates: HTTPS alone. The first is for clients that ask for no name of them."),
     ] = ()
     handshake_time: Annotated[str, Meta(description="How long the handshake of TLS may take.")] = "10s"
     head_time: Annotated[str, Meta(description="How long the head of a request may take.")] = "30s"

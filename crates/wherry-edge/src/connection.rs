@@ -53,6 +53,12 @@ const LINGER: Duration = Duration::from_secs(2);
 /// See [`LINGER`].
 const MOST_LINGERED: usize = 1 << 20;
 
+/// What a client is told that speaks without TLS where there has to be some.
+const NOT_SECURE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 23\r\n\r\nThis is a port of HTTPS";
+
+/// What TLS begins with, the type of a record with a handshake: RFC 8446, 5.1.
+const HANDSHAKE: u8 = 22;
+
 /// What a client is told that did not finish a head in time: RFC 9110, 15.5.9.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -127,15 +133,30 @@ impl Connections {
         let Some(acceptor) = &self.tls else {
             return Some((Transport::Plain(stream), false));
         };
+        let shaking = async {
+            let mut first = [0];
+            if stream.peek(&mut first).await.ok()? == 1 && first[0] != HANDSHAKE {
+                let mut plain = Transport::Plain(stream);
+                let _ = plain.write_all(NOT_SECURE).await;
+                self.service.note_malformed();
+                self.linger(&mut plain).await;
+                return None;
+            }
+            acceptor.accept(stream).await.ok()
+        };
         let mut closing = self.closing.clone();
-        let handshake = Box::pin(timeout(self.times.handshake, acceptor.accept(stream)));
+        let closed = async {
+            told(&mut closing).await;
+            sleep(FRESH).await;
+        };
         tokio::select! {
-            shaken = handshake => {
-                let stream = shaken.ok()?.ok()?;
+            biased;
+            shaken = Box::pin(timeout(self.times.handshake, shaking)) => {
+                let stream = shaken.ok()??;
                 let negotiated = stream.get_ref().1.alpn_protocol() == Some(crate::tls::HTTP_2);
                 Some((Transport::Secure(Box::new(stream)), negotiated))
             }
-            () = told(&mut closing) => None,
+            () = closed => None,
         }
     }
 

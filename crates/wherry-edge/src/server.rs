@@ -115,6 +115,9 @@ impl Server {
             _ => None,
         };
         let tls = certificates.clone().map(configuration).transpose()?;
+        if let Some(certificates) = &certificates {
+            note_untimely(certificates, &statistics);
+        }
         let service = Arc::new(Service {
             table: ArcSwap::from_pointee(table),
             // Who waits here has a place with its application, and those are counted.
@@ -193,9 +196,11 @@ impl Server {
     /// [`Kind::Usage`] when routes are in each other's way, and as for [`Certificates::new`]; then all stays as it was.
     pub fn replace(&self, applications: Vec<Arc<Application>>) -> Result<()> {
         let table = Table::new(applications, &self.service.statistics)?;
-        self.certificates
-            .as_ref()
-            .map_or(Ok(false), |certificates| certificates.reload())?;
+        if let Some(certificates) = &self.certificates
+            && certificates.reload()?
+        {
+            note_untimely(certificates, &self.service.statistics);
+        }
         self.service.table.store(Arc::new(table));
         Ok(())
     }
@@ -370,12 +375,22 @@ async fn renew(certificates: Arc<Certificates>, statistics: Arc<Statistics>) {
     loop {
         tokio::time::sleep(RENEWAL).await;
         let reading = Arc::clone(&certificates);
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || reading.reload()).await {
-            statistics.keep(format!(
-                "server: the certificates stay as they are: {}",
-                error.message()
-            ));
+        match tokio::task::spawn_blocking(move || reading.reload()).await {
+            Ok(Ok(true)) => note_untimely(&certificates, &statistics),
+            Ok(Err(error)) => {
+                statistics.keep(format!(
+                    "server: the certificates stay as they are: {}",
+                    error.message()
+                ));
+            }
+            Ok(Ok(false)) | Err(_) => {}
         }
+    }
+}
+
+fn note_untimely(certificates: &Certificates, statistics: &Statistics) {
+    for told in certificates.untimely() {
+        statistics.keep(format!("server: {told}"));
     }
 }
 

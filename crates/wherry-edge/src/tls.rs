@@ -3,13 +3,13 @@
 //! What cannot be read is an error at the start, and later changes nothing: the certificates before it are kept.
 
 use arc_swap::ArcSwap;
-use rustls::client::verify_server_name;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{InconsistentKeys, ServerConfig};
+use rustls::{CertificateError, InconsistentKeys, RootCertStore, ServerConfig};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,6 +77,23 @@ impl Certificates {
     }
 }
 
+impl Certificates {
+    /// What there is to say of certificates that clients will not take today.
+    #[must_use]
+    pub fn untimely(&self) -> Vec<String> {
+        let loaded = self.loaded.load();
+        let each = self.files.iter().zip(loaded.iter());
+        let told = each.filter_map(|(files, key)| {
+            let why = untimely(key)?;
+            Some(format!(
+                "the certificate in `{}` {why}",
+                files.certificate.display()
+            ))
+        });
+        told.collect()
+    }
+}
+
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let loaded = self.loaded.load();
@@ -109,6 +126,30 @@ pub fn configuration(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig
 fn is_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
     let parsed = key.end_entity_cert().and_then(ParsedCertificate::try_from);
     parsed.is_ok_and(|certificate| verify_server_name(&certificate, name).is_ok())
+}
+
+/// Why a certificate is not for today. It is verified as a client would, which looks at the time first; whom one trusts is not
+/// known here.
+fn untimely(key: &CertifiedKey) -> Option<&'static str> {
+    let parsed = key.end_entity_cert().and_then(ParsedCertificate::try_from).ok()?;
+    let algorithms = ring::default_provider().signature_verification_algorithms.all;
+    let verified = verify_server_cert_signed_by_trust_anchor(
+        &parsed,
+        &RootCertStore::empty(),
+        &[],
+        UnixTime::now(),
+        algorithms,
+    );
+    match verified {
+        Err(rustls::Error::InvalidCertificate(error)) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Some("has expired"),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Some("is not valid yet")
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn stamps(files: &[Files]) -> Vec<Stamp> {
@@ -179,5 +220,7 @@ fn load(files: &Files) -> Result<Arc<CertifiedKey>> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::io(format!("`{}`", path.display()), &error))
+    std::fs::read(path).map_err(|error| {
+        Error::io(path.display(), &error).with_hint("a certificate and its key are two files in PEM")
+    })
 }
