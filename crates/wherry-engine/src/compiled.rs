@@ -22,7 +22,7 @@ use wasmtime::{Engine, Module};
 
 use crate::bounds::Bounds;
 use crate::error::{Error, Kind, Result};
-use crate::mode::{EngineKey, Mode, PULLEY, hex};
+use crate::mode::{EngineKey, Mode, PULLEY, Pool, hex};
 use crate::program::Code;
 use crate::recognise::Form;
 use crate::restored::Image;
@@ -145,7 +145,13 @@ impl Header {
     ///
     /// # Errors
     /// [`Kind::Precompiled`].
-    pub fn key_for(&self, mode: Mode, stack: usize, coredump: bool, pooled: bool) -> Result<EngineKey> {
+    pub fn key_for(
+        &self,
+        mode: Mode,
+        stack: usize,
+        coredump: bool,
+        pooled: Option<Pool>,
+    ) -> Result<EngineKey> {
         if self.wherry != env!("CARGO_PKG_VERSION") {
             let ours = env!("CARGO_PKG_VERSION");
             return Err(unfit(&format!("by Wherry {}, and this is {ours}", self.wherry)));
@@ -553,11 +559,11 @@ mod tests {
             (header.clone(), Mode::Metered, "this run needs `metered`"),
         ];
         for (header, mode, words) in table {
-            let error = header.key_for(mode, 1 << 20, false, false).expect_err("unfit");
+            let error = header.key_for(mode, 1 << 20, false, None).expect_err("unfit");
             assert_eq!(error.kind(), Kind::Precompiled);
             assert!(error.message().contains(words), "{error}");
         }
-        assert!(header.key_for(Mode::Plain, 1 << 20, false, false).is_ok());
+        assert!(header.key_for(Mode::Plain, 1 << 20, false, None).is_ok());
     }
 
     #[test]

@@ -8,7 +8,9 @@
 use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+};
 
 use crate::error::{Error, Kind, Result};
 use crate::registry::Registry;
@@ -156,7 +158,6 @@ pub const HERE: Option<&str> = {
 
 /// What an engine is made from; one engine per key and process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct EngineKey {
     /// How guests are interrupted and whether they are deterministic.
     pub mode: Mode,
@@ -168,8 +169,8 @@ pub struct EngineKey {
     pub target: Option<String>,
     /// Whether a trap takes a picture of the guest. Not part of compiled code.
     pub coredump: bool,
-    /// Whether memory for guests comes out of a pool, for processes that make many of them. Not part of compiled code.
-    pub pooled: bool,
+    /// The pool that memory for guests comes out of, for processes that make many of them. Not part of compiled code.
+    pub pooled: Option<Pool>,
     /// Whether memories begin as an image and are put back to it, for components without data of their own.
     pub restored: bool,
 }
@@ -182,7 +183,7 @@ impl Default for EngineKey {
             stack: DEFAULT_STACK,
             target: None,
             coredump: false,
-            pooled: false,
+            pooled: None,
             restored: false,
         }
     }
@@ -224,9 +225,8 @@ fn entry(key: &EngineKey) -> Result<&'static Made> {
     ENGINES.get_or_try_insert(key.clone(), || {
         let mut config = config(key)?;
         let shared = key.restored.then(|| Shared::configure(&mut config));
-        let pooled = (key.pooled && !key.restored)
-            .then(|| Engine::new(config.allocation_strategy(pool())))
-            .and_then(Result::ok);
+        let pooled = (key.pooled.filter(|_| !key.restored))
+            .and_then(|kind| Engine::new(config.allocation_strategy(pool(kind))).ok());
         // Where address space is short there is no pool, and everything works without one.
         config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
         let engine = pooled.map_or_else(|| Engine::new(&config), Ok).map_err(|error| {
@@ -255,8 +255,18 @@ pub(crate) fn shared(key: &EngineKey) -> Result<Option<Shared>> {
 /// How many guests the pool is for at once. They may have several memories and instances each, so there is room for more.
 pub const POOL: u32 = 500;
 
+/// What memory of guests is used again for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pool {
+    /// Calls of small guests, which write little: what they may have written is cleared.
+    Calls,
+    /// Requests to servers, whose guests often have a stack or a heap of a megabyte and write few pages of it: the kernel is
+    /// asked which, so that the others are neither given back nor faulted in again.
+    Requests,
+}
+
 /// Memory for guests that is reserved once and used again: making a guest then needs no new mappings.
-fn pool() -> InstanceAllocationStrategy {
+fn pool(kind: Pool) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_memories(4 * POOL)
         .total_tables(8 * POOL)
@@ -275,7 +285,11 @@ fn pool() -> InstanceAllocationStrategy {
         // What is cleared by hand is not given back to the kernel and faulted in again.
         .linear_memory_keep_resident(128 << 10)
         .table_keep_resident(16 << 10)
-        .async_stack_keep_resident(16 << 10);
+        .async_stack_keep_resident(16 << 10)
+        .pagemap_scan(match kind {
+            Pool::Calls => Enabled::No,
+            Pool::Requests => Enabled::Auto,
+        });
     InstanceAllocationStrategy::Pooling(pool)
 }
 

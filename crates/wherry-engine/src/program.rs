@@ -510,7 +510,7 @@ fn opened(
     outgrows: bool,
     open: impl Fn(&Engine) -> Result<Code>,
 ) -> Result<(Code, EngineKey)> {
-    if key.pooled
+    if key.pooled.is_some()
         && !outgrows
         && let Ok(code) = open(&mode::engine(key)?)
     {
@@ -518,7 +518,7 @@ fn opened(
     }
     // The engine has no error of its own for guests that the pool has no room for. Whether code is good shows here.
     let alone = EngineKey {
-        pooled: false,
+        pooled: None,
         ..key.clone()
     };
     Ok((open(&mode::engine(&alone)?)?, alone))

@@ -19,7 +19,7 @@ use wherry_engine::guest::Guest;
 use wherry_engine::hosting::Host;
 use wherry_engine::instance::Template;
 use wherry_engine::limits::Limits as EngineLimits;
-use wherry_engine::mode::{Mode, POOL, POOL_MEMORY};
+use wherry_engine::mode::{Mode, POOL, POOL_MEMORY, Pool};
 use wherry_engine::policy::Policy as EnginePolicy;
 use wherry_engine::program::{Code, Program, Source};
 use wherry_engine::run::command;
@@ -41,7 +41,7 @@ pub struct Component {
 }
 
 /// What engine a template is for: mode, stack, and whether its guests come out of the pool.
-type Key = (Mode, usize, bool);
+type Key = (Mode, usize, Option<Pool>);
 
 /// An export or import as Python sees it: interface, name, parameters, whether it returns, whether it may fail.
 type Entry = (Option<String>, String, Vec<String>);
@@ -66,7 +66,7 @@ impl Component {
             },
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
-        let key = (Mode::Interruptible, EngineLimits::embedded().stack, true);
+        let key = (Mode::Interruptible, EngineLimits::embedded().stack, Some(Pool::Calls));
         let limits = limits.inner.clone();
         let template = make(py, source, key, precompiled, target.clone(), name, &limits)?;
         let exports = Arc::new(template.linked.surface.exports.clone());
@@ -228,8 +228,8 @@ impl Component {
         };
         let program = &self.template.linked.program;
         // What the pool has no room for is refused to some guests and not to others.
-        let pooled =
-            mode != Mode::Deterministic && limits.memory <= POOL_MEMORY && Cell::alive() < POOL as usize;
+        let room = mode != Mode::Deterministic && limits.memory <= POOL_MEMORY && Cell::alive() < POOL as usize;
+        let pooled = room.then_some(Pool::Calls);
         let fits = mode == program.key.mode && limits.stack == program.key.stack;
         if fits && pooled == program.key.pooled {
             return Ok(Arc::clone(&self.template));

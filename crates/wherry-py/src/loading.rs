@@ -12,7 +12,7 @@ use wherry_engine::cache::Cache;
 use wherry_engine::compile::{CompilerChild, worker};
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::limits::Limits;
-use wherry_engine::mode::Mode;
+use wherry_engine::mode::{Mode, Pool};
 use wherry_engine::options::CacheOptions;
 use wherry_engine::program::{LoadOptions, PreparedForm, Preparing, Program, Source, load};
 use wherry_engine::restored::Image;
@@ -22,7 +22,7 @@ use wherry_tools::prepared;
 pub struct Wanted {
     pub mode: Mode,
     pub stack: usize,
-    pub pooled: bool,
+    pub pooled: Option<Pool>,
     /// Whether large components are prepared, for guests that are made anew for each request.
     pub prepared: bool,
     pub target: Option<String>,

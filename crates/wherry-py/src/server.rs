@@ -19,7 +19,7 @@ use wherry_edge::cgi::Start;
 use wherry_edge::server::Server as EdgeServer;
 use wherry_edge::settings;
 use wherry_edge::statistics::Counters;
-use wherry_engine::mode::Mode;
+use wherry_engine::mode::{Mode, Pool};
 use wherry_engine::program::Source;
 
 /// An application that is compiled and linked. Private: `wherry.edge.Application` makes it.
@@ -75,7 +75,7 @@ impl Application {
                 Mode::Interruptible
             },
             stack: limits.inner.stack,
-            pooled: true,
+            pooled: Some(Pool::Requests),
             prepared: true,
             target: None,
             name,

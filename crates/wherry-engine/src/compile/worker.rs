@@ -70,7 +70,7 @@ impl Order {
             stack: DEFAULT_STACK,
             target: self.target.clone(),
             coredump: false,
-            pooled: false,
+            pooled: None,
             restored: self.restored,
         })
     }

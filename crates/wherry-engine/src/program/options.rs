@@ -7,7 +7,7 @@ use crate::bounds::Bounds;
 use crate::cache::Cache;
 use crate::compile::{CompilerChild, Patience, Progress};
 use crate::limits::Limits;
-use crate::mode::{self, EngineKey, Mode};
+use crate::mode::{self, EngineKey, Mode, Pool};
 
 /// How to load. The lifetime is that of the callbacks.
 #[derive(Clone)]
@@ -22,8 +22,8 @@ pub struct LoadOptions<'a> {
     pub name: Option<String>,
     /// Whether a trap takes a picture of the guest.
     pub coredump: bool,
-    /// Whether memory for guests comes out of a pool.
-    pub pooled: bool,
+    /// The pool that memory for guests comes out of.
+    pub pooled: Option<Pool>,
     /// Who prepares components for guests whose memories are restored; `None` loads all as they are.
     pub preparing: Option<Preparing<'a>>,
     /// What may be compiled.
@@ -57,7 +57,7 @@ impl Default for LoadOptions<'_> {
             target: None,
             name: None,
             coredump: false,
-            pooled: false,
+            pooled: None,
             preparing: None,
             bounds: Bounds::default(),
             cache: None,

@@ -79,7 +79,7 @@ impl Loading<'_, '_> {
     /// The key of the engine for prepared components.
     fn restored(&self) -> EngineKey {
         EngineKey {
-            pooled: false,
+            pooled: None,
             restored: true,
             ..self.options.key(false)
         }

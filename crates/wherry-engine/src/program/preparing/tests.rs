@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cache::{Cache, Identity};
+use crate::mode::Pool;
 use crate::program::{LoadOptions, Source, load};
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -108,7 +109,7 @@ impl Place {
     fn options<'a>(&self, preparing: Option<Preparing<'a>>) -> LoadOptions<'a> {
         LoadOptions {
             cache: Some(self.cache.clone()),
-            pooled: true,
+            pooled: Some(Pool::Requests),
             preparing,
             ..LoadOptions::default()
         }
@@ -204,7 +205,7 @@ fn what_cannot_be_prepared_is_loaded_as_it_is_and_says_why() {
     for _ in 0..2 {
         let program = place.load(1, &|| Err("it has seven heads".to_owned()));
         assert_eq!(program.plain(), Some("it has seven heads"));
-        assert!(program.images().is_none() && program.key.pooled);
+        assert!(program.images().is_none() && program.key.pooled.is_some());
         assert_eq!(numbers(&program), (42, 43));
     }
     assert!(
