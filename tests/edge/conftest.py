@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LIMITS = {"memory": "32MiB", "timeout": "1s"}
-HOSTS = ["lean", "full", pytest.param("tasks", marks=pytest.mark.slow)]
+HOSTS = ["direct", "lean", "full", pytest.param("tasks", marks=pytest.mark.slow)]
 """The guest of tasks, a handler of WASI 0.3, is in Rust, which takes long to build for the first time."""
 
 

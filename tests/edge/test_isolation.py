@@ -44,6 +44,7 @@ def in_python() -> Path:
 
 
 KINDS = {
+    "direct": Kind(lambda: http_probe("direct"), lean=True, restored=True),
     "lean": Kind(lambda: http_probe("lean"), lean=True, restored=False),
     "full": Kind(lambda: http_probe("full"), lean=False, restored=False),
     "lean, restored": Kind(lambda: http_probe("lean", large=True), lean=True, restored=True),

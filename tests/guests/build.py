@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GUESTS",
     "adapted",
+    "beside_another",
     "binary",
     "c_command",
     "c_component",
@@ -110,18 +111,19 @@ def c_component(name: str) -> Path:
     return cached(f"{name}.wasm", build, *parts, crate.name, *tools)
 
 
-def http_application(which: Literal["lean", "full", "keeping", "tasks"]) -> Path:
+def http_application(which: Literal["direct", "lean", "full", "keeping", "tasks"]) -> Path:
     """A component that answers HTTP, with the bindings that Wherry generates.
 
-    The lean one imports HTTP alone, the full one more of WASI; that which keeps things has stores, and that
-    of tasks is a handler of WASI 0.3, in Rust.
+    The direct one imports HTTP alone and is one module, the lean one is the same beside a module that does
+    nothing, the full one imports more of WASI; that which keeps things has stores, and that of tasks is a
+    handler of WASI 0.3, in Rust.
     """
     if which == "tasks":
         return project("http_tasks", "rust", GUESTS / "http" / "tasks")
     return _http("keeping" if which == "keeping" else "answering", which)
 
 
-def http_probe(host: Literal["lean", "full"], *, large: bool = False) -> Path:
+def http_probe(host: Literal["direct", "lean", "full"], *, large: bool = False) -> Path:
     """The component made from ``http/probing.c``; the large one is served prepared."""
     # The stack that the linker takes by itself is sixteen megabytes, which each guest would have to look at.
     flags = ["-mreference-types", "-Wl,-z,stack-size=65536", *(["-DLARGE"] if large else [])]
@@ -130,7 +132,10 @@ def http_probe(host: Literal["lean", "full"], *, large: bool = False) -> Path:
 
 def _http(name: str, world: str, *flags: str) -> Path:
     """The component made from ``http/<name>.c`` for ``http/<world>.wit``."""
-    source, wanted = GUESTS / "http" / f"{name}.c", GUESTS / "http" / f"{world}.wit"
+    if world == "lean":
+        return beside_another(_http(name, "direct", *flags))
+    wanted = GUESTS / "http" / f"{'lean' if world == 'direct' else world}.wit"
+    source = GUESTS / "http" / f"{name}.c"
     crates = [_crate(f"wasmtime-wasi-{name}") for name in ("http", "config", "keyvalue")]
 
     def build(output: Path) -> None:
@@ -152,6 +157,30 @@ def _http(name: str, world: str, *flags: str) -> Path:
     parts = (source.read_bytes(), wanted.read_bytes(), repr(flags))
     names = " ".join(crate.name for crate in crates)
     return cached(f"http_{name}_{world}.wasm", build, *parts, names, _version("ziglang"))
+
+
+def beside_another(component: Path) -> Path:
+    """The component with an instance of an empty module at its end, so that it is more than one module."""
+    data = component.read_bytes()
+    modules, at = 0, 8
+    while at < len(data):
+        kind, size, shift = data[at], 0, 0
+        while True:
+            at += 1
+            size |= (data[at] & 127) << shift
+            shift += 7
+            if data[at] < 128:
+                break
+        at += 1 + size
+        modules += kind == 1
+    empty = b"\x01\x08\0asm\x01\0\0\0"
+    instance = bytes([2, 4, 1, 0, modules, 0])
+    whole = data + empty + instance
+
+    def build(output: Path) -> None:
+        output.write_bytes(whole)
+
+    return cached(f"{component.stem}_beside.wasm", build, whole)
 
 
 def project(name: str, language: Language, folder: Path) -> Path:

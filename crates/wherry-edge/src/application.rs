@@ -10,7 +10,8 @@ use crate::cgi::{Between, Cgi, Start};
 use crate::exchange::Exchange;
 use crate::files::Files;
 use crate::full::Full;
-use crate::lean::{self, Lean};
+use crate::lean::{self, Direct, Lean};
+pub use crate::lean::{Alone, Imported};
 use crate::pool::{Pool, Used};
 use crate::running::{Call, note_slice};
 use crate::sandboxes::again;
@@ -53,6 +54,7 @@ pub struct Application {
 /// What makes guests of it.
 enum Host {
     Lean(Prepared),
+    Direct(Box<Direct>),
     Full(Box<Full>),
     Tasks(Box<Tasks>),
     Cgi(Box<Cgi>),
@@ -78,6 +80,7 @@ struct Instance {
 impl Application {
     /// An application whose guests are granted `policy`, and may use `limits`; a command is started as `start` says.
     ///
+    /// Where its one module was taken out of it, and the lean host has all that this imports, its guests are that module `alone`.
     /// With the digest of a `package` its files are those of that, which never change.
     ///
     /// # Errors
@@ -85,6 +88,7 @@ impl Application {
     /// [`Kind::Usage`] when the folder of its files cannot be opened.
     pub fn new(
         program: Program,
+        alone: Option<&Alone>,
         policy: Policy,
         limits: Limits,
         settings: ApplicationSettings,
@@ -98,7 +102,10 @@ impl Application {
         let host = match handler {
             Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits, reuse)?)),
             Ok(Handler::Call(handle)) => match prepare(&program, handle, &limits, reuse.most) {
-                Some(prepared) => Host::Lean(prepared),
+                Some(prepared) => match alone.and_then(|alone| Direct::new(alone, &limits)) {
+                    Some(direct) if reuse.most == 1 => Host::Direct(Box::new(direct)),
+                    _ => Host::Lean(prepared),
+                },
                 None => Host::Full(Box::new(Full::new(program, policy, &limits, reuse.most)?)),
             },
             Err(no_handler) => match Cgi::new(program, policy, &limits, start) {
@@ -106,6 +113,10 @@ impl Application {
                 Err(error) if error.kind() == Kind::NoExport => return Err(no_handler),
                 cgi => Host::Cgi(Box::new(cgi?)),
             },
+        };
+        let (images, plain) = match &host {
+            Host::Direct(direct) => (Some(direct.images().clone()), None),
+            _ => (images, plain),
         };
         let made = Self::with(host, limits, settings, package)?;
         Ok(Self {
@@ -149,7 +160,13 @@ impl Application {
     /// Whether its guests get the lean host.
     #[must_use]
     pub fn is_lean(&self) -> bool {
-        matches!(self.host, Host::Lean(_))
+        matches!(self.host, Host::Lean(_) | Host::Direct(_))
+    }
+
+    /// Whether its guests are one module, without what makes it a component.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        matches!(self.host, Host::Direct(_))
     }
 
     /// What its guests may use.
@@ -191,6 +208,15 @@ impl Application {
     ) -> Call {
         let arriving = Arriving::new(incoming, self.settings.max_request, pace, Arc::clone(exchange));
         let (this, exchange) = (Arc::clone(self), Arc::clone(exchange));
+        if let (Host::Direct(_), Some(images)) = (&self.host, &self.images) {
+            // Apart too: it is the smallest.
+            return Box::pin(images.drive(async move {
+                match &this.host {
+                    Host::Direct(direct) => direct.answer(&this.limits, parts, arriving, exchange).await,
+                    _ => Ok(()),
+                }
+            }));
+        }
         let call = async move {
             match &this.host {
                 Host::Lean(prepared) => prepared.answer(&this.limits, parts, arriving, exchange).await,
@@ -200,7 +226,7 @@ impl Application {
                 Host::Cgi(cgi) => {
                     Box::pin(cgi.answer(&this.limits, parts, &between, arriving, exchange)).await
                 }
-                Host::Nothing => Ok(()),
+                Host::Direct(_) | Host::Nothing => Ok(()),
             }
         };
         match &self.images {

@@ -29,7 +29,7 @@ mod tests;
 
 pub use options::LoadOptions;
 use preparing::{Plain, Ready};
-pub use preparing::{PreparedForm, Preparing};
+pub use preparing::{PreparedForm, Preparing, load_restored};
 
 /// Where a program comes from.
 #[derive(Debug, Clone)]

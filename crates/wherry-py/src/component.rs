@@ -66,7 +66,11 @@ impl Component {
             },
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
-        let key = (Mode::Interruptible, EngineLimits::embedded().stack, Some(Pool::Calls));
+        let key = (
+            Mode::Interruptible,
+            EngineLimits::embedded().stack,
+            Some(Pool::Calls),
+        );
         let limits = limits.inner.clone();
         let template = make(py, source, key, precompiled, target.clone(), name, &limits)?;
         let exports = Arc::new(template.linked.surface.exports.clone());
@@ -228,7 +232,8 @@ impl Component {
         };
         let program = &self.template.linked.program;
         // What the pool has no room for is refused to some guests and not to others.
-        let room = mode != Mode::Deterministic && limits.memory <= POOL_MEMORY && Cell::alive() < POOL as usize;
+        let room =
+            mode != Mode::Deterministic && limits.memory <= POOL_MEMORY && Cell::alive() < POOL as usize;
         let pooled = room.then_some(Pool::Calls);
         let fits = mode == program.key.mode && limits.stack == program.key.stack;
         if fits && pooled == program.key.pooled {
@@ -281,7 +286,7 @@ fn make(
         name,
         precompiled,
     };
-    loading::with_program(py, source, wanted, limits, |program| {
+    loading::with_program(py, source, wanted, limits, |program, _| {
         let names = type_names(&program);
         Template::new(program, names)
     })

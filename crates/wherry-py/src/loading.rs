@@ -36,7 +36,7 @@ pub fn with_program<R: Send>(
     source: Source,
     wanted: Wanted,
     limits: &Limits,
-    make: impl FnOnce(Program) -> Result<R> + Send,
+    make: impl FnOnce(Program, &LoadOptions<'_>) -> Result<R> + Send,
 ) -> PyResult<R> {
     let cache = cache(py, &cache_options(py)?)?;
     let child = compiler_child(py)?;
@@ -73,7 +73,7 @@ pub fn with_program<R: Send>(
             Kind::Interrupted => stopped.take().unwrap_or(error),
             _ => error,
         })?;
-        make(program)
+        make(program, &options)
     })?;
     tell(py, warnings.into_inner().unwrap_or_else(PoisonError::into_inner))?;
     Ok(result)

@@ -14,13 +14,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use wherry_edge::application::Application as EdgeApplication;
+use wherry_edge::application::{Alone, Application as EdgeApplication, Imported};
 use wherry_edge::cgi::Start;
 use wherry_edge::server::Server as EdgeServer;
 use wherry_edge::settings;
 use wherry_edge::statistics::Counters;
 use wherry_engine::mode::{Mode, Pool};
-use wherry_engine::program::Source;
+use wherry_engine::program::{LoadOptions, Program, Source, load_restored};
+use wherry_engine::restored::Image;
+use wherry_tools::prepared::{self, Import, Meaning};
+
+/// What a component exports that is called for each request.
+const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
 
 /// An application that is compiled and linked. Private: `wherry.edge.Application` makes it.
 #[pyclass(frozen, module = "wherry._native")]
@@ -82,13 +87,62 @@ impl Application {
             precompiled: false,
         };
         let policy = policy.inner.clone();
-        let application = with_program(py, source, wanted, &limits.inner, |program| {
-            EdgeApplication::new(program, policy, granted, settings, start, package.as_deref())
+        let application = with_program(py, source, wanted, &limits.inner, |program, options| {
+            let alone = alone(&program, options);
+            EdgeApplication::new(
+                program,
+                alone.as_ref(),
+                policy,
+                granted,
+                settings,
+                start,
+                package.as_deref(),
+            )
         })?;
         Ok(Self {
             inner: Arc::new(application),
         })
     }
+}
+
+/// The one module of a component, where that is all there is to it; else it is served as it is.
+fn alone(program: &Program, options: &LoadOptions<'_>) -> Option<Alone> {
+    let apart = prepared::apart(&program.bytes().ok()?, HANDLER, "handle").ok()?;
+    let takes: Vec<_> = apart.takes.iter().map(|item| item.name.as_str()).collect();
+    let lean =
+        |interface: &str| interface.starts_with("wasi:http/types@0.2.") || interface.starts_with("wasi:io/");
+    let known = |import: &Import| match &import.means {
+        Meaning::Calls(item) | Meaning::Drops(item) => lean(&item.interface),
+    };
+    if takes != ["incoming-request", "response-outparam"] || !apart.imports.iter().all(known) {
+        return None;
+    }
+    let images = apart.images.into_iter().map(|image| Image {
+        memory: image.memory,
+        pages: image.pages,
+        bytes: image.bytes,
+    });
+    let images: Vec<_> = images.collect();
+    let program = load_restored(apart.module, program.name.clone(), &images, options).ok()?;
+    let imports = apart.imports.into_iter().map(|import| {
+        let drops = matches!(import.means, Meaning::Drops(_));
+        let (Meaning::Calls(item) | Meaning::Drops(item)) = import.means;
+        Imported {
+            module: import.module,
+            name: import.name,
+            interface: item.interface,
+            item: item.name,
+            drops,
+        }
+    });
+    Some(Alone {
+        program,
+        imports: imports.collect(),
+        handle: apart.function,
+        memory: apart.memory,
+        realloc: apart.realloc,
+        initialize: apart.initialize,
+    })
 }
 
 /// A server that runs. Private: `wherry.edge.Server` wraps it.
@@ -161,6 +215,11 @@ impl Server {
     /// Why the application of that name was not prepared.
     fn plain(&self, application: &str) -> Option<String> {
         self.find(application)?.plain().map(str::to_owned)
+    }
+
+    /// Whether guests of the application of that name are one module, without what makes it a component.
+    fn is_direct(&self, application: &str) -> bool {
+        self.find(application).is_some_and(|found| found.is_direct())
     }
 
     /// Takes no more connections, and waits for what runs for up to so many seconds; says whether all came to its end.

@@ -1,94 +1,78 @@
 //! Fields of messages, by the rules of [`FieldMap`].
 
-use super::{Fields, Lean, Rules, Slot, resource, unknown};
+use super::{Fields, Lean, Rules, Slot, plain, resource, unknown};
+use wasmtime::Result;
 use wasmtime::component::{LinkerInstance, Resource};
-use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi_http::p2::bindings::http::types::HeaderError;
 use wasmtime_wasi_http::{FieldMap, FieldMapError};
 
-type Store<'a> = StoreContextMut<'a, Lean>;
 type Name = String;
 type Value = Vec<u8>;
-type Changed<T = ()> = Result<(std::result::Result<T, HeaderError>,)>;
+type Changed<T = ()> = Result<std::result::Result<T, HeaderError>>;
 
 /// Links the resource `fields`.
 pub fn add_to_linker(types: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     resource::<Fields>(types, "fields")?;
-    types.func_wrap("[constructor]fields", |mut store: Store<'_>, (): ()| {
-        let lean = store.data_mut();
-        let fields = FieldMap::new_mutable(lean.most_fields);
-        Ok((lean.push::<Fields>(Slot::Fields(fields))?,))
-    })?;
-    types.func_wrap("[static]fields.from-list", from_list)?;
-    types.func_wrap(
-        "[method]fields.get",
-        |mut store: Store<'_>, (handle, name): (Resource<Fields>, Name)| -> Result<(Vec<Value>,)> {
-            let values = store.data_mut().fields(&handle)?.get_all(name);
-            Ok((values.iter().map(|value| value.as_bytes().to_vec()).collect(),))
-        },
-    )?;
-    types.func_wrap(
-        "[method]fields.has",
-        |mut store: Store<'_>, (handle, name): (Resource<Fields>, Name)| {
-            Ok((store.data_mut().fields(&handle)?.contains_key(name),))
-        },
-    )?;
-    types.func_wrap(
-        "[method]fields.entries",
-        |mut store: Store<'_>, (handle,): (Resource<Fields>,)| -> Result<(Vec<(Name, Value)>,)> {
-            let fields = store.data_mut().fields(&handle)?.iter();
-            Ok((fields
-                .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-                .collect(),))
-        },
-    )?;
-    types.func_wrap(
-        "[method]fields.clone",
-        |mut store: Store<'_>, (handle,): (Resource<Fields>,)| {
-            let lean = store.data_mut();
-            let mut fields = lean.fields(&handle)?.clone();
-            fields.set_mutable(lean.most_fields);
-            Ok((lean.push::<Fields>(Slot::Fields(fields))?,))
-        },
-    )?;
-    changes(types)
+    types.func_wrap("[constructor]fields", plain(|lean, ()| new(lean)))?;
+    types.func_wrap("[static]fields.from-list", plain(from_list))?;
+    types.func_wrap("[method]fields.get", plain(get))?;
+    types.func_wrap("[method]fields.has", plain(has))?;
+    types.func_wrap("[method]fields.entries", plain(entries))?;
+    types.func_wrap("[method]fields.clone", plain(clone))?;
+    types.func_wrap("[method]fields.set", plain(set))?;
+    types.func_wrap("[method]fields.append", plain(append))?;
+    types.func_wrap("[method]fields.delete", plain(delete))
 }
 
-fn changes(types: &mut LinkerInstance<'_, Lean>) -> Result<()> {
-    types.func_wrap(
-        "[method]fields.set",
-        |mut store: Store<'_>, (handle, name, values): (Resource<Fields>, Name, Vec<Value>)| -> Changed {
-            said(store.data_mut().fields(&handle)?.set(&mut Rules, name, values))
-        },
-    )?;
-    types.func_wrap(
-        "[method]fields.append",
-        |mut store: Store<'_>, (handle, name, value): (Resource<Fields>, Name, Value)| -> Changed {
-            let appended = store.data_mut().fields(&handle)?.append(&mut Rules, name, value);
-            said(appended.map(drop))
-        },
-    )?;
-    types.func_wrap(
-        "[method]fields.delete",
-        |mut store: Store<'_>, (handle, name): (Resource<Fields>, Name)| -> Changed {
-            let removed = store.data_mut().fields(&handle)?.remove_all(&mut Rules, name);
-            said(removed.map(drop))
-        },
-    )
+pub fn new(lean: &mut Lean) -> Result<Resource<Fields>> {
+    let fields = FieldMap::new_mutable(lean.most_fields);
+    lean.push(Slot::Fields(fields))
 }
 
-fn from_list(
-    mut store: Store<'_>,
-    (entries,): (Vec<(Name, Value)>,),
-) -> Result<(std::result::Result<Resource<Fields>, HeaderError>,)> {
-    let lean = store.data_mut();
+pub fn get(lean: &mut Lean, (handle, name): (Resource<Fields>, Name)) -> Result<Vec<Value>> {
+    let values = lean.fields(&handle)?.get_all(name);
+    Ok(values.iter().map(|value| value.as_bytes().to_vec()).collect())
+}
+
+pub fn has(lean: &mut Lean, (handle, name): (Resource<Fields>, Name)) -> Result<bool> {
+    Ok(lean.fields(&handle)?.contains_key(name))
+}
+
+pub fn entries(lean: &mut Lean, (handle,): (Resource<Fields>,)) -> Result<Vec<(Name, Value)>> {
+    let fields = lean.fields(&handle)?.iter();
+    Ok(fields
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect())
+}
+
+pub fn clone(lean: &mut Lean, (handle,): (Resource<Fields>,)) -> Result<Resource<Fields>> {
+    let mut fields = lean.fields(&handle)?.clone();
+    fields.set_mutable(lean.most_fields);
+    lean.push(Slot::Fields(fields))
+}
+
+pub fn set(lean: &mut Lean, (handle, name, values): (Resource<Fields>, Name, Vec<Value>)) -> Changed {
+    said(lean.fields(&handle)?.set(&mut Rules, name, values))
+}
+
+pub fn append(lean: &mut Lean, (handle, name, value): (Resource<Fields>, Name, Value)) -> Changed {
+    let appended = lean.fields(&handle)?.append(&mut Rules, name, value);
+    said(appended.map(drop))
+}
+
+pub fn delete(lean: &mut Lean, (handle, name): (Resource<Fields>, Name)) -> Changed {
+    let removed = lean.fields(&handle)?.remove_all(&mut Rules, name);
+    said(removed.map(drop))
+}
+
+pub fn from_list(lean: &mut Lean, (entries,): (Vec<(Name, Value)>,)) -> Changed<Resource<Fields>> {
     let mut fields = FieldMap::new_mutable(lean.most_fields);
     for (name, value) in entries {
-        if let (Err(error),) = said(fields.append(&mut Rules, name, value).map(drop))? {
-            return Ok((Err(error),));
+        if let Err(error) = said(fields.append(&mut Rules, name, value).map(drop))? {
+            return Ok(Err(error));
         }
     }
-    Ok((Ok(lean.push(Slot::Fields(fields))?),))
+    Ok(Ok(lean.push(Slot::Fields(fields))?))
 }
 
 /// What the guest is told of a change; one past the host's room for fields ends it.
@@ -104,7 +88,7 @@ fn said(changed: std::result::Result<(), FieldMapError>) -> Changed {
             return Err(error.into());
         }
     };
-    Ok((told,))
+    Ok(told)
 }
 
 impl Lean {

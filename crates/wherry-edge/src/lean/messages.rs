@@ -1,8 +1,8 @@
 //! The request that a guest asks about, and the answer that it puts together.
 
 use super::{
-    Fields, IncomingBody, IncomingRequest, IoError, Lean, OutgoingBody, OutgoingResponse, Request, Response,
-    ResponseOutparam, Rules, Slot, resource, unknown,
+    Fields, IncomingBody, IncomingRequest, IoError, Lean, Once, OutgoingBody, OutgoingResponse, Request,
+    Response, ResponseOutparam, Rules, Slot, plain, resource, unknown,
 };
 use http::StatusCode;
 use wasmtime::component::{LinkerInstance, Resource};
@@ -10,134 +10,108 @@ use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi_http::FieldMap;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Method, Scheme};
 
-type Store<'a> = StoreContextMut<'a, Lean>;
-type Once<T> = Result<(std::result::Result<Resource<T>, ()>,)>;
+/// An answer, or why there is none.
+pub type Answer = std::result::Result<Resource<OutgoingResponse>, ErrorCode>;
 
 /// Links the resources of requests and answers, and what says why a stream failed.
 pub fn add_to_linker(types: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     resource::<IncomingRequest>(types, "incoming-request")?;
     resource::<OutgoingResponse>(types, "outgoing-response")?;
     resource::<ResponseOutparam>(types, "response-outparam")?;
-    request(types)?;
-    response(types)?;
-    types.func_wrap("[static]response-outparam.set", set)?;
-    types.func_wrap(
-        "http-error-code",
-        |mut store: Store<'_>, (handle,): (Resource<IoError>,)| -> Result<(Option<ErrorCode>,)> {
-            let failed = matches!(store.data_mut().slot(&handle)?, Slot::Failure(_));
-            Ok((failed.then_some(ErrorCode::HttpProtocolError),))
-        },
-    )
-}
-
-fn request(types: &mut LinkerInstance<'_, Lean>) -> Result<()> {
-    types.func_wrap(
-        "[method]incoming-request.method",
-        |mut store: Store<'_>, (handle,): (Resource<IncomingRequest>,)| -> Result<(Method,)> {
-            Ok((store.data_mut().request(&handle)?.parts.method.clone().into(),))
-        },
-    )?;
-    types.func_wrap(
-        "[method]incoming-request.path-with-query",
-        |mut store: Store<'_>, (handle,): (Resource<IncomingRequest>,)| -> Result<(Option<String>,)> {
-            let path = store.data_mut().request(&handle)?.parts.uri.path_and_query();
-            Ok((path.map(|path| path.as_str().to_owned()),))
-        },
-    )?;
-    types.func_wrap(
-        "[method]incoming-request.scheme",
-        |mut store: Store<'_>, (handle,): (Resource<IncomingRequest>,)| -> Result<(Option<Scheme>,)> {
-            store.data_mut().request(&handle)?;
-            Ok((Some(Scheme::Http),))
-        },
-    )?;
-    types.func_wrap(
-        "[method]incoming-request.authority",
-        |mut store: Store<'_>, (handle,): (Resource<IncomingRequest>,)| -> Result<(Option<String>,)> {
-            let authority = store.data_mut().request(&handle)?.parts.uri.authority();
-            Ok((authority.map(|authority| authority.as_str().to_owned()),))
-        },
-    )?;
-    types.func_wrap(
-        "[method]incoming-request.headers",
-        |mut store: Store<'_>, (handle,): (Resource<IncomingRequest>,)| {
-            let lean = store.data_mut();
-            let fields = lean.request(&handle)?.fields();
-            Ok((lean.push::<Fields>(Slot::Fields(fields))?,))
-        },
-    )?;
-    types.func_wrap(
-        "[method]incoming-request.consume",
-        |mut store: Store<'_>, (handle,): (Resource<IncomingRequest>,)| -> Once<IncomingBody> {
-            let lean = store.data_mut();
-            if std::mem::replace(&mut lean.request(&handle)?.consumed, true) {
-                return Ok((Err(()),));
-            }
-            Ok((Ok(lean.push(Slot::IncomingBody { streamed: false })?),))
-        },
-    )
-}
-
-fn response(types: &mut LinkerInstance<'_, Lean>) -> Result<()> {
-    types.func_wrap(
-        "[constructor]outgoing-response",
-        |mut store: Store<'_>, (fields,): (Resource<Fields>,)| {
-            let lean = store.data_mut();
-            let fields = lean.take_fields(&fields)?;
-            let response = Response {
-                status: StatusCode::OK,
-                fields,
-                body: false,
-            };
-            Ok((lean.push::<OutgoingResponse>(Slot::Response(response))?,))
-        },
-    )?;
-    types.func_wrap(
-        "[method]outgoing-response.status-code",
-        |mut store: Store<'_>, (handle,): (Resource<OutgoingResponse>,)| {
-            Ok((store.data_mut().response(&handle)?.status.as_u16(),))
-        },
-    )?;
+    types.func_wrap("[method]incoming-request.method", plain(method))?;
+    types.func_wrap("[method]incoming-request.path-with-query", plain(path_with_query))?;
+    types.func_wrap("[method]incoming-request.scheme", plain(scheme))?;
+    types.func_wrap("[method]incoming-request.authority", plain(authority))?;
+    types.func_wrap("[method]incoming-request.headers", plain(request_headers))?;
+    types.func_wrap("[method]incoming-request.consume", plain(consume))?;
+    types.func_wrap("[constructor]outgoing-response", plain(new))?;
+    types.func_wrap("[method]outgoing-response.status-code", plain(status_code))?;
     types.func_wrap(
         "[method]outgoing-response.set-status-code",
-        |mut store: Store<'_>,
-         (handle, status): (Resource<OutgoingResponse>, u16)|
-         -> Result<(std::result::Result<(), ()>,)> {
-            let response = store.data_mut().response(&handle)?;
-            let status = StatusCode::from_u16(status).map(|status| response.status = status);
-            Ok((status.map_err(drop),))
+        plain(set_status_code),
+    )?;
+    types.func_wrap("[method]outgoing-response.headers", plain(response_headers))?;
+    types.func_wrap("[method]outgoing-response.body", plain(body))?;
+    types.func_wrap(
+        "[static]response-outparam.set",
+        |mut store: StoreContextMut<'_, Lean>, answer: (Resource<ResponseOutparam>, Answer)| {
+            set(store.data_mut(), answer)
         },
     )?;
-    types.func_wrap(
-        "[method]outgoing-response.headers",
-        |mut store: Store<'_>, (handle,): (Resource<OutgoingResponse>,)| {
-            let lean = store.data_mut();
-            let mut fields = lean.response(&handle)?.fields.clone();
-            fields.set_immutable();
-            Ok((lean.push::<Fields>(Slot::Fields(fields))?,))
-        },
-    )?;
-    types.func_wrap(
-        "[method]outgoing-response.body",
-        |mut store: Store<'_>, (handle,): (Resource<OutgoingResponse>,)| -> Once<OutgoingBody> {
-            let lean = store.data_mut();
-            if std::mem::replace(&mut lean.response(&handle)?.body, true) {
-                return Ok((Err(()),));
-            }
-            Ok((Ok(lean.push(Slot::OutgoingBody { written: false })?),))
-        },
-    )
+    types.func_wrap("http-error-code", plain(http_error_code))
+}
+
+pub fn method(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Method> {
+    Ok(lean.request(&handle)?.parts.method.clone().into())
+}
+
+pub fn path_with_query(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Option<String>> {
+    let path = lean.request(&handle)?.parts.uri.path_and_query();
+    Ok(path.map(|path| path.as_str().to_owned()))
+}
+
+pub fn scheme(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Option<Scheme>> {
+    lean.request(&handle)?;
+    Ok(Some(Scheme::Http))
+}
+
+pub fn authority(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Option<String>> {
+    let authority = lean.request(&handle)?.parts.uri.authority();
+    Ok(authority.map(|authority| authority.as_str().to_owned()))
+}
+
+pub fn request_headers(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Resource<Fields>> {
+    let fields = lean.request(&handle)?.fields();
+    lean.push(Slot::Fields(fields))
+}
+
+pub fn consume(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Once<IncomingBody>> {
+    if std::mem::replace(&mut lean.request(&handle)?.consumed, true) {
+        return Ok(Err(()));
+    }
+    Ok(Ok(lean.push(Slot::IncomingBody { streamed: false })?))
+}
+
+pub fn new(lean: &mut Lean, (fields,): (Resource<Fields>,)) -> Result<Resource<OutgoingResponse>> {
+    let fields = lean.take_fields(&fields)?;
+    lean.push(Slot::Response(Response {
+        status: StatusCode::OK,
+        fields,
+        body: false,
+    }))
+}
+
+pub fn status_code(lean: &mut Lean, (handle,): (Resource<OutgoingResponse>,)) -> Result<u16> {
+    Ok(lean.response(&handle)?.status.as_u16())
+}
+
+pub fn set_status_code(
+    lean: &mut Lean,
+    (handle, status): (Resource<OutgoingResponse>, u16),
+) -> Result<std::result::Result<(), ()>> {
+    let response = lean.response(&handle)?;
+    let status = StatusCode::from_u16(status).map(|status| response.status = status);
+    Ok(status.map_err(drop))
+}
+
+pub fn response_headers(
+    lean: &mut Lean,
+    (handle,): (Resource<OutgoingResponse>,),
+) -> Result<Resource<Fields>> {
+    let mut fields = lean.response(&handle)?.fields.clone();
+    fields.set_immutable();
+    lean.push(Slot::Fields(fields))
+}
+
+pub fn body(lean: &mut Lean, (handle,): (Resource<OutgoingResponse>,)) -> Result<Once<OutgoingBody>> {
+    if std::mem::replace(&mut lean.response(&handle)?.body, true) {
+        return Ok(Err(()));
+    }
+    Ok(Ok(lean.push(Slot::OutgoingBody { written: false })?))
 }
 
 /// The guest gives its answer, whose body may go on.
-fn set(
-    mut store: Store<'_>,
-    (outparam, answer): (
-        Resource<ResponseOutparam>,
-        std::result::Result<Resource<OutgoingResponse>, ErrorCode>,
-    ),
-) -> Result<()> {
-    let lean = store.data_mut();
+pub fn set(lean: &mut Lean, (outparam, answer): (Resource<ResponseOutparam>, Answer)) -> Result<()> {
     lean.take(&outparam)?;
     let Ok(handle) = answer else {
         lean.exchange.state().refuse();
@@ -152,6 +126,11 @@ fn set(
         state.finish(None);
     }
     Ok(())
+}
+
+pub fn http_error_code(lean: &mut Lean, (handle,): (Resource<IoError>,)) -> Result<Option<ErrorCode>> {
+    let failed = matches!(lean.slot(&handle)?, Slot::Failure(_));
+    Ok(failed.then_some(ErrorCode::HttpProtocolError))
 }
 
 impl Request {

@@ -5,9 +5,13 @@
 //! anything else gets that one. Start at [`linker`] and [`Lean`].
 
 mod bodies;
+mod direct;
 mod fields;
+mod flat;
 mod messages;
 mod streams;
+
+pub use direct::{Alone, Direct, Imported};
 
 use crate::arriving::Arriving;
 use crate::exchange::Exchange;
@@ -34,10 +38,12 @@ pub struct Lean {
     most_slots: usize,
     most_fields: usize,
     input: Input,
+    /// What there is besides for a guest that is a module by itself.
+    direct: direct::State,
 }
 
 /// What handles of the guest stand for.
-enum Slot {
+pub enum Slot {
     Fields(FieldMap),
     Request(Box<Request>),
     Outparam,
@@ -60,14 +66,14 @@ enum Slot {
 }
 
 /// A request as the guest asks about it.
-struct Request {
+pub struct Request {
     parts: Parts,
     fields: Option<FieldMap>,
     consumed: bool,
 }
 
 /// An answer that the guest puts together.
-struct Response {
+pub struct Response {
     status: http::StatusCode,
     fields: FieldMap,
     body: bool,
@@ -75,7 +81,7 @@ struct Response {
 
 /// What a guest may wait for.
 #[derive(Debug, Clone, Copy)]
-enum Awaited {
+pub enum Awaited {
     /// Bytes of the request, or its end.
     Input,
     /// The end of the request's body.
@@ -93,20 +99,52 @@ struct Input {
 }
 
 /// The marks of the resource types.
-struct Fields;
+pub struct Fields;
 pub struct IncomingRequest;
 pub struct ResponseOutparam;
-struct OutgoingResponse;
-struct OutgoingBody;
-struct IncomingBody;
-struct FutureTrailers;
-struct InputStream;
-struct OutputStream;
-struct Pollable;
-struct IoError;
+pub struct OutgoingResponse;
+pub struct OutgoingBody;
+pub struct IncomingBody;
+pub struct FutureTrailers;
+pub struct InputStream;
+pub struct OutputStream;
+pub struct Pollable;
+pub struct IoError;
 
 /// Which fields may not be said: the default of `wasmtime-wasi-http`.
 struct Rules;
+
+/// Something that can be had once.
+pub type Once<T> = std::result::Result<Resource<T>, ()>;
+
+/// What handles of a type stand for.
+pub trait Kind: 'static {
+    fn is(slot: &Slot) -> bool;
+}
+
+macro_rules! kinds {
+    ($($kind:ident: $slot:pat),* $(,)?) => {
+        $(impl Kind for $kind {
+            fn is(slot: &Slot) -> bool {
+                matches!(slot, $slot)
+            }
+        })*
+    };
+}
+
+kinds! {
+    Fields: Slot::Fields(_),
+    IncomingRequest: Slot::Request(_),
+    ResponseOutparam: Slot::Outparam,
+    OutgoingResponse: Slot::Response(_),
+    OutgoingBody: Slot::OutgoingBody { .. },
+    OutputStream: Slot::OutputStream,
+    IncomingBody: Slot::IncomingBody { .. },
+    InputStream: Slot::InputStream,
+    FutureTrailers: Slot::Trailers { .. },
+    Pollable: Slot::Pollable(_),
+    IoError: Slot::Failure(_),
+}
 
 type Sending = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
@@ -139,6 +177,7 @@ impl Lean {
             most_slots: limits.handles as usize,
             most_fields: shares.fields,
             input: Input::new(Some(arriving)),
+            direct: direct::State::default(),
         };
         (lean, request, outparam)
     }
@@ -185,6 +224,15 @@ impl Lean {
 
     fn remove(&mut self, handle: u32) -> Result<Slot> {
         self.slots.try_remove(handle as usize).ok_or_else(unknown)
+    }
+
+    /// Drops what a handle stands for.
+    fn end(&mut self, handle: u32) -> Result<()> {
+        if let Slot::OutgoingBody { .. } = self.remove(handle)? {
+            // One that is not finished is not whole.
+            self.exchange.state().break_off();
+        }
+        Ok(())
     }
 
     fn take<T: 'static>(&mut self, handle: &Resource<T>) -> Result<Slot> {
@@ -274,8 +322,15 @@ fn resource<T: 'static>(instance: &mut LinkerInstance<'_, Lean>, name: &str) -> 
     instance.resource(
         name,
         ResourceType::host::<T>(),
-        |mut store: StoreContextMut<'_, Lean>, handle| store.data_mut().remove(handle).map(drop),
+        |mut store: StoreContextMut<'_, Lean>, handle| store.data_mut().end(handle),
     )
+}
+
+/// A function that cannot wait, as the linker takes it.
+fn plain<P, R>(
+    run: impl Fn(&mut Lean, P) -> Result<R> + Send + Sync + 'static,
+) -> impl Fn(StoreContextMut<'_, Lean>, P) -> Result<(R,)> + Send + Sync + 'static {
+    move |mut store, parameters| Ok((run(store.data_mut(), parameters)?,))
 }
 
 fn number(place: usize) -> u32 {

@@ -3,7 +3,7 @@
 //! Only what may wait is asynchronous. A guest that waits is polled again by the task of its connection: when bytes of the
 //! request arrive, and when bytes of the answer were taken.
 
-use super::{Awaited, InputStream, IoError, Lean, OutputStream, Pollable, Slot, resource, unknown};
+use super::{Awaited, InputStream, IoError, Lean, OutputStream, Pollable, Slot, plain, resource, unknown};
 use crate::exchange::ROOM;
 use std::fmt::Display;
 use std::future::poll_fn;
@@ -12,18 +12,18 @@ use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Re
 use wasmtime::{Result, StoreContextMut, bail, format_err};
 
 type Store<'a> = StoreContextMut<'a, Lean>;
-type Streamed<T> = std::result::Result<T, StreamError>;
+pub type Streamed<T> = std::result::Result<T, StreamError>;
 type Returned<'a, T> = Box<dyn Future<Output = Result<(T,)>> + Send + 'a>;
 type Input = Resource<InputStream>;
 type Output = Resource<OutputStream>;
 
 /// The most that one call writes and waits for, as the interface has it.
-const BLOCKING_WRITE: usize = 4096;
+pub const BLOCKING_WRITE: usize = 4096;
 
 /// `stream-error` of `wasi:io/streams`.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
-enum StreamError {
+pub enum StreamError {
     #[component(name = "last-operation-failed")]
     LastOperationFailed(Resource<IoError>),
     #[component(name = "closed")]
@@ -34,13 +34,7 @@ enum StreamError {
 pub fn add_to_linker(linker: &mut Linker<Lean>) -> Result<()> {
     let mut error = linker.instance("wasi:io/error@0.2.12")?;
     resource::<IoError>(&mut error, "error")?;
-    error.func_wrap(
-        "[method]error.to-debug-string",
-        |mut store: Store<'_>, (handle,): (Resource<IoError>,)| match store.data_mut().slot(&handle)? {
-            Slot::Failure(words) => Ok((words.to_owned(),)),
-            _ => Err(unknown()),
-        },
-    )?;
+    error.func_wrap("[method]error.to-debug-string", plain(to_debug_string))?;
     poll(&mut linker.instance("wasi:io/poll@0.2.12")?)?;
     let mut streams = linker.instance("wasi:io/streams@0.2.12")?;
     input(&mut streams)?;
@@ -50,15 +44,7 @@ pub fn add_to_linker(linker: &mut Linker<Lean>) -> Result<()> {
 
 fn poll(poll: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     resource::<Pollable>(poll, "pollable")?;
-    poll.func_wrap(
-        "[method]pollable.ready",
-        |mut store: Store<'_>, (handle,): (Resource<Pollable>,)| {
-            let lean = store.data_mut();
-            let awaited = lean.awaited(&handle)?;
-            let mut context = Context::from_waker(Waker::noop());
-            Ok((lean.poll_awaited(awaited, &mut context).is_ready(),))
-        },
-    )?;
+    poll.func_wrap("[method]pollable.ready", plain(ready))?;
     poll.func_wrap_async(
         "[method]pollable.block",
         |mut store: Store<'_>, (handle,): (Resource<Pollable>,)| {
@@ -72,27 +58,7 @@ fn poll(poll: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     poll.func_wrap_async(
         "poll",
         |mut store: Store<'_>, (handles,): (Vec<Resource<Pollable>>,)| -> Returned<'_, Vec<u32>> {
-            Box::new(async move {
-                if handles.is_empty() {
-                    bail!("the list of what to wait for is empty");
-                }
-                let lean = store.data_mut();
-                let awaited: Result<Vec<_>> = handles.iter().map(|handle| lean.awaited(handle)).collect();
-                let awaited = awaited?;
-                let ready = poll_fn(|context| {
-                    let ready: Vec<u32> = (0..)
-                        .zip(&awaited)
-                        .filter(|(_, awaited)| lean.poll_awaited(**awaited, context).is_ready())
-                        .map(|(place, _)| place)
-                        .collect();
-                    if ready.is_empty() {
-                        Poll::Pending
-                    } else {
-                        Poll::Ready(ready)
-                    }
-                });
-                Ok((ready.await,))
-            })
+            Box::new(async move { Ok((store.data_mut().poll_all(&handles).await?,)) })
         },
     )
 }
@@ -101,9 +67,7 @@ fn input(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     resource::<InputStream>(streams, "input-stream")?;
     streams.func_wrap(
         "[method]input-stream.read",
-        |mut store: Store<'_>, (_stream, most): (Input, u64)| -> Result<(Streamed<Vec<u8>>,)> {
-            Ok((store.data_mut().read(most)?,))
-        },
+        plain(|lean, (_stream, most): (Input, u64)| lean.read(most)),
     )?;
     streams.func_wrap_async(
         "[method]input-stream.blocking-read",
@@ -116,41 +80,28 @@ fn input(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     )?;
     streams.func_wrap(
         "[method]input-stream.skip",
-        |mut store: Store<'_>, (_stream, most): (Input, u64)| -> Result<(Streamed<u64>,)> {
-            Ok((counted(store.data_mut().read(most)?),))
-        },
+        plain(|lean, (_stream, most): (Input, u64)| lean.skip(most)),
     )?;
     streams.func_wrap_async(
         "[method]input-stream.blocking-skip",
         |mut store: Store<'_>, (_stream, most): (Input, u64)| -> Returned<'_, Streamed<u64>> {
             Box::new(async move {
                 store.data_mut().wait(Awaited::Input).await;
-                Ok((counted(store.data_mut().read(most)?),))
+                Ok((store.data_mut().skip(most)?,))
             })
         },
     )?;
     streams.func_wrap(
         "[method]input-stream.subscribe",
-        |mut store: Store<'_>, (_stream,): (Input,)| {
-            Ok((store
-                .data_mut()
-                .push::<Pollable>(Slot::Pollable(Awaited::Input))?,))
-        },
+        plain(|lean, (_stream,): (Input,)| lean.pollable(Awaited::Input)),
     )
-}
-
-fn counted(bytes: Streamed<Vec<u8>>) -> Streamed<u64> {
-    bytes.map(|bytes| bytes.len() as u64)
 }
 
 fn output(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     resource::<OutputStream>(streams, "output-stream")?;
     streams.func_wrap(
         "[method]output-stream.check-write",
-        |mut store: Store<'_>, (_stream,): (Output,)| -> Result<(Streamed<u64>,)> {
-            let room = store.data_mut().exchange.state().room();
-            Ok((room.map(|room| room as u64).ok_or(StreamError::Closed),))
-        },
+        plain(|lean, (_stream,): (Output,)| Ok(lean.room())),
     )?;
     streams.func_wrap(
         "[method]output-stream.write",
@@ -171,13 +122,13 @@ fn output(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     )?;
     streams.func_wrap(
         "[method]output-stream.write-zeroes",
-        |mut store: Store<'_>, (_stream, count): (Output, u64)| Ok((zeroes(&mut store, count, ROOM)?,)),
+        plain(|lean, (_stream, count): (Output, u64)| lean.zeroes(count, ROOM)),
     )?;
     streams.func_wrap_async(
         "[method]output-stream.blocking-write-zeroes-and-flush",
         |mut store: Store<'_>, (_stream, count): (Output, u64)| -> Returned<'_, Streamed<()>> {
             Box::new(async move {
-                let written = zeroes(&mut store, count, BLOCKING_WRITE)?;
+                let written = store.data_mut().zeroes(count, BLOCKING_WRITE)?;
                 store.data_mut().wait(Awaited::Output).await;
                 Ok((written,))
             })
@@ -185,7 +136,7 @@ fn output(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     )?;
     streams.func_wrap(
         "[method]output-stream.flush",
-        |mut store: Store<'_>, (_stream,): (Output,)| Ok((store.data_mut().open(),)),
+        plain(|lean, (_stream,): (Output,)| Ok(lean.open())),
     )?;
     streams.func_wrap_async(
         "[method]output-stream.blocking-flush",
@@ -198,11 +149,7 @@ fn output(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     )?;
     streams.func_wrap(
         "[method]output-stream.subscribe",
-        |mut store: Store<'_>, (_stream,): (Output,)| {
-            Ok((store
-                .data_mut()
-                .push::<Pollable>(Slot::Pollable(Awaited::Output))?,))
-        },
+        plain(|lean, (_stream,): (Output,)| lean.pollable(Awaited::Output)),
     )
 }
 
@@ -210,9 +157,7 @@ fn output(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
 fn both(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     streams.func_wrap(
         "[method]output-stream.splice",
-        |mut store: Store<'_>, (_to, _from, most): (Output, Input, u64)| -> Result<(Streamed<u64>,)> {
-            Ok((store.data_mut().splice(most)?,))
-        },
+        plain(|lean, (_to, _from, most): (Output, Input, u64)| lean.splice(most)),
     )?;
     streams.func_wrap_async(
         "[method]output-stream.blocking-splice",
@@ -232,12 +177,17 @@ fn write(store: &mut Store<'_>, bytes: &WasmList<u8>, most: usize) -> Result<Str
     store.data_mut().said(taken)
 }
 
-fn zeroes(store: &mut Store<'_>, count: u64, most: usize) -> Result<Streamed<()>> {
-    let fits = usize::try_from(count).ok().filter(|count| *count <= most);
-    let bytes = vec![0; fits.ok_or_else(|| too_many(count))?];
-    let lean = store.data_mut();
-    let taken = lean.take_over(&bytes, most)?;
-    lean.said(taken)
+pub fn to_debug_string(lean: &mut Lean, (handle,): (Resource<IoError>,)) -> Result<String> {
+    match lean.slot(&handle)? {
+        Slot::Failure(words) => Ok((*words).to_owned()),
+        _ => Err(unknown()),
+    }
+}
+
+pub fn ready(lean: &mut Lean, (handle,): (Resource<Pollable>,)) -> Result<bool> {
+    let awaited = lean.awaited(&handle)?;
+    let mut context = Context::from_waker(Waker::noop());
+    Ok(lean.poll_awaited(awaited, &mut context).is_ready())
 }
 
 fn too_many(count: impl Display) -> wasmtime::Error {
@@ -254,7 +204,7 @@ enum Taken {
 }
 
 impl Lean {
-    fn awaited(&mut self, handle: &Resource<Pollable>) -> Result<Awaited> {
+    pub fn awaited(&mut self, handle: &Resource<Pollable>) -> Result<Awaited> {
         match self.slot(handle)? {
             Slot::Pollable(awaited) => Ok(*awaited),
             _ => Err(unknown()),
@@ -271,12 +221,39 @@ impl Lean {
         }
     }
 
-    async fn wait(&mut self, awaited: Awaited) {
+    /// Something to wait for.
+    pub fn pollable(&mut self, awaited: Awaited) -> Result<Resource<Pollable>> {
+        self.push(Slot::Pollable(awaited))
+    }
+
+    /// Waits until some of these are ready; says which.
+    pub async fn poll_all(&mut self, handles: &[Resource<Pollable>]) -> Result<Vec<u32>> {
+        if handles.is_empty() {
+            bail!("the list of what to wait for is empty");
+        }
+        let awaited: Result<Vec<_>> = handles.iter().map(|handle| self.awaited(handle)).collect();
+        let awaited = awaited?;
+        let ready = poll_fn(|context| {
+            let ready: Vec<u32> = (0..)
+                .zip(&awaited)
+                .filter(|(_, awaited)| self.poll_awaited(**awaited, context).is_ready())
+                .map(|(place, _)| place)
+                .collect();
+            if ready.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(ready)
+            }
+        });
+        Ok(ready.await)
+    }
+
+    pub async fn wait(&mut self, awaited: Awaited) {
         poll_fn(|context| self.poll_awaited(awaited, context)).await;
     }
 
     /// What there is to read, up to `most` bytes.
-    fn read(&mut self, most: u64) -> Result<Streamed<Vec<u8>>> {
+    pub fn read(&mut self, most: u64) -> Result<Streamed<Vec<u8>>> {
         let mut context = Context::from_waker(Waker::noop());
         if self.input.poll_filled(&mut context).is_pending() {
             return Ok(Ok(Vec::new()));
@@ -292,7 +269,12 @@ impl Lean {
         Ok(Err(StreamError::Closed))
     }
 
-    fn splice(&mut self, most: u64) -> Result<Streamed<u64>> {
+    /// What there is to read, thrown away.
+    pub fn skip(&mut self, most: u64) -> Result<Streamed<u64>> {
+        Ok(self.read(most)?.map(|bytes| bytes.len() as u64))
+    }
+
+    pub fn splice(&mut self, most: u64) -> Result<Streamed<u64>> {
         let Some(room) = self.exchange.state().room() else {
             return Ok(Err(StreamError::Closed));
         };
@@ -300,9 +282,14 @@ impl Lean {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error)),
         };
-        let taken = self.take_over(&bytes, ROOM)?;
-        let said = self.said(taken)?;
+        let said = self.write(&bytes, ROOM)?;
         Ok(said.map(|()| bytes.len() as u64))
+    }
+
+    /// As [`Lean::take_over`].
+    pub fn write(&mut self, bytes: &[u8], most: usize) -> Result<Streamed<()>> {
+        let taken = self.take_over(bytes, most)?;
+        self.said(taken)
     }
 
     /// Takes over bytes for the answer. More than there is room for is an error, but for a guest that waits until there is
@@ -331,7 +318,19 @@ impl Lean {
         }
     }
 
-    fn open(&mut self) -> Streamed<()> {
+    /// How many bytes may be written now.
+    pub fn room(&self) -> Streamed<u64> {
+        let room = self.exchange.state().room();
+        room.map(|room| room as u64).ok_or(StreamError::Closed)
+    }
+
+    pub fn zeroes(&mut self, count: u64, most: usize) -> Result<Streamed<()>> {
+        let fits = usize::try_from(count).ok().filter(|count| *count <= most);
+        let bytes = vec![0; fits.ok_or_else(|| too_many(count))?];
+        self.write(&bytes, most)
+    }
+
+    pub fn open(&mut self) -> Streamed<()> {
         let room = self.exchange.state().room();
         room.map(drop).ok_or(StreamError::Closed)
     }

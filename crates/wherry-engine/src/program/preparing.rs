@@ -4,7 +4,7 @@
 //! digest of the component that it was made from, its images behind its code in one file, so that they are there together or
 //! not at all. What cannot be prepared is loaded as it is, and the program says why. Start at [`Loading::prepared`].
 
-use super::{Code, Loading, Program, image};
+use super::{Code, LoadOptions, Loading, Origin, Program, digest, image};
 use crate::bounds::{self, Shape};
 use crate::cache::Known;
 use crate::compiled::{self, Header, Kept, Made, Prepared};
@@ -59,6 +59,44 @@ impl Preparing<'_> {
             None => (self.prepare)(binary),
         }
     }
+}
+
+/// Loads a core module, in binary form and without the data of its memories, which begin with `images`.
+///
+/// # Errors
+/// [`Kind::Unsupported`] where this system has no such memories, and as [`super::load`].
+pub fn load_restored(
+    binary: Vec<u8>,
+    name: String,
+    images: &[Image],
+    options: &LoadOptions<'_>,
+) -> Result<Program> {
+    if let Some(why) = restored::unavailable() {
+        return Err(Error::new(Kind::Unsupported, why));
+    }
+    let loading = Loading {
+        options,
+        name,
+        file: None,
+    };
+    let (digest, binary): (_, Arc<[u8]>) = (digest(&binary), binary.into());
+    let shape = bounds::check(&binary, &options.bounds)?;
+    let key = loading.restored();
+    let (code, key) = match loading.cached(&digest, &key)? {
+        Some(cached) => cached,
+        None => loading.compile(&binary, &shape, &digest, &key)?,
+    };
+    let Code::Module(module) = &code else {
+        return Err(Error::new(Kind::Unsupported, "it is no core module"));
+    };
+    let memories = module.resources_required().num_memories;
+    let ready = Ready {
+        images: Some(Images::new(images, memories, mode::shared(&key)?)?),
+        code,
+        key,
+        plain: None,
+    };
+    loading.program(ready, digest, Origin::Memory(binary))
 }
 
 impl Program {

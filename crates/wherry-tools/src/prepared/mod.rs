@@ -8,7 +8,9 @@
 //! Nothing here changes what a component does. Where that cannot be had the answer is a [`Reason`]. The same bytes give the
 //! same bytes. Names of functions stay, as traps tell them; DWARF of fused modules goes.
 
+mod apart;
 mod choice;
+mod connecting;
 mod constant;
 mod merge;
 mod outline;
@@ -21,6 +23,8 @@ use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 use crate::layout::{self, DEEPEST};
 use crate::quiet;
+
+pub use apart::{Apart, Import, Item, Meaning, apart};
 
 /// Counted up whenever the same component would be prepared in another way.
 pub const VERSION: u32 = 1;

@@ -64,6 +64,14 @@ pub(super) fn strip(component: &[u8]) -> Result<(Vec<u8>, Vec<Image>), Reason> {
     Ok((rest, images))
 }
 
+/// One module without what it writes into its memories, and what they held.
+pub(super) fn module(bytes: &[u8]) -> Result<(Vec<u8>, Vec<Image>), Reason> {
+    let stripped = Stripped::of(bytes)?;
+    let images = stripped.images.into_iter();
+    let images = images.map(|(memory, (pages, bytes))| Image { memory, pages, bytes });
+    Ok((stripped.bytes, images.collect()))
+}
+
 /// A module without its segments, and the pages and bytes of each memory that they wrote to.
 struct Stripped {
     bytes: Vec<u8>,
@@ -218,7 +226,7 @@ fn unknown(what: &str) -> Reason {
 }
 
 /// The sections of one level, those of modules and components unopened.
-fn sections(bytes: &[u8]) -> Result<Vec<Payload<'_>>, Reason> {
+pub(super) fn sections(bytes: &[u8]) -> Result<Vec<Payload<'_>>, Reason> {
     let mut parser = Parser::new(0);
     let mut found = Vec::new();
     let mut rest = bytes;

@@ -1,0 +1,97 @@
+"""A guest that is one module is told the same, byte for byte, and stopped for the same, as a component."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.guests.build import GUESTS, beside_another, http_application, http_component
+from tests.requesting import request
+from wherry import Limits, edge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LAST_WRONG = 57
+"""The number of the last thing that has to trap; see ``asking.c``."""
+
+SENT = (
+    b"POST /0 HTTP/1.1\r\nHost: example.com:80\r\nX-Sent: 1\r\nX-Sent: 2\r\nTE: trailers\r\n"
+    b"Connection: close, te\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"14\r\n0123456789abcdefghij\r\n0\r\nx-after: 7\r\n\r\n"
+)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[edge.Server, edge.Server]]:
+    """The module by itself, and the component."""
+    alone = http_component(GUESTS / "http" / "asking.c")
+    limits = Limits(memory="32MiB", timeout="500ms", handles=100)
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(edge.serve(program, name="it", address="127.0.0.1:0", limits=limits))
+            for program in (alone, beside_another(alone))
+        )
+        assert first._native.is_direct("it")
+        assert not second._native.is_direct("it")
+        assert second._native.is_lean("it")
+        yield first, second
+
+
+def told(server: edge.Server) -> bytes:
+    """The whole answer, from the end of its head on."""
+    with socket.create_connection(server.address, timeout=10) as connection:
+        connection.sendall(SENT)
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 201 ")
+    return body
+
+
+def test_every_function_gives_the_same_bytes(servers: tuple[edge.Server, edge.Server]) -> None:
+    """Where they are stored, what they hold, which handles they are, and what stays as it was."""
+    direct, component = (told(server).splitlines() for server in servers)
+    assert len(direct) > 70
+    assert direct == component
+
+
+def test_a_stream_that_failed_says_why(servers: tuple[edge.Server, edge.Server]) -> None:
+    """The guest has no answer that can be sent, and would trap if it were told anything else."""
+    for server in servers:
+        server.failures()
+        assert request(f"{server.url}/1").status == 500
+        (failure,) = server.failures(5)
+        assert "gave no answer" in failure, failure
+
+
+@pytest.mark.parametrize("number", range(2, LAST_WRONG + 1))
+def test_what_traps_in_a_component_traps_in_a_module(
+    servers: tuple[edge.Server, edge.Server], number: int
+) -> None:
+    """Handles that are none, places outside of memory, values that are none of their type."""
+    assert [request(f"{server.url}/{number}").status for server in servers] == [500, 500]
+
+
+def test_what_does_nothing_wrong_is_answered(servers: tuple[edge.Server, edge.Server]) -> None:
+    """The same guest with a number that nothing wrong is behind; so it is that which traps."""
+    assert [request(f"{server.url}/{LAST_WRONG + 1}").status for server in servers] == [201, 201]
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_an_error_code_in_place_of_an_answer_is_none(
+    servers: tuple[edge.Server, edge.Server], number: int
+) -> None:
+    """Each form of it is read as what it is."""
+    assert [request(f"{server.url}/{1000 + number}").status for server in servers] == [500, 500]
+
+
+def test_a_component_of_one_module_is_instantiated_as_that() -> None:
+    """One with a C library, which is called first, too; not one that imports more than HTTP."""
+    for host in ("direct", "lean", "full"):
+        with edge.serve(http_application(host), name="it", address="127.0.0.1:0") as server:
+            assert server._native.is_direct("it") == (host == "direct")
