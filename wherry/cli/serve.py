@@ -75,6 +75,12 @@ def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: s
     type=click.Path(),
 )
 @option("--tls-key", help="The key of it", group=_SERVING, metavar="FILE", multiple=True, type=click.Path())
+@option(
+    "--compress",
+    is_flag=True,
+    help="Compress answers for clients that take it (else as the manifest says)",
+    group=_SERVING,
+)
 @option("--no-server-header", is_flag=True, help="Answers do not name the server", group=_SERVING)
 @option("--open", "opened", is_flag=True, help="Show it in a browser", group=_SERVING)
 @option("--watch", is_flag=True, help="Reload when what is served changes on the disk", group=_SERVING)
@@ -89,6 +95,7 @@ def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said
     from wherry.edge import serve as start
 
     settings = {name: said.pop(name) for name in _SETTINGS}
+    settings["compress"] = said.pop("compress") or None
     settings["tls"] = _certificates(said.pop("tls_cert"), said.pop("tls_key"))
     file = said.pop("policy")
     settings["server_header"] = False if no_server_header else None

@@ -116,6 +116,7 @@ class Application:
             None if own else package,
             http.reuse if http is not None else None,
             http.concurrency if http is not None else None,
+            http is not None and http.compress,
         )
 
     def _completed(self, found: _Found) -> bytes:
@@ -129,6 +130,7 @@ class Application:
                 reuse=settings.reuse if settings.reuse is not None else found.reuse,
                 instance_concurrency=at_once if at_once is not None else found.concurrency,
                 static=settings.static if settings.static is not None else found.static,
+                compress=settings.compress if settings.compress is not None else found.compress,
             )
         )
 
@@ -150,6 +152,7 @@ class _Found(NamedTuple):
     package: str | None = None
     reuse: int | None = None
     concurrency: int | None = None
+    compress: bool = False
 
 
 def _is_site(source: str) -> bool:

@@ -53,7 +53,10 @@ class ApplicationSettings(_Settings, frozen=True, kw_only=True):
         str | None,
         Meta(description="A folder whose files are answered before it is asked; by default its manifest's."),
     ] = None
-    compress: Annotated[bool, Meta(description="Answers are compressed for clients that take it.")] = False
+    compress: Annotated[
+        bool | None,
+        Meta(description="Compress answers for clients that take it; by default as its manifest says."),
+    ] = None
 
 
 class Certificate(_Settings, frozen=True, kw_only=True):

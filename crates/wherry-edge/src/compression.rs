@@ -1,7 +1,7 @@
 //! Answers that are compressed on their way out, where the author asked for it and the client takes it: RFC 9110, 12.5.3.
 //!
-//! Left as they are: what is compressed already, parts of something, answers to HEAD, small ones, and those whose author or
-//! whose digest says that nobody may change them.
+//! Left as they are: what is compressed already, parts of something, small ones, and those whose author or whose digest says
+//! that nobody may change them. Start at [`Negotiated::compress`].
 
 use crate::body::Answer;
 use bytes::{Bytes, BytesMut};
@@ -10,7 +10,8 @@ use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, VARY,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::{Body as _, Frame};
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -56,7 +57,7 @@ const DIGESTS: &[&str] = &[
 
 /// How an answer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
+enum Coding {
     /// Zstandard: RFC 8878.
     Zstd,
     /// gzip: RFC 1952.
@@ -74,7 +75,7 @@ impl Coding {
 
 /// The coding that a client likes most, of those that are here.
 #[must_use]
-pub fn wanted(request: &HeaderMap) -> Option<Coding> {
+fn wanted(request: &HeaderMap) -> Option<Coding> {
     let (mut zstd, mut gzip, mut plain, mut other) = (None, None, None, None);
     for value in request.get_all(ACCEPT_ENCODING) {
         for element in value.to_str().unwrap_or_default().split(',') {
@@ -119,40 +120,87 @@ fn weighed(weight: &str) -> u32 {
     }
 }
 
-/// Compresses an answer, if that may be done with it; `head` says that it is one to HEAD.
-#[must_use]
-pub fn compressed(response: Response<Answer>, coding: Option<Coding>, head: bool) -> Response<Answer> {
-    if !suits(response.status(), response.headers()) {
-        return response;
+/// What a client takes, until there is an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Negotiated {
+    coding: Option<Coding>,
+    /// The request is HEAD.
+    head: bool,
+}
+
+impl Negotiated {
+    /// What the client of a request takes.
+    #[must_use]
+    pub fn of(request: &Parts) -> Self {
+        Self {
+            coding: wanted(&request.headers),
+            head: request.method == Method::HEAD,
+        }
     }
-    let (mut parts, body) = response.into_parts();
-    if !varies(&parts.headers) {
-        // Whether or not this client gets it so: caches are told that another may.
-        parts
-            .headers
-            .append(VARY, HeaderValue::from_static("accept-encoding"));
+
+    /// Compresses an answer, if that may be done with it. One to HEAD says what one to GET would: RFC 9110, 9.3.2.
+    #[must_use]
+    pub fn compress(self, response: Response<Answer>) -> Response<Answer> {
+        let unmodified = response.status() == StatusCode::NOT_MODIFIED;
+        if !unmodified && !suits(response.status(), response.headers()) {
+            return response;
+        }
+        let (mut parts, body) = response.into_parts();
+        if !varies(&parts.headers) {
+            // Whether or not this client gets it so: caches are told that another may.
+            parts
+                .headers
+                .append(VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        let declared = parts.headers.get(CONTENT_LENGTH);
+        let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = if self.head {
+            declared
+        } else {
+            body.size_hint().exact()
+        };
+        let worth = !unmodified && length.is_none_or(|length| length >= SHORTEST);
+        let Some(coding) = self.coding.filter(|_| worth) else {
+            return Response::from_parts(parts, body);
+        };
+        let (body, smaller) = if self.head {
+            (body, true)
+        } else {
+            compressed(body, coding)
+        };
+        if smaller {
+            say(coding, &mut parts.headers);
+        }
+        Response::from_parts(parts, body)
     }
-    let hint = body.size_hint();
-    let coding = coding.filter(|_| !head && hint.exact().is_none_or(|length| length >= SHORTEST));
-    let Some(coding) = coding else {
-        return Response::from_parts(parts, body);
+}
+
+/// A body that is compressed, unless that gains nothing; whether it is.
+fn compressed(body: Answer, coding: Coding) -> (Answer, bool) {
+    let Ok(encoder) = Encoder::new(coding) else {
+        return (body, false);
     };
-    let body = match (Encoder::new(coding), body) {
-        (Err(_), body) => return Response::from_parts(parts, body),
-        (Ok(encoder), Answer::Whole { bytes, trailers }) => match encoder.whole(&bytes) {
-            Ok(smaller) if smaller.len() < bytes.len() => Answer::Whole {
-                bytes: smaller,
-                trailers,
-            },
-            _ => return Response::from_parts(parts, Answer::Whole { bytes, trailers }),
-        },
-        (Ok(encoder), streamed) => Answer::Compressed(Box::new(Compressed {
-            inner: streamed,
-            encoder: Some(encoder),
-            trailers: None,
-        })),
-    };
-    let headers = &mut parts.headers;
+    match body {
+        Answer::Whole { bytes, trailers } => {
+            let packed = encoder.whole(&bytes).ok();
+            let smaller = packed.filter(|packed| packed.len() < bytes.len());
+            let gains = smaller.is_some();
+            let bytes = smaller.unwrap_or(bytes);
+            (Answer::Whole { bytes, trailers }, gains)
+        }
+        streamed => {
+            let compressed = Compressed {
+                inner: streamed,
+                encoder: Some(encoder),
+                trailers: None,
+            };
+            (Answer::Compressed(Box::new(compressed)), true)
+        }
+    }
+}
+
+/// What the fields of an answer say once it is compressed.
+fn say(coding: Coding, headers: &mut HeaderMap) {
     headers.insert(CONTENT_ENCODING, coding.name());
     headers.remove(CONTENT_LENGTH);
     headers.remove(ACCEPT_RANGES);
@@ -162,7 +210,6 @@ pub fn compressed(response: Response<Answer>, coding: Option<Coding>, head: bool
     if let Some(weak) = weak.and_then(|weak| HeaderValue::from_bytes(&weak).ok()) {
         headers.insert(ETAG, weak);
     }
-    Response::from_parts(parts, body)
 }
 
 /// Whether an answer may be compressed, and gains by it.
@@ -339,14 +386,45 @@ mod tests {
         assert_eq!(wanted(&HeaderMap::new()), None);
     }
 
-    fn answered(fields: &[(&'static str, &'static str)], size: usize) -> Response<Answer> {
+    fn negotiated(response: Response<Answer>, coding: Coding) -> Response<Answer> {
+        let (coding, head) = (Some(coding), false);
+        Negotiated { coding, head }.compress(response)
+    }
+
+    fn given(fields: &[(&'static str, &'static str)], size: usize) -> Response<Answer> {
         let mut response = Response::new(Answer::whole(vec![b'a'; size]));
         for (name, value) in fields {
             response
                 .headers_mut()
                 .append(*name, HeaderValue::from_static(value));
         }
-        compressed(response, Some(Coding::Gzip), false)
+        response
+    }
+
+    fn answered(fields: &[(&'static str, &'static str)], size: usize) -> Response<Answer> {
+        negotiated(given(fields, size), Coding::Gzip)
+    }
+
+    #[test]
+    fn head_is_told_what_get_is() {
+        let fields = |length: &'static str| [("content-type", "text/css"), ("content-length", length)];
+        for (length, said) in [("1024", true), ("1023", false)] {
+            let (coding, head) = (Some(Coding::Zstd), true);
+            let response = Negotiated { coding, head }.compress(given(&fields(length), 0));
+            let headers = response.headers();
+            assert_eq!(headers.contains_key("content-encoding"), said);
+            assert_eq!(headers.contains_key("content-length"), !said);
+            assert_eq!(headers["vary"], "accept-encoding");
+        }
+    }
+
+    #[test]
+    fn what_is_not_modified_varies_too() {
+        let mut response = given(&[("etag", "\"a\"")], 0);
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        let response = negotiated(response, Coding::Gzip);
+        assert_eq!(response.headers()["vary"], "accept-encoding");
+        assert!(!response.headers().contains_key("content-encoding"));
     }
 
     #[test]
@@ -395,10 +473,7 @@ mod tests {
             response
                 .headers_mut()
                 .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            let body = compressed(response, Some(coding), false)
-                .into_body()
-                .collect()
-                .await;
+            let body = negotiated(response, coding).into_body().collect().await;
             let packed = body.expect("a body").to_bytes();
             assert!(packed.len() < text.len() / 2);
             let mut unpacked = Vec::new();

@@ -7,7 +7,7 @@ use crate::application::Application;
 use crate::arriving::{Pace, read_over};
 use crate::body::Answer;
 use crate::cgi::Between;
-use crate::compression::{compressed, wanted};
+use crate::compression::Negotiated;
 use crate::exchange::{End, Exchange};
 use crate::head::{Arrival, check};
 use crate::refusal::{refusal, request_id};
@@ -74,15 +74,19 @@ impl Service {
         };
         let _active = Active::new(&route.counters);
         let application = &route.application;
+        let negotiated = application.settings().compress.then(|| Negotiated::of(&parts));
+        let packed = |answer| match negotiated {
+            Some(negotiated) => negotiated.compress(answer),
+            None => answer,
+        };
         if let Some(answer) = application.file(&parts, &route.prefix).await {
             read_over(incoming);
-            return Ok(answer);
+            return Ok(packed(answer));
         }
         if incoming.size_hint().lower() > application.settings().max_request {
             return Err(refuse(&route.counters, StatusCode::PAYLOAD_TOO_LARGE, incoming));
         }
         let head = parts.method == Method::HEAD;
-        let coding = wanted(&parts.headers);
         let Some(places) = self.places(application).await else {
             route.counters.busy.fetch_add(1, Ordering::Relaxed);
             read_over(incoming);
@@ -102,14 +106,7 @@ impl Service {
         let time = application.limits().timeout;
         let mut running = Running::new(call, exchange, time, account.clone(), places);
         match running.head().await {
-            Ok((status, fields)) => {
-                let answer = answer(running, status, fields, head);
-                Ok(if application.settings().compress {
-                    compressed(answer, coding, head)
-                } else {
-                    answer
-                })
-            }
+            Ok((status, fields)) => Ok(packed(answer(running, status, fields, head))),
             Err(failure) => {
                 let id = request_id();
                 account.tell(&id, &failure);
