@@ -11,12 +11,14 @@ import http.client
 import io
 import re
 import socket
-from contextlib import suppress
+import ssl
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import pytest
+import trustme
 
 from tests.edge.conftest import HOSTS
 from tests.guests.build import http_application
@@ -24,6 +26,8 @@ from wherry import Limits, edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from _pytest.mark import ParameterSet
 
 CORPUS = Path(__file__).with_name("corpus")
 PROBE = b"GET /exact HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -33,6 +37,9 @@ KINDS = [
     *("PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE", "CONTINUATION"),
 ]
 INDEXED = {0x88: "status 200", 0x8C: "status 400", 0x8D: "status 404", 0x8E: "status 500"}
+
+CLOSED = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""How a connection may end."""
 
 Text: TypeAlias = "str | list[str | tuple[str, int]]"
 """Characters are bytes; a pair is repeated."""
@@ -90,17 +97,59 @@ SERVED = {name: case for file in FILES for name, case in file.served.items()}
 REFUSED = {name: case for file in FILES for name, case in file.refused.items()}
 
 
-@pytest.fixture(scope="module", params=HOSTS)
-def server(request: pytest.FixtureRequest) -> Iterator[edge.Server]:
+def tenth(names: list[str]) -> list[ParameterSet]:
+    """Names of cases, of which one in ten is fast."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if at % 10 else []) for at, name in enumerate(names)]
+
+
+def over_tls(cases: dict[str, Case]) -> list[ParameterSet]:
+    """Those that are the same over TLS."""
+    return tenth(
+        [name for name, case in cases.items() if not case.half and "://" not in str(case.send).lower()]
+    )
+
+
+@contextmanager
+def serving(application: Path, **settings: Any) -> Iterator[edge.Server]:
     """The application; no guest of it fails, whatever comes."""
     limits = Limits(timeout="5s", memory="32MiB")
     with edge.serve(
-        http_application(request.param), address="127.0.0.1:0", limits=limits, max_request="1MiB"
+        application, address="127.0.0.1:0", limits=limits, max_request="1MiB", **settings
     ) as running:
         yield running
         assert clean(running), running.statistics()
         counted = running.statistics()
         assert (counted["failed"], counted["late"], counted["busy"]) == (0, 0, 0), running.failures()
+
+
+@pytest.fixture(scope="module", params=HOSTS)
+def server(request: pytest.FixtureRequest) -> Iterator[edge.Server]:
+    """One for each of the hosts."""
+    with serving(http_application(request.param)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[edge.Server]:
+    """One with TLS."""
+    both = tmp_path_factory.mktemp("certificate") / "both.pem"
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(both)
+    with serving(
+        http_application("lean"), tls=[edge.Certificate(certificate=str(both), key=str(both))]
+    ) as running:
+        yield running
+
+
+def connect(server: edge.Server, protocol: str) -> socket.socket:
+    """A connection on which such bytes are understood."""
+    connection = socket.create_connection(server.address, timeout=10)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if server.url.startswith("http://"):
+        return connection
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    return context.wrap_socket(connection)
 
 
 def clean(server: edge.Server) -> bool:
@@ -121,13 +170,12 @@ def encoded(text: Text) -> bytes:
     return "".join(whole).encode("latin-1")
 
 
-def converse(address: tuple[str, int], case: Case) -> bytes:
+def converse(server: edge.Server, case: Case) -> bytes:
     """All that the server says until it closes."""
     received = b""
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connect(server, "http/1.1") as connection:
         # The server may close while the rest of what is malformed is on its way.
-        with suppress(ConnectionResetError, BrokenPipeError):
+        with suppress(*CLOSED):
             sent = encoded(case.send)
             for piece in [sent[at : at + 1] for at in range(len(sent))] if case.pieces else [sent]:
                 connection.sendall(piece)
@@ -140,7 +188,7 @@ def converse(address: tuple[str, int], case: Case) -> bytes:
                 connection.shutdown(socket.SHUT_WR)
             else:
                 connection.sendall(PROBE)
-        with suppress(ConnectionResetError, BrokenPipeError):
+        with suppress(*CLOSED):
             while piece := connection.recv(65536):
                 received += piece
     return received
@@ -183,12 +231,23 @@ def parsed(received: bytes, methods: tuple[str, ...]) -> list[tuple[int, bytes |
 @pytest.mark.parametrize("name", [*SERVED, *REFUSED])
 def test_each_request_has_its_outcome(server: edge.Server, name: str) -> None:
     """The statuses that the corpus has; the connection is kept or closed; nothing of the server is left."""
+    check(server, name)
+
+
+@pytest.mark.parametrize("name", over_tls({**SERVED, **REFUSED}))
+def test_each_request_has_its_outcome_over_tls(secure: edge.Server, name: str) -> None:
+    """The same, as far as it does not speak of another scheme or close one half of a stream."""
+    check(secure, name)
+
+
+def check(server: edge.Server, name: str) -> None:
+    """What comes of a case is what it says."""
     case = SERVED.get(name) or REFUSED[name]
     expected: list[int] = []
     for status in case.answers:
         expected += [status] if isinstance(status, int) else [status[0]] * status[1]
     kept = (name in SERVED if case.kept is None else case.kept) and not case.half
-    received = converse(server.address, case)
+    received = converse(server, case)
     answers = parsed(received, case.methods)
     if case.broken:
         answers = [answer for answer in answers if answer[1] is not None]
@@ -229,8 +288,19 @@ def told(kind: int, payload: bytes) -> str | None:
 @pytest.mark.parametrize("name", [*FRAMES.served, *FRAMES.refused])
 def test_each_frame_has_its_outcome(server: edge.Server, name: str) -> None:
     """An answer, the end of the stream, or that of the connection, with the code of the RFC."""
+    check_frames(server, name)
+
+
+@pytest.mark.parametrize("name", tenth([*FRAMES.served, *FRAMES.refused]))
+def test_each_frame_has_its_outcome_over_tls(secure: edge.Server, name: str) -> None:
+    """The same."""
+    check_frames(secure, name)
+
+
+def check_frames(server: edge.Server, name: str) -> None:
+    """What comes of a case is what it says."""
     case = FRAMES.served.get(name) or FRAMES.refused[name]
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with connect(server, "h2") as connection:
         connection.sendall(PREFACE + b"".join(frame(words) for words in case.frames))
         answer = None
         with connection.makefile("rb") as stream:
