@@ -163,6 +163,8 @@ class Application:
         entry: str | None = None,
         package: str | None = None,
     ) -> Self: ...
+    @staticmethod
+    def neighbour(path: str, limits: Limits, settings: bytes) -> Application: ...
 
 @final
 class Server:

@@ -134,6 +134,9 @@ class Application:
             )
         )
 
+    def close(self) -> None:
+        """Let go of what only this one holds; a server does that when it stops."""
+
     def __repr__(self) -> str:
         return f"<application {self.name}>"
 

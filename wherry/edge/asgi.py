@@ -1,8 +1,9 @@
-"""Packages as applications of ASGI: mounted in Starlette, FastAPI or whatever else speaks it.
+"""Packages as applications of ASGI, mounted in Starlette, FastAPI and others; and the other way round.
 
 The server of :mod:`wherry.edge` answers, with all of its limits, but listens nowhere: each request goes to
 it over a pair of sockets of its own, as HTTP/1.1. That is slower than ``wherry serve``, which has no Python
-on the way. Start at :class:`Mounted`.
+on the way. Start at :class:`Mounted`. :class:`~wherry.edge.unsandboxed.Unsandboxed` is an application of ASGI
+beside packages on their server.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ except ImportError as error:
         "`wherry.edge.asgi` needs h11, which is not installed", hint="pip install 'wherry[asgi]'"
     ) from error
 
+from wherry.edge.unsandboxed import Unsandboxed
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     Fields = list[tuple[bytes, bytes]]
 
-__all__ = ["Mounted"]
+__all__ = ["Mounted", "Unsandboxed"]
 
 _HOP = frozenset(
     [b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"]

@@ -109,7 +109,10 @@ class Server:
         What still runs after ``timeout`` seconds is cut off. Returns whether all came to its end. To stop
         what is stopped does nothing.
         """
-        return self._native.stop(timeout)
+        whole = self._native.stop(timeout)
+        for one in self.applications:
+            one.close()
+        return whole
 
     def __enter__(self) -> Self:
         """Nothing: it runs already."""

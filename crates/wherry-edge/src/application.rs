@@ -12,6 +12,7 @@ use crate::files::Files;
 use crate::full::Full;
 use crate::lean::{self, Direct, Lean};
 pub use crate::lean::{Alone, Imported};
+use crate::neighbour::Neighbour;
 use crate::pool::{Pool, Used};
 use crate::running::{Call, note_slice};
 use crate::sandboxes::again;
@@ -20,6 +21,7 @@ use crate::tasks::Tasks;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
+use std::path::PathBuf;
 use std::sync::Arc;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Resource, TypedFunc};
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -58,6 +60,7 @@ enum Host {
     Full(Box<Full>),
     Tasks(Box<Tasks>),
     Cgi(Box<Cgi>),
+    Neighbour(Neighbour),
     /// There are none: it is files alone.
     Nothing,
 }
@@ -132,6 +135,14 @@ impl Application {
     /// [`Kind::Usage`] when their folder cannot be opened.
     pub fn of_files(limits: Limits, settings: ApplicationSettings) -> Result<Self> {
         Self::with(Host::Nothing, limits, settings, None)
+    }
+
+    /// An application of the process itself, without a sandbox, which listens at a path of the file system.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when the folder of its files cannot be opened.
+    pub fn of_neighbour(path: PathBuf, limits: Limits, settings: ApplicationSettings) -> Result<Self> {
+        Self::with(Host::Neighbour(Neighbour::new(path)), limits, settings, None)
     }
 
     fn with(
@@ -225,6 +236,9 @@ impl Application {
                 Host::Tasks(tasks) => Box::pin(tasks.answer(&this.limits, parts, arriving, exchange)).await,
                 Host::Cgi(cgi) => {
                     Box::pin(cgi.answer(&this.limits, parts, &between, arriving, exchange)).await
+                }
+                Host::Neighbour(neighbour) => {
+                    Box::pin(neighbour.answer(parts, &between, arriving, exchange)).await
                 }
                 Host::Direct(_) | Host::Nothing => Ok(()),
             }

@@ -18,6 +18,7 @@ mod full;
 mod gate;
 mod head;
 mod lean;
+mod neighbour;
 pub mod observe;
 mod pool;
 mod pump;

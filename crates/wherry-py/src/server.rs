@@ -103,6 +103,16 @@ impl Application {
             inner: Arc::new(application),
         })
     }
+
+    /// An application of this process itself, which listens at `path`.
+    #[staticmethod]
+    fn neighbour(py: Python<'_>, path: PathBuf, limits: &Limits, settings: &[u8]) -> PyResult<Self> {
+        let settings = settings::read(settings).map_err(|error| raise(py, error))?;
+        let inner = EdgeApplication::of_neighbour(path, limits.inner.clone(), settings);
+        Ok(Self {
+            inner: Arc::new(inner.map_err(|error| raise(py, error))?),
+        })
+    }
 }
 
 /// The one module of a component, where that is all there is to it; else it is served as it is.
