@@ -13,6 +13,7 @@ import pytest
 from tests.edge.served import serving
 from tests.guests.build import http_application
 from tests.requesting import request
+from wherry.cli import start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,36 @@ def test_a_folder_of_files_is_served(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("a page")
     with serving(tmp_path) as server:
         assert request(server.url).text == "a page"
+
+
+@pytest.mark.parametrize("words", [["--addr", "127.0.0.1:0"], ["--addr=127.0.0.1:0"]])
+def test_a_plain_start_waits_for_no_command_line(words: list[str], tmp_path: Path) -> None:
+    """With a file and an address alone nothing is imported that only other command lines need."""
+    said = tmp_path / "said"
+    command = [sys.executable, "-X", "importtime", *SERVE[1:], str(http_application("lean")), *words]
+    with (
+        said.open("wb") as error,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=error, text=True) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("serving `")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    imported = {line.rpartition("|")[2].strip() for line in said.read_text().splitlines()}
+    assert "wherry.edge.server" in imported
+    assert not imported & {"click", "wherry.store.local", "wherry.artifact.manifest", "pathlib"}
+
+
+@pytest.mark.parametrize(
+    "words", [["--addr"], ["--addr="], ["--no-such-flag"], ["other.wasm"], ["--help"], ["--env", "A=1"]]
+)
+def test_any_other_start_is_read_as_a_whole(words: list[str]) -> None:
+    """What is not plain is left to the parser of all command lines, which knows what is wrong with it."""
+    assert start._words_of_serve(["serve", "app.wasm", *words]) is None
+    assert start._words_of_serve(["serve", "--addr", "127.0.0.1:1", "app.wasm"]) == (
+        "app.wasm",
+        {"address": "127.0.0.1:1"},
+    )
 
 
 def test_a_grant_and_a_limit_reach_the_guests(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from contextlib import nullcontext
 from functools import partial
@@ -14,7 +13,8 @@ import msgspec
 from wherry import _native, api
 from wherry.cli import agreeing, output
 from wherry.cli.command import SERVED_LIMITS, Command, option, serving_options
-from wherry.cli.watching import reload, watching
+from wherry.cli.serving import finish, until_told
+from wherry.cli.watching import watching
 from wherry.edge.settings import ApplicationSettings, Certificate, ServerSettings
 from wherry.errors import GrantError, UsageError
 from wherry.store.local import LocalStore
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 _SERVING = "Serving"
-
-_LOOKING = 0.2
-"""Seconds between two looks at whether it should stop."""
-
-_GRACE = 10.0
-"""Seconds that what runs has to come to its end."""
 
 _SETTINGS = ("address", "max_request", "max_response", "concurrency", "queue", "wait")
 _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
@@ -111,9 +105,8 @@ def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said
     if opened:
         threading.Thread(target=_open, args=(server,), daemon=True).start()
     with watching(server, target) if watch else nullcontext():
-        _until_told(server, f"serving `{target}` at {server.url}")
-    if not _stopped(server):
-        output.warn(f"what still ran after {_GRACE:.0f} seconds was cut off")
+        until_told(server, f"serving `{target}` at {server.url}")
+    finish(server)
 
 
 def _certificates(certificates: tuple[str, ...], keys: tuple[str, ...]) -> tuple[Certificate, ...] | None:
@@ -175,34 +168,3 @@ def _open(server: Server) -> None:
 
     if not webbrowser.open(server.url):
         output.warn(f"no browser could be opened for {server.url}")
-
-
-def _until_told(server: Server, ready: str) -> None:
-    """Say that it is ready; tell what goes wrong and reload when asked to, until a signal comes."""
-    told, asked = threading.Event(), threading.Event()
-    handlers = {signal.SIGINT: told, signal.SIGTERM: told, signal.SIGHUP: asked}
-    previous = [
-        (number, signal.signal(number, lambda *_, event=event: event.set()))
-        for number, event in handlers.items()
-    ]
-    click.echo(ready)
-    try:
-        while not told.is_set():
-            for failure in server.failures(_LOOKING):
-                output.warn(failure if failure.startswith("server: ") else f"request {failure}")
-            if asked.is_set():
-                asked.clear()
-                reload(server)
-    finally:
-        for number, handler in previous:
-            signal.signal(number, handler)
-
-
-def _stopped(server: Server) -> bool:
-    """Let what runs come to its end; another Ctrl-C does not wait for that."""
-    whole = []
-    ending = threading.Thread(target=lambda: whole.append(server.stop(_GRACE)), daemon=True)
-    ending.start()
-    while ending.is_alive():
-        ending.join(_LOOKING)
-    return all(whole)

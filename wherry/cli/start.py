@@ -1,4 +1,4 @@
-"""Where the process of ``wherry`` starts, and the whole way of ``wherry run`` through Python.
+"""Where the process of ``wherry`` starts, and the way of ``wherry run`` and of a plain ``wherry serve``.
 
 Start-up time is a feature: the interpreter takes 15 ms, ``click`` alone would take another 40, so a command
 line that runs a guest goes straight to the engine, which reads it by its own table of flags. Imports at the
@@ -25,6 +25,11 @@ def main() -> int:
     guest = _words_of_run(words)
     if guest is not None and not _native.run_has_flag(guest, "help"):
         _leave(run(guest))
+    served = _words_of_serve(words)
+    if served is not None:
+        from wherry.cli.serving import serve_file
+
+        _leave(serve_file(*served))
     from wherry.cli import main as commands
 
     return commands.main(words if guest is None else ["run", *guest])
@@ -111,6 +116,23 @@ def _words_of_run(words: list[str]) -> list[str] | None:
     if words[0].startswith((".", "/")) or words[0].endswith((*_FILES, ".tar")):
         return words
     return None
+
+
+def _words_of_serve(words: list[str]) -> tuple[str, dict[str, str]] | None:
+    """What is served where, if there is nothing but a file and an address; ``None`` for all else."""
+    if words[:1] != ["serve"] or not all(map(str.isascii, words)):
+        return None
+    settings: dict[str, str] = {}
+    files = []
+    rest = iter(words[1:])
+    for word in rest:
+        if word == "--addr" or word.startswith("--addr="):
+            settings["address"] = word[7:] or next(rest, "")
+        elif word.startswith("-") or not word.endswith(_FILES):
+            return None
+        else:
+            files.append(word)
+    return (files[0], settings) if len(files) == 1 and all(settings.values()) else None
 
 
 def _leave(code: int) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from wherry import _native, api
-from wherry.build.locate import MANIFEST
 from wherry.edge.settings import ApplicationSettings
 from wherry.runtime.component import granted, usual_limits
 
@@ -160,13 +158,17 @@ class _Found(NamedTuple):
 
 def _is_site(source: str) -> bool:
     """Whether this is a folder of files to serve, with no application in it."""
-    folder = Path(source)
-    return (folder / _INDEX).is_file() and not (folder / MANIFEST).exists()
+    if not os.path.isfile(os.path.join(source, _INDEX)):  # noqa: PTH113, PTH118 - `pathlib` takes as long as a guest
+        return False
+    from wherry.build.locate import MANIFEST
+
+    return not os.path.exists(os.path.join(source, MANIFEST))  # noqa: PTH110, PTH118 - as above
 
 
 def _name(source: str | bytes) -> str:
     """How an application is called that has no name: as its file, folder or package."""
     if isinstance(source, bytes):
         return "application"
-    path = Path(source)
-    return path.absolute().stem if path.exists() else source
+    if not os.path.exists(source):  # noqa: PTH110 - as above
+        return source
+    return os.path.splitext(os.path.basename(os.path.abspath(source)))[0]  # noqa: PTH100, PTH119, PTH122 - as above

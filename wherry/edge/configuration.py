@@ -21,10 +21,7 @@ from wherry.edge.settings import ApplicationSettings, Certificate, ServerSetting
 if TYPE_CHECKING:
     import os
 
-__all__ = ["SUFFIX", "ApplicationTable", "Configuration", "read_configuration"]
-
-SUFFIX = ".toml"
-"""How names of such files end."""
+__all__ = ["ApplicationTable", "Configuration", "read_configuration"]
 
 
 class ApplicationTable(ApplicationSettings, frozen=True, kw_only=True):

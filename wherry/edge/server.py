@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections import Counter
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from wherry import _native
 from wherry.edge.application import Application
-from wherry.edge.configuration import SUFFIX, read_configuration
-from wherry.edge.settings import ApplicationSettings, ServerSettings
+from wherry.edge.settings import SUFFIX, ApplicationSettings, ServerSettings
 from wherry.errors import UsageError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
@@ -66,6 +64,10 @@ class Server:
 
     def connect(self, address: str, port: int) -> socket.socket:
         """A connection to it without a network, for a client at this address."""
+        # Not at the top, as the start of a server is waited for.
+        import socket
+        from ipaddress import ip_address
+
         return socket.socket(fileno=self._native.connect(ip_address(address), port))
 
     @property
@@ -188,6 +190,8 @@ def wanted(
     _alone({"policy": policy, "limits": limits, "flags": flags or None} | of_one)
     if not isinstance(source, str | os.PathLike):
         return list(source), ServerSettings(**of_server), None
+    from wherry.edge.configuration import read_configuration
+
     path = os.fspath(source)
     configuration = read_configuration(path)
     return (

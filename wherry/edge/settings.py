@@ -12,7 +12,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["ApplicationSettings", "Certificate", "ServerSettings"]
+__all__ = ["SUFFIX", "ApplicationSettings", "Certificate", "ServerSettings"]
+
+SUFFIX = ".toml"
+"""How names of files end that list applications."""
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):

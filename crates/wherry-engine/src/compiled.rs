@@ -14,6 +14,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::mode::{EngineKey, Mode, PULLEY, Pool, hex};
 use crate::program::Code;
 use crate::recognise::Form;
-use crate::restored::Image;
+use crate::restored::{Beginning, Contents};
 
 /// Ends every file of ours; the zero byte and the line feed show up damage by a text-mode transfer.
 const MAGIC: &[u8; 8] = b"\0wherry\n";
@@ -317,30 +318,30 @@ fn damaged(why: &str) -> Error {
         .with_hint("compile it again from its source: `wherry compile FILE -o OUT`")
 }
 
-/// What the memories of a prepared component hold, out of `file`.
+/// What the memories of a prepared component hold, out of `file`: where they lie there.
 ///
 /// # Errors
-/// Those of reading; [`ErrorKind::InvalidData`] where the file does not hold what its header says.
+/// Those of the system; [`ErrorKind::InvalidData`] where the file does not hold what its header says.
 ///
 /// [`ErrorKind::InvalidData`]: io::ErrorKind::InvalidData
-pub fn images(file: &mut File, prepared: &Prepared) -> io::Result<Vec<Image>> {
-    let length = file.metadata()?.len();
-    let mut images = Vec::with_capacity(prepared.images.len());
-    for kept in &prepared.images {
+pub(crate) fn images(file: &File, prepared: &Prepared) -> io::Result<Vec<Beginning>> {
+    let whole = file.metadata()?.len();
+    let file = Arc::new(file.try_clone()?);
+    let images = prepared.images.iter().map(|kept| {
         let end = kept.offset.checked_add(kept.length);
-        if end.is_none_or(|end| end > length) {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(kept.length).map_err(io::Error::other)?);
-        file.seek(SeekFrom::Start(kept.offset))?;
-        file.take(kept.length).read_to_end(&mut bytes)?;
-        images.push(Image {
+        let length = usize::try_from(kept.length).ok();
+        let length = length.filter(|_| end.is_some_and(|end| end <= whole));
+        Ok(Beginning {
             memory: kept.memory,
             pages: kept.pages,
-            bytes,
-        });
-    }
-    Ok(images)
+            contents: Contents::File(
+                Arc::clone(&file),
+                kept.offset,
+                length.ok_or(io::ErrorKind::InvalidData)?,
+            ),
+        })
+    });
+    images.collect()
 }
 
 /// Whether the image in `file` is the one that `header` was written for, by its digest.

@@ -1,7 +1,7 @@
 //! Memories of guests that are put back to what they were, so that the next guest takes no page fault.
 //!
 //! A guest with much data spends most of a short request on its memory: pages are mapped, faulted in, copied and given back.
-//! Here each memory is a private mapping of a sealed file that holds what the memory is at the start (an [`Image`]); when its
+//! Here each memory is a private mapping of a file that holds what the memory is at the start (an [`Image`]); when its
 //! guest is gone, the pages that it wrote are written back from the image and stay where they are. This needs a component
 //! without data of its own: see `wherry_tools::prepared`. Start at [`Images::new`] and [`Images::drive`].
 //!
@@ -14,8 +14,9 @@
 //!
 //! # Why nothing is left behind
 //!
-//! 1. A page of the mapping that was never written is the sealed file's own, which nobody can write. To write it, its thread
-//!    has to take a page fault, which makes it an anonymous page; it stays one until it is given back.
+//! 1. A page of the mapping that was never written is the file's own. Nobody can write that: it is a sealed one in memory, or
+//!    one of the cache, which holds the machine code as well and is trusted like it. To write the page of the mapping, its
+//!    thread has to take a page fault, which makes it an anonymous page; it stays one until it is given back.
 //! 2. `dirty` of a slot names every anonymous page of it when it is handed out. For it is what the kernel named when it was
 //!    last asked (`PAGEMAP_SCAN`: present or swapped out, and not the file's), and nobody touched the slot since.
 //! 3. So a guest writes pages in `dirty`, or takes faults. Faults are counted by the kernel for each thread, and the count of
@@ -25,13 +26,16 @@
 //! 4. All in `dirty` is written back. The list only grows (until the slot starts over), so pages of earlier guests are
 //!    written back as well.
 //!
-//! What would break the second or third point is a kernel that makes pages writable without a fault: huge pages, which are
+//! Where the image ends before the memory does, zeros take its place. What would break the second or third point is a kernel that makes pages writable without a fault: huge pages, which are
 //! therefore off for these mappings. A zero page in place of one with zeros (merging of equal pages) counts as written.
 //! Memory that a guest grew is cleared in the same way, kept, and made inaccessible again. That the faults are
 //! counted, and that the kernel answers as it should, is tried out at the start (`kernel.rs`); where it does not, the whole
 //! mapping is given back after each guest, and where there is no sealed file there are no restored memories.
 //!
 //! A child of a fork makes memories of its own for each guest, as it has no part in what its parent keeps.
+
+use std::fs::File;
+use std::sync::Arc;
 
 #[cfg(target_os = "linux")]
 mod drive;
@@ -75,6 +79,41 @@ pub struct Image {
     pub bytes: Vec<u8>,
 }
 
+/// An [`Image`], here or in a file.
+pub(crate) struct Beginning {
+    pub(crate) memory: u32,
+    pub(crate) pages: u64,
+    pub(crate) contents: Contents,
+}
+
+/// Where the beginning of a memory is kept.
+pub(crate) enum Contents {
+    /// Here.
+    Bytes(Vec<u8>),
+    /// In a file that is replaced and never changed, as those of the cache are: so many bytes from there on.
+    File(Arc<File>, u64, usize),
+}
+
+impl Contents {
+    /// How many bytes there are.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(_, _, length) => *length,
+        }
+    }
+}
+
+impl From<Image> for Beginning {
+    fn from(image: Image) -> Self {
+        Self {
+            memory: image.memory,
+            pages: image.pages,
+            contents: Contents::Bytes(image.bytes),
+        }
+    }
+}
+
 /// Bytes in a page of WebAssembly.
 pub(crate) const WASM_PAGE: usize = 64 << 10;
 
@@ -103,7 +142,7 @@ pub struct Counts {
 #[derive(Clone)]
 pub(crate) struct Shared {
     #[cfg(target_os = "linux")]
-    stacks: std::sync::Arc<stacks::Stacks>,
+    stacks: Arc<stacks::Stacks>,
 }
 
 impl Shared {
@@ -115,10 +154,8 @@ impl Shared {
         {
             let stacks = stacks::Stacks::new();
             config
-                .with_host_memory(std::sync::Arc::new(memories::Creator))
-                .with_host_stack(std::sync::Arc::new(stacks::Source(std::sync::Arc::clone(
-                    &stacks,
-                ))));
+                .with_host_memory(Arc::new(memories::Creator))
+                .with_host_stack(Arc::new(stacks::Source(Arc::clone(&stacks))));
             Self { stacks }
         }
         #[cfg(not(target_os = "linux"))]

@@ -11,7 +11,7 @@ use crate::compiled::{self, Header, Kept, Made, Prepared};
 use crate::error::{Error, Kind, Result};
 use crate::mode::{self, EngineKey};
 use crate::recognise::Form;
-use crate::restored::{self, Image, Images};
+use crate::restored::{self, Beginning, Image, Images};
 use std::fs::File;
 use std::sync::Arc;
 use wasmtime::component::Component;
@@ -90,8 +90,9 @@ pub fn load_restored(
         return Err(Error::new(Kind::Unsupported, "it is no core module"));
     };
     let memories = module.resources_required().num_memories;
+    let images: Vec<_> = images.iter().cloned().map(Beginning::from).collect();
     let ready = Ready {
-        images: Some(Images::new(images, memories, mode::shared(&key)?)?),
+        images: Some(Images::new(&images, memories, mode::shared(&key)?)?),
         code,
         key,
         plain: None,
@@ -187,12 +188,12 @@ impl Loading<'_, '_> {
 
     fn open_prepared(
         &self,
-        mut file: File,
+        file: File,
         header: &Header,
         prepared: &Prepared,
         key: &EngineKey,
     ) -> Result<Ready> {
-        let images = compiled::images(&mut file, prepared).map_err(|error| Error::io(&self.name, &error))?;
+        let images = compiled::images(&file, prepared).map_err(|error| Error::io(&self.name, &error))?;
         // SAFETY: the cache vouches that we wrote this file, and files in it are replaced, never changed.
         let code = unsafe { compiled::map(&mode::engine(key)?, file, &header.form) }?;
         ready(code, key, &images)
@@ -234,7 +235,8 @@ impl Loading<'_, '_> {
         }
         // SAFETY: the image was compiled by wasmtime just now.
         let code = unsafe { compiled::copy(&mode::engine(&key)?, &code, Form::Component) }?;
-        ready(code, &key, &form.images)
+        let images: Vec<_> = form.images.into_iter().map(Beginning::from).collect();
+        ready(code, &key, &images)
     }
 }
 
@@ -275,7 +277,7 @@ impl From<Error> for Plain {
 }
 
 /// A prepared component with its memories.
-fn ready(code: Code, key: &EngineKey, images: &[Image]) -> Result<Ready> {
+fn ready(code: Code, key: &EngineKey, images: &[Beginning]) -> Result<Ready> {
     let memories = match &code {
         Code::Component(component) => memories(component),
         Code::Module(_) => None,

@@ -1,6 +1,6 @@
 //! No restored memories: this system has no sealed files in memory. Programs are loaded as they are.
 
-use super::{Counts, Image, Shared};
+use super::{Beginning, Counts, Shared};
 use crate::error::{Error, Kind, Result};
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -21,7 +21,7 @@ pub fn unavailable() -> Option<&'static str> {
 }
 
 impl Images {
-    pub(crate) fn new(_images: &[Image], _memories: u32, _shared: Option<Shared>) -> Result<Self> {
+    pub(crate) fn new(_images: &[Beginning], _memories: u32, _shared: Option<Shared>) -> Result<Self> {
         Err(Error::new(
             Kind::Unsupported,
             "this system has no sealed memory files",

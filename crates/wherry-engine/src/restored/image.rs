@@ -1,35 +1,71 @@
 //! What a memory holds at the start, where no guest can change it.
 
+use super::Contents;
+use super::kernel::page_size;
 use super::mapping::{Mapping, sealed};
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// The start of a memory: to be mapped, and to be written back from.
 pub(super) struct Source {
-    file: Option<(File, Mapping)>,
+    kept: Option<Kept>,
+    /// Bytes that are given, in whole pages; what follows them in a memory is zero.
     length: usize,
+    /// Bytes of the memory at the start, or none where that is not known.
+    least: usize,
+}
+
+struct Kept {
+    file: Arc<File>,
+    from: u64,
+    mapping: Mapping,
 }
 
 impl Source {
-    /// A memory of `length` bytes, whole pages, that begins with `contents`.
+    /// A memory of `least` bytes, whole pages, that begins with `contents`.
     ///
     /// # Errors
     /// Those of the system.
-    pub(super) fn new(contents: &[u8], length: usize) -> io::Result<Self> {
-        let file = sealed(contents, length)?;
+    pub(super) fn new(contents: &Contents, least: usize) -> io::Result<Self> {
+        let page = page_size();
+        let length = contents.length().next_multiple_of(page);
+        if length > least {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        if length == 0 {
+            return Ok(Self {
+                least,
+                ..Self::zeros()
+            });
+        }
+        let (file, from) = match contents {
+            Contents::Bytes(bytes) => (Arc::new(sealed(bytes, length)?), 0),
+            Contents::File(file, from, given) if *given == length && from.is_multiple_of(page as u64) => {
+                (Arc::clone(file), *from)
+            }
+            Contents::File(file, from, given) => {
+                let mut bytes = vec![0; *given];
+                file.read_exact_at(&mut bytes, *from)?;
+                (Arc::new(sealed(&bytes, length)?), 0)
+            }
+        };
         let mut mapping = Mapping::reserve(length)?;
-        mapping.map_private(0, &file, length)?;
+        mapping.map_private(0, &file, from, length)?;
         Ok(Self {
-            file: Some((file, mapping)),
+            kept: Some(Kept { file, from, mapping }),
             length,
+            least,
         })
     }
 
     /// A memory that is zero.
     pub(super) fn zeros() -> Self {
         Self {
-            file: None,
+            kept: None,
             length: 0,
+            least: 0,
         }
     }
 
@@ -38,22 +74,27 @@ impl Source {
         self.length
     }
 
-    /// Maps it into `mapping` at `at`.
+    /// Bytes that each guest has; none where that is not known.
+    pub(super) fn least(&self) -> usize {
+        self.least
+    }
+
+    /// Maps it into `mapping` at `at`, and lets all that each guest has be reached.
     ///
     /// # Errors
     /// Those of the system.
     pub(super) fn map(&self, mapping: &mut Mapping, at: usize) -> io::Result<()> {
-        let Some((file, _)) = &self.file else {
-            return mapping.without_huge_pages();
-        };
-        mapping.map_private(at, file, self.length)?;
-        mapping.open(at..at + self.length)
+        match &self.kept {
+            Some(kept) => mapping.map_private(at, &kept.file, kept.from, self.length)?,
+            None => mapping.without_huge_pages()?,
+        }
+        mapping.open(at..at + self.least)
     }
 
     /// All of it.
     pub(super) fn bytes(&self) -> &[u8] {
-        self.file
+        self.kept
             .as_ref()
-            .map_or(&[], |(_, mapping)| mapping.bytes(0..self.length))
+            .map_or(&[], |kept| kept.mapping.bytes(0..self.length))
     }
 }

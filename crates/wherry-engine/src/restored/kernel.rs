@@ -43,7 +43,7 @@ fn try_out() -> Result<Method, &'static str> {
     let (Ok(file), Ok(mut mapping)) = (sealed(&contents, contents.len()), Mapping::reserve(4 * page)) else {
         return Err("this system has no sealed memory files");
     };
-    let mapped = mapping.map_private(0, &file, 4 * page);
+    let mapped = mapping.map_private(0, &file, 0, 4 * page);
     if mapped.and_then(|()| mapping.open(0..4 * page)).is_err() {
         return Err("this system does not map sealed memory files");
     }

@@ -51,18 +51,19 @@ impl Mapping {
         Err(ErrorKind::InvalidInput.into())
     }
 
-    /// Maps a sealed file at `at`, for reading; once the range is open, what is written there stays there.
+    /// Maps `length` bytes of a file from `from` on at `at`, for reading; once the range is open, what is written there stays there.
     ///
     /// # Errors
     /// Those of the system.
-    pub(super) fn map_private(&mut self, at: usize, file: &File, length: usize) -> io::Result<()> {
+    pub(super) fn map_private(&mut self, at: usize, file: &File, from: u64, length: usize) -> io::Result<()> {
         self.within(&(at..at.saturating_add(length)))?;
+        let from = from.try_into().map_err(io::Error::other)?;
         // Its pages are mapped at once. For writing, each would be copied now.
         let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE | libc::MAP_POPULATE;
         // SAFETY: the range is within addresses of our own, which nothing else knows of.
         let mapped = unsafe {
             let start = self.start.add(at).cast();
-            libc::mmap(start, length, libc::PROT_READ, flags, file.as_raw_fd(), 0)
+            libc::mmap(start, length, libc::PROT_READ, flags, file.as_raw_fd(), from)
         };
         if mapped == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());

@@ -5,7 +5,7 @@ use super::image::Source;
 use super::kernel;
 use super::shelf::Shelf;
 use super::slot::{Reset, Slot};
-use super::{Counts, Image, Shared, WASM_PAGE};
+use super::{Beginning, Counts, Shared, WASM_PAGE};
 use crate::error::{Error, Kind, Result};
 use crate::fork;
 use crate::mode::POOL;
@@ -69,11 +69,16 @@ impl Images {
     ///
     /// # Errors
     /// [`Kind::Unsupported`] where this system cannot have them, or the images do not belong to the component.
-    pub(crate) fn new(images: &[Image], memories: u32, shared: Option<Shared>) -> Result<Self> {
+    pub(crate) fn new(images: &[Beginning], memories: u32, shared: Option<Shared>) -> Result<Self> {
         Self::with(images, memories, shared, Care::usual())
     }
 
-    pub(super) fn with(images: &[Image], memories: u32, shared: Option<Shared>, care: Care) -> Result<Self> {
+    pub(super) fn with(
+        images: &[Beginning],
+        memories: u32,
+        shared: Option<Shared>,
+        care: Care,
+    ) -> Result<Self> {
         if let Some(why) = kernel::unavailable() {
             return Err(Error::new(Kind::Unsupported, why));
         }
@@ -82,14 +87,14 @@ impl Images {
         for image in images {
             let source = sources
                 .get_mut(image.memory as usize)
-                .filter(|source| source.length() == 0)
+                .filter(|source| source.least() == 0)
                 .ok_or_else(strange)?;
             let length = usize::try_from(image.pages)
                 .ok()
                 .and_then(|pages| pages.checked_mul(WASM_PAGE))
-                .filter(|length| *length >= image.bytes.len() && *length > 0)
+                .filter(|length| *length >= image.contents.length() && *length > 0)
                 .ok_or_else(strange)?;
-            let made = Source::new(&image.bytes, length);
+            let made = Source::new(&image.contents, length);
             *source = Arc::new(made.map_err(|error| Error::io("the image of a memory", &error))?);
         }
         let pools = sources
@@ -297,9 +302,9 @@ impl Memory {
                 "a component that was prepared asks for a memory more than its {place}"
             ))
         })?;
-        let length = pool.source.length();
-        if length != 0 && length != minimum {
-            let message = format!("memory {place} has {minimum} bytes, and its image {length}");
+        let least = pool.source.least();
+        if least != 0 && least != minimum {
+            let message = format!("memory {place} has {minimum} bytes, and its image {least}");
             return Err(fault(message));
         }
         let capacity = reserved

@@ -49,7 +49,7 @@ impl Slot {
     pub(super) fn new(source: &Arc<Source>, capacity: usize, guard: usize) -> io::Result<Self> {
         let length = capacity
             .checked_add(guard.saturating_mul(2))
-            .filter(|_| source.length() <= capacity)
+            .filter(|_| source.least() <= capacity)
             .ok_or(ErrorKind::InvalidInput)?;
         let mut mapping = Mapping::reserve(length)?;
         source.map(&mut mapping, guard)?;
@@ -57,7 +57,7 @@ impl Slot {
             mapping,
             base: guard,
             capacity,
-            open: source.length(),
+            open: source.least(),
             source: Arc::clone(source),
             dirty: Vec::new(),
             grown: Vec::new(),
@@ -111,9 +111,9 @@ impl Slot {
                 Reset::GivenBack
             }
         };
-        let (length, open) = (self.source.length(), self.open);
-        self.mapping.close(self.base + length..self.base + open)?;
-        self.open = length;
+        let (least, open) = (self.source.least(), self.open);
+        self.mapping.close(self.base + least..self.base + open)?;
+        self.open = least;
         Ok(reset)
     }
 
@@ -173,14 +173,14 @@ impl Slot {
     /// Those of the system.
     pub(super) fn is_as_new(&mut self) -> io::Result<bool> {
         let length = self.source.length();
-        let end = self.base + length;
-        let kept = self.grown.last().map_or(end, |range| range.end).max(end);
+        let (end, open) = (self.base + length, self.base + self.open);
+        let kept = self.grown.last().map_or(open, |range| range.end).max(open);
         if self.mapping.bytes(self.base..end) != self.source.bytes() {
             return Ok(false);
         }
-        self.mapping.open(end..kept)?;
+        self.mapping.open(open..kept)?;
         let zero = is_zero(self.mapping.bytes(end..kept));
-        self.mapping.close(end..kept)?;
+        self.mapping.close(open..kept)?;
         Ok(zero)
     }
 

@@ -4,6 +4,7 @@ use super::memories::Care;
 use super::slot::{KEPT, START_OVER, is_zero};
 use super::*;
 use crate::error::{Error, Kind};
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
@@ -79,11 +80,25 @@ struct Tested {
 
 impl Tested {
     fn new(care: Care) -> Self {
+        Self::with(Contents::Bytes(contents()), care)
+    }
+
+    /// With an image that lies behind other things in a file, as in the cache.
+    fn of_file(care: Care) -> Self {
+        let mut file = tempfile::tempfile().unwrap();
+        for bytes in [vec![1; WASM_PAGE], contents(), vec![2; 100]] {
+            file.write_all(&bytes).unwrap();
+        }
+        let length = contents().len();
+        Self::with(Contents::File(Arc::new(file), WASM_PAGE as u64, length), care)
+    }
+
+    fn with(image: Contents, care: Care) -> Self {
         let contents = contents();
-        let image = Image {
+        let image = Beginning {
             memory: 0,
             pages: PAGES,
-            bytes: contents.clone(),
+            contents: image,
         };
         let (engine, shared) = engine();
         let module = Module::new(&engine, GUEST).unwrap();
@@ -174,17 +189,19 @@ fn finish<F: Future>(future: F) -> F::Output {
 
 #[test]
 fn each_guest_finds_what_a_fresh_one_does() {
-    let tested = Arc::new(Tested::new(VERIFIED));
-    for seed in 0..300 {
-        let wrong = finish(tested.images.drive(Arc::clone(&tested).guest(seed * 7919 + 1))).unwrap();
-        assert_eq!(wrong, 0, "guest {seed}");
+    for tested in [Tested::new(VERIFIED), Tested::of_file(VERIFIED)] {
+        let tested = Arc::new(tested);
+        for seed in 0..300 {
+            let wrong = finish(tested.images.drive(Arc::clone(&tested).guest(seed * 7919 + 1))).unwrap();
+            assert_eq!(wrong, 0, "guest {seed}");
+        }
+        let counts = tested.images.counts();
+        assert_eq!(
+            (counts.made, counts.reset, counts.different, counts.lost),
+            (1, 300, 0, 0)
+        );
+        assert!(counts.asked > 0 && counts.given_back == u64::from(300 / START_OVER));
     }
-    let counts = tested.images.counts();
-    assert_eq!(
-        (counts.made, counts.reset, counts.different, counts.lost),
-        (1, 300, 0, 0)
-    );
-    assert!(counts.asked > 0 && counts.given_back == u64::from(300 / START_OVER));
 }
 
 #[test]
@@ -200,7 +217,7 @@ fn the_probe_finds_what_is_not_put_back() {
 
 #[test]
 fn a_slot_whose_faults_are_missed_is_found_out() {
-    let source = Arc::new(super::image::Source::new(&contents(), 40 * WASM_PAGE).unwrap());
+    let source = Arc::new(super::image::Source::new(&Contents::Bytes(contents()), 40 * WASM_PAGE).unwrap());
     let mut slot = super::slot::Slot::new(&source, 4 << 30, 1 << 20).unwrap();
     let method = super::kernel::method().unwrap();
     // SAFETY: the byte is in the memory, which is open.
@@ -288,7 +305,7 @@ fn guests_may_move_from_thread_to_thread() {
 
 #[test]
 fn pages_that_the_kernel_moved_are_put_back_too() {
-    let source = Arc::new(super::image::Source::new(&contents(), 40 * WASM_PAGE).unwrap());
+    let source = Arc::new(super::image::Source::new(&Contents::Bytes(contents()), 40 * WASM_PAGE).unwrap());
     let mut slot = super::slot::Slot::new(&source, 4 << 30, 1 << 20).unwrap();
     let method = super::kernel::method().unwrap();
     let mut numbers = Numbers(5);
@@ -320,8 +337,8 @@ fn pages_that_the_kernel_moved_are_put_back_too() {
 
 #[test]
 fn what_the_kernel_writes_for_the_host_is_seen() {
-    use std::io::{Read, Write};
-    let source = Arc::new(super::image::Source::new(&contents(), 40 * WASM_PAGE).unwrap());
+    use std::io::Read;
+    let source = Arc::new(super::image::Source::new(&Contents::Bytes(contents()), 40 * WASM_PAGE).unwrap());
     let mut slot = super::slot::Slot::new(&source, 4 << 30, 1 << 20).unwrap();
     let method = super::kernel::method().unwrap();
     let (mut reader, mut writer) = std::io::pipe().unwrap();
@@ -339,7 +356,7 @@ fn what_the_kernel_writes_for_the_host_is_seen() {
 #[test]
 fn little_is_kept_of_a_guest_that_wrote_much() {
     let length = 3 * KEPT;
-    let source = Arc::new(super::image::Source::new(&[1; 100], length).unwrap());
+    let source = Arc::new(super::image::Source::new(&Contents::Bytes(vec![1; length]), length).unwrap());
     let mut slot = super::slot::Slot::new(&source, 4 << 30, 1 << 20).unwrap();
     let method = super::kernel::method().unwrap();
     slot.grow(2 * length).unwrap();
@@ -418,10 +435,10 @@ fn a_memory_is_never_made_by_guess() {
     let (engine, shared) = engine();
     let module = Module::new(&engine, "(module (memory 2))").unwrap();
     let made = async |memories: u32, pages: u64| {
-        let image = Image {
+        let image = Beginning {
             memory: 0,
             pages,
-            bytes: vec![1; 10],
+            contents: Contents::Bytes(vec![1; 10]),
         };
         let images = Images::with(&[image], memories, Some(shared.clone()), VERIFIED).unwrap();
         let driven = images.drive(async {
@@ -442,10 +459,10 @@ fn a_memory_is_never_made_by_guess() {
     let undriven = finish(Linker::new(&engine).instantiate_async(&mut Store::new(&engine, ()), &module));
     assert!(undriven.is_err_and(|error| format!("{error:#}").contains("nobody who drives it")));
     for (memories, pages, bytes) in [(0, 1, 1), (1, 0, 0), (1, 1, WASM_PAGE + 1)] {
-        let image = Image {
+        let image = Beginning {
             memory: 0,
             pages,
-            bytes: vec![1; bytes],
+            contents: Contents::Bytes(vec![1; bytes]),
         };
         assert!(Images::new(&[image], memories, None).is_err());
     }
@@ -490,7 +507,7 @@ fn a_guest_ends_where_its_memory_does() {
 
 #[test]
 fn without_the_kernels_help_all_is_given_back() {
-    let source = Arc::new(super::image::Source::new(&contents(), 40 * WASM_PAGE).unwrap());
+    let source = Arc::new(super::image::Source::new(&Contents::Bytes(contents()), 40 * WASM_PAGE).unwrap());
     let mut slot = super::slot::Slot::new(&source, 4 << 30, 1 << 20).unwrap();
     for known in [false, true] {
         slot.grow(50 * WASM_PAGE).unwrap();
