@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wherry.build.tools import Progress
     from wherry.runtime.component import Origin
 
-__all__ = ["Application"]
+__all__ = ["Application", "Found"]
 
 _EVERYTHING = ("/*rest",)
 
@@ -80,7 +80,7 @@ class Application:
             found.shown,
             granted(policy, origin, deterministic=False),
             limits,
-            self._completed(found),
+            self.completed(found),
             [origin.name, *origin.args] if origin is not None else [],
             origin.entry if origin is not None else None,
             found.package,
@@ -92,20 +92,20 @@ class Application:
             return None
         return api.find(self.source, progress, place="http")
 
-    def _found(self) -> _Found:
+    def _found(self) -> Found:
         """What the source names now."""
         source = self.source
         if isinstance(source, bytes):
-            return _Found(source, self.name)
+            return Found(source, self.name)
         if _is_site(source):
-            return _Found(None, self.name, static=source)
+            return Found(None, self.name, static=source)
         found = self.package()
         if found is None:
-            return _Found(source, source)
+            return Found(source, source)
         http = found.manifest.http if found.manifest is not None else None
         static, package = found.static if found.static is not None else (None, None)
         own = self.settings.static is not None
-        return _Found(
+        return Found(
             str(found.component),
             source,
             api.origin_of(source, found, self.flags, command="serve"),
@@ -117,7 +117,7 @@ class Application:
             http is not None and http.compress,
         )
 
-    def _completed(self, found: _Found) -> bytes:
+    def completed(self, found: Found) -> bytes:
         """The settings as JSON, with what a manifest says where they say nothing."""
         settings = self.settings
         at_once = settings.instance_concurrency
@@ -139,7 +139,7 @@ class Application:
         return f"<application {self.name}>"
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """What a source names: a program, or files alone, and what its package says of it.
 
     Messages call it ``shown``. With the digest of a ``package`` the files in ``static`` are those of that.

@@ -20,7 +20,7 @@ import h11
 import msgspec
 
 from wherry import _native
-from wherry.edge.application import Application
+from wherry.edge.application import Application, Found
 from wherry.edge.settings import ApplicationSettings
 from wherry.errors import HostIOError, UsageError
 from wherry.runtime.component import usual_limits
@@ -76,8 +76,8 @@ class Unsandboxed(Application):
         if self._running is None:
             self._running = _Running(self._app)
         limits = self.limits if self.limits is not None else usual_limits(None)
-        settings = msgspec.structs.replace(self.settings, routes=self.settings.routes or ("/*rest",))
-        return _native.Application.neighbour(self._running.path, limits, msgspec.json.encode(settings))
+        settings = self.completed(Found(None, self.name))
+        return _native.Application.neighbour(self._running.path, limits, settings)
 
     def package(self, progress: Progress | None = None) -> Launch | None:
         """Nothing: it is in no package."""
