@@ -12,7 +12,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -67,7 +67,7 @@ class Probe(NamedTuple):
 
 
 @contextmanager
-def probing(kind: Kind, folder: Path) -> Iterator[Probe]:
+def probing(kind: Kind, folder: Path, **settings: Any) -> Iterator[Probe]:
     """The probe on a server, with what the first guest of another server found."""
     (folder / "file").write_bytes(b"")
 
@@ -80,6 +80,7 @@ def probing(kind: Kind, folder: Path) -> Iterator[Probe]:
             policy=Policy(dirs=[(folder, "/data", "rw")]),
             queue=10_000,
             wait="30s",
+            **settings,
         )
 
     with pytest.MonkeyPatch.context() as patch:
@@ -89,9 +90,9 @@ def probing(kind: Kind, folder: Path) -> Iterator[Probe]:
         with serve() as server:
             yield Probe(server, kind, fresh)
             counts = server._native.restored("probe")
-    assert (counts is not None) == kind.restored
+    assert (counts is not None) == kind.restored or "reuse" in settings
     if counts is not None:
-        assert counts["reset"] > 0
+        assert counts["reset"] > 0 or "reuse" in settings
         assert (counts["different"], counts["lost"]) == (0, 0)
 
 
@@ -155,13 +156,18 @@ def client(probe: Probe, seed: int, requests: int) -> list[bytes]:
     return [one.partition(b"\n")[0] for one in found if one]
 
 
-def compare(probe: Probe, requests: int) -> None:
-    """Sixty-four clients at once, each with so many requests: no guest may find anything."""
+def found(probe: Probe, requests: int) -> set[bytes]:
+    """All that was found by guests of sixty-four clients at once, each with so many requests."""
     with ThreadPoolExecutor(CLIENTS) as pool:
         each = list(pool.map(lambda seed: client(probe, seed, requests), range(CLIENTS)))
     answers = [answer for found in each for answer in found]
     assert len(answers) > CLIENTS * requests // 5
-    assert set(answers) == {probe.fresh.partition(b"\n")[0]}
+    return set(answers)
+
+
+def compare(probe: Probe, requests: int) -> None:
+    """No guest may find anything."""
+    assert found(probe, requests) == {probe.fresh.partition(b"\n")[0]}
 
 
 def test_no_request_sees_another(probe: Probe) -> None:
@@ -173,6 +179,31 @@ def test_no_request_sees_another(probe: Probe) -> None:
 def test_no_request_sees_any_of_thousands(probe: Probe) -> None:
     """The same for long."""
     compare(probe, 100)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_same_probe_finds_what_is_left_in_an_instance_that_is_used_again(
+    name: str, tmp_path: Path
+) -> None:
+    """With ``reuse = 128`` the next request sees each thing that is written, or it were no probe."""
+    kind = KINDS[name]
+    with probing(kind, tmp_path, reuse=128, concurrency=1) as probe:
+        seen = ask(probe.server, "ae").split()
+        for letter, field in [
+            ("g", "global"),
+            ("m", "pages"),
+            ("t", "elements"),
+            ("n", "handle"),
+            ("f", "file"),
+        ]:
+            ask(probe.server, f"a{letter}e", 7)
+            now = ask(probe.server, "ae").split()
+            at = FIELDS.index(field)
+            assert now[0] != seen[0]
+            assert (now[at] != seen[at]) == (field != "file" or not kind.lean), field
+            seen = now
+    with probing(kind, tmp_path, reuse=128) as probe:
+        assert len(found(probe, 4)) > 1
 
 
 @pytest.mark.slow
