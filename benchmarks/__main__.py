@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from benchmarks import leaks, peers
+from benchmarks import leaks, peers, servers
 from benchmarks.measure import Timing, clean_environment, machine
 from benchmarks.rows import ROWS, Row
 
@@ -75,7 +75,8 @@ def main(names: list[str]) -> int:
     for name in names or known:
         sys.stderr.write(f"{name}\n")
         lines.append(timed(ROWS[name]) if name in ROWS else weighed(leaks.LEAKS[name]))
-    print(f"{machine()}\n{peers.describe()}\nMedians of interleaved runs.\n\n{table(lines)}")
+    print(f"{machine()}\n{peers.describe()}\n{servers.describe()}")
+    print(f"Medians of interleaved runs.\n\n{table(lines)}")
     return 0 if all(line.reached for line in lines) else 1
 
 

@@ -333,7 +333,11 @@ ROWS = {
     "http-node": Row(
         "a request to a trivial guest", "`node:http`, no sandbox", faster(1.1), serving.against_node
     ),
+    "http-granian": Row("the same", "granian, no sandbox", NO_GOAL, serving.against_granian),
+    "http-uvicorn": Row("the same", "uvicorn, no sandbox", NO_GOAL, serving.against_uvicorn),
+    "http-workerd": Row("the same", "workerd, one isolate", NO_GOAL, serving.against_workerd),
     "http-reused": Row("the same", "`wasmtime serve`, instances reused", NO_GOAL, serving.against_reused),
+    "http-file": Row("a file of 16 KiB", "nginx", at_most(1 / 0.6), serving.file_against_nginx),
     "http-echo": Row(
         "1 MiB sent back as it is read", "`wasmtime serve`", faster(1.5), serving.echo_against_wasmtime
     ),

@@ -11,16 +11,16 @@ import functools
 import json
 import os
 import resource
-import shutil
 import socket
 import statistics
 import subprocess
+import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import peers
+from benchmarks import peers, servers
 from benchmarks.measure import Timing, output
 from tests.guests.build import http_application, http_component, project
 from tests.requesting import request
@@ -32,13 +32,18 @@ if TYPE_CHECKING:
     from wherry.artifact.manifest import Language
 
 __all__ = [
+    "FILE",
     "IDLE",
     "against_bare",
+    "against_granian",
     "against_node",
     "against_reused",
+    "against_uvicorn",
     "against_wasmtime",
+    "against_workerd",
     "cpython_against_wasmtime",
     "echo_against_wasmtime",
+    "file_against_nginx",
     "idle_connections",
     "javascript_against_wasmtime",
     "slowest_against_wasmtime",
@@ -47,6 +52,9 @@ __all__ = [
 
 IDLE = 10_000
 """How many connections wait with nothing to do."""
+
+FILE = 16 << 10
+"""Bytes of a file that is served."""
 
 _HERE = Path(__file__).parent
 _CONNECTIONS = "64"
@@ -74,7 +82,38 @@ def against_bare() -> Timing:
 
 def against_node() -> Timing:
     """The same against ``node:http``."""
-    return Timing(*(time_each for time_each, _ in _measured(_wherry(), _node())))
+    return _against(servers.node())
+
+
+def against_granian() -> Timing:
+    """The same against an application of ASGI on granian."""
+    return _against(servers.granian())
+
+
+def against_uvicorn() -> Timing:
+    """The same on uvicorn."""
+    return _against(servers.uvicorn())
+
+
+def against_workerd() -> Timing:
+    """The same against a worker of JavaScript, whose requests share an isolate."""
+    return _against(servers.workerd())
+
+
+def _against(theirs: servers.Words) -> Timing:
+    return Timing(*(time_each for time_each, _ in _measured(_wherry(), theirs)))
+
+
+def file_against_nginx() -> Timing:
+    """A file of 16 KiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "pages"
+        root.mkdir()
+        (root / "index.html").write_bytes(os.urandom(FILE))
+        # The folder is read by a user that nginx chooses.
+        Path(folder).chmod(0o755)
+        found = _measured(_wherry(root), servers.nginx(root))
+        return Timing(*(time_each for time_each, _ in found))
 
 
 def against_reused() -> Timing:
@@ -159,13 +198,6 @@ def _wasmtime(guest: Path | None = None, *options: str) -> tuple[str | Path, ...
     return (peers.wasmtime_program(), "serve", "--addr", "{address}", *options, guest or _guest())
 
 
-def _node() -> tuple[str | Path, ...]:
-    node = shutil.which("node")
-    if node is None:
-        raise RuntimeError("`node` is missing\n\nhint: https://nodejs.org has it")
-    return (node, _HERE / "hello_http.mjs", "{address}")
-
-
 def _guest() -> Path:
     return http_component(_HERE / "hello_http.c")
 
@@ -227,7 +259,9 @@ def _measured(
 def _process(server: tuple[str | Path, ...]) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server on a core of its own, once it answers; gives its address and what it runs as."""
     address = f"127.0.0.1:{free_port()}"
-    words = [str(word).replace("{address}", address) for word in server]
+    host, _, port = address.partition(":")
+    filled = {"{address}": address, "{host}": host, "{port}": port}
+    words = [filled.get(str(word), str(word).replace("{address}", address)) for word in server]
     command = ["taskset", "-c", str(_cores()[0]), *words]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -60,4 +60,5 @@ def command(program: str, packages: Iterable[str]) -> tuple[list[str], dict[str,
 
     root = cached(program, fetch, *packages)
     libraries = ":".join(str(path) for path in root.glob("usr/lib/*-linux-gnu*"))
-    return [str(root / "usr/bin" / program)], {**os.environ, "LD_LIBRARY_PATH": libraries}
+    (path,) = (place for name in ("bin", "sbin") if (place := root / "usr" / name / program).exists())
+    return [str(path)], {**os.environ, "LD_LIBRARY_PATH": libraries}
