@@ -83,7 +83,8 @@ struct Instance {
 impl Application {
     /// An application whose guests are granted `policy`, and may use `limits`; a command is started as `start` says.
     ///
-    /// Where its one module was taken out of it, and the lean host has all that this imports, its guests are that module `alone`.
+    /// Where the lean host has all that it imports, and it is made of one module that can be taken out of it, its guests are that
+    /// module `alone`; nobody looks for it otherwise, as that takes the whole file.
     /// With the digest of a `package` its files are those of that, which never change.
     ///
     /// # Errors
@@ -91,7 +92,7 @@ impl Application {
     /// [`Kind::Usage`] when the folder of its files cannot be opened.
     pub fn new(
         program: Program,
-        alone: Option<&Alone>,
+        alone: impl FnOnce(&Program) -> Option<Alone>,
         policy: Policy,
         limits: Limits,
         settings: ApplicationSettings,
@@ -105,10 +106,13 @@ impl Application {
         let host = match handler {
             Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits, reuse)?)),
             Ok(Handler::Call(handle)) => match prepare(&program, handle, &limits, reuse.most) {
-                Some(prepared) => match alone.and_then(|alone| Direct::new(alone, &limits)) {
-                    Some(direct) if reuse.most == 1 => Host::Direct(Box::new(direct)),
-                    _ => Host::Lean(prepared),
-                },
+                Some(prepared) => {
+                    let alone = if reuse.most == 1 { alone(&program) } else { None };
+                    match alone.and_then(|alone| Direct::new(&alone, &limits)) {
+                        Some(direct) => Host::Direct(Box::new(direct)),
+                        None => Host::Lean(prepared),
+                    }
+                }
                 None => Host::Full(Box::new(Full::new(program, policy, &limits, reuse.most)?)),
             },
             Err(no_handler) => match Cgi::new(program, policy, &limits, start) {

@@ -88,10 +88,9 @@ impl Application {
         };
         let policy = policy.inner.clone();
         let application = with_program(py, source, wanted, &limits.inner, |program, options| {
-            let alone = alone(&program, options);
             EdgeApplication::new(
                 program,
-                alone.as_ref(),
+                |program| alone(program, options),
                 policy,
                 granted,
                 settings,
