@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 import msgspec
@@ -15,7 +15,7 @@ from wherry.cli import agreeing, output
 from wherry.cli.command import SERVED_LIMITS, Command, option, serving_options
 from wherry.cli.serving import finish, until_told
 from wherry.cli.watching import watching
-from wherry.edge.settings import ApplicationSettings, Certificate, ServerSettings
+from wherry.edge.settings import ApplicationSettings, Certificate, Log, ServerSettings
 from wherry.errors import GrantError, UsageError
 from wherry.store.local import LocalStore
 
@@ -31,7 +31,7 @@ __all__ = ["serve"]
 
 _SERVING = "Serving"
 
-_SETTINGS = ("address", "max_request", "max_response", "concurrency", "queue", "wait")
+_SETTINGS = ("address", "max_request", "max_response", "concurrency", "queue", "wait", "admin")
 _LIMITS = tuple(flag.replace("-", "_") for flag in SERVED_LIMITS)
 
 
@@ -39,7 +39,7 @@ def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: s
     """An option for a field of the settings, with its words and its default."""
     found = next(one for one in msgspec.structs.fields(of) if one.name == field)
     told = get_args(found.type)[1]
-    words = told.description.removesuffix(".").replace("; by default", " (by default")
+    words = told.description.removesuffix(".").partition("; by default ")[0]
     more.setdefault("default_text", str(found.default))
     return option(flag, field, help=words, group=_SERVING, **more)
 
@@ -75,6 +75,18 @@ def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: s
     help="Compress answers for clients that take it (else as the manifest says)",
     group=_SERVING,
 )
+@option(
+    "--log", metavar="FILE|-", help="Write a line for each request; `-` is standard output", group=_SERVING
+)
+@option(
+    "--log-format",
+    type=click.Choice(["json", "combined"]),
+    metavar="FORMAT",
+    help="How: `json`, or the `combined` format of other servers",
+    group=_SERVING,
+    default_text="json",
+)
+@_setting("--admin", ServerSettings, "admin", metavar="ADDR:PORT", default_text="nowhere")
 @option("--no-server-header", is_flag=True, help="Answers do not name the server", group=_SERVING)
 @option("--open", "opened", is_flag=True, help="Show it in a browser", group=_SERVING)
 @option("--watch", is_flag=True, help="Reload when what is served changes on the disk", group=_SERVING)
@@ -84,7 +96,8 @@ def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said
 
     TARGET is a `.wasm` file, the folder of a project, a packed file, a package by name, or an `edge.toml`
     with several of them. What a package asks for you are asked once. The URL is printed when the first
-    request can come. SIGHUP reloads; Ctrl-C and SIGTERM let what runs come to its end.
+    request can come. SIGHUP reloads; SIGUSR1 opens logs anew; Ctrl-C and SIGTERM let what runs come to its
+    end.
     """
     from wherry.edge import serve as start
 
@@ -93,6 +106,7 @@ def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said
     settings["tls"] = _certificates(said.pop("tls_cert"), said.pop("tls_key"))
     file = said.pop("policy")
     settings["server_header"] = False if no_server_header else None
+    settings["log"] = _log(said.pop("log"), said.pop("log_format"))
     flags = _flags(said)
     server = start(
         target,
@@ -131,6 +145,17 @@ def _flags(said: dict[str, Any]) -> list[tuple[str, ...]]:
         elif value:
             typed.append((flag,))
     return typed
+
+
+def _log(file: str | None, form: Literal["json", "combined"] | None) -> Log | None:
+    """The access log that the options ask for."""
+    if file is None and form is not None:
+        raise UsageError(
+            "`--log-format` without a log", hint="say where it goes with `--log FILE`, or `--log -`"
+        )
+    if file is None:
+        return None
+    return Log(file=file, format=form or "json")
 
 
 def _policy(file: str | None, flags: list[tuple[str, ...]]) -> Policy | None:

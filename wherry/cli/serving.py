@@ -42,8 +42,8 @@ def serve_file(file: str, settings: dict[str, Any]) -> int:
 
 def until_told(server: Server, ready: str) -> None:
     """Say that it is ready; tell what goes wrong and reload when asked to, until a signal comes."""
-    told, asked = threading.Event(), threading.Event()
-    handlers = {signal.SIGINT: told, signal.SIGTERM: told, signal.SIGHUP: asked}
+    told, asked, moved = threading.Event(), threading.Event(), threading.Event()
+    handlers = {signal.SIGINT: told, signal.SIGTERM: told, signal.SIGHUP: asked, signal.SIGUSR1: moved}
     previous = [
         (number, signal.signal(number, lambda *_, event=event: event.set()))
         for number, event in handlers.items()
@@ -60,6 +60,11 @@ def until_told(server: Server, ready: str) -> None:
                 from wherry.cli.watching import reload
 
                 reload(server)
+            if moved.is_set():
+                moved.clear()
+                from wherry.cli.watching import reopen
+
+                reopen(server)
     finally:
         for number, handler in previous:
             signal.signal(number, handler)

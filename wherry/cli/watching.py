@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wherry.edge import Server
 
-__all__ = ["reload", "watching"]
+__all__ = ["reload", "reopen", "watching"]
 
 _NOT_SOURCE = frozenset({OUTPUT}).union(*(language.ignored for language in LANGUAGES.values()))
 
@@ -37,6 +37,14 @@ def reload(server: Server) -> None:
         output.warn(f"not reloaded, and what was served before goes on: {error}")
     else:
         output.say("reloaded")
+
+
+def reopen(server: Server) -> None:
+    """Open the logs anew. What cannot be opened is told, and what was open goes on."""
+    try:
+        server.reopen()
+    except WherryError as error:
+        output.warn(f"the logs stay as they are: {error}")
 
 
 @contextmanager

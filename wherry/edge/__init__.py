@@ -9,6 +9,16 @@ from __future__ import annotations
 
 from wherry.edge.application import Application
 from wherry.edge.server import Server, serve
-from wherry.edge.settings import ApplicationSettings, Certificate, ServerSettings
+from wherry.edge.settings import ApplicationSettings, Certificate, GuestLog, Log, ServerSettings, Traces
 
-__all__ = ["Application", "ApplicationSettings", "Certificate", "Server", "ServerSettings", "serve"]
+__all__ = [
+    "Application",
+    "ApplicationSettings",
+    "Certificate",
+    "GuestLog",
+    "Log",
+    "Server",
+    "ServerSettings",
+    "Traces",
+    "serve",
+]

@@ -11,7 +11,7 @@ import msgspec
 from wherry import _native
 from wherry.edge.application import Application
 from wherry.edge.settings import SUFFIX, ApplicationSettings, ServerSettings
-from wherry.errors import UsageError
+from wherry.errors import UsageError, WherryError
 
 if TYPE_CHECKING:
     import socket
@@ -59,8 +59,21 @@ class Server:
             WherryError: As :func:`serve`.
 
         """
-        wanted = self._again() if self._again is not None else self.applications
-        self._native.replace(self._load(wanted))
+        try:
+            wanted = self._again() if self._again is not None else self.applications
+            self._native.replace(self._load(wanted))
+        except WherryError:
+            self._native.note_stale()
+            raise
+
+    def reopen(self) -> None:
+        """Open the files of the logs anew, after they were moved.
+
+        Raises:
+            HostIOError: One cannot be opened; what was open goes on.
+
+        """
+        self._native.reopen()
 
     def connect(self, address: str, port: int) -> socket.socket:
         """A connection to it without a network, for a client at this address."""
@@ -81,13 +94,19 @@ class Server:
         host, port = self.address
         return f"{self._scheme}://[{host}]:{port}" if ":" in host else f"{self._scheme}://{host}:{port}"
 
+    @property
+    def admin(self) -> tuple[str, int] | None:
+        """Host and port where health, metrics and statistics are, if they are asked for."""
+        return self._native.admin()
+
     def statistics(self, application: str | None = None) -> dict[str, int]:
         """What it counted since it started, of one application or of all.
 
-        ``connections`` and ``requests`` that came, ``active`` those whose answer has not begun, and
-        ``waiting`` those of them that wait for a place. Turned away were ``busy`` as there were too many, and
-        ``refused`` as they were malformed, too large or for no application. ``failed`` guests trapped or gave
-        no answer, and ``late`` ones were not done in time. Counters outlive a reload.
+        ``connections`` and ``requests`` that came, ``active`` those whose answer is not over, and
+        ``waiting`` those of them that wait for a place; ``instances`` that were made of guests; bytes of
+        bodies ``received`` and ``sent``. Turned away were ``busy`` as there were too many, and ``refused``
+        as they were malformed, too large or for no application. ``failed`` guests trapped or gave no answer,
+        and ``late`` ones were not done in time. Counters outlive a reload.
         """
         counters = self._native.counters()
         if application is not None:
@@ -100,8 +119,8 @@ class Server:
     def failures(self, timeout: float = 0.0) -> list[str]:
         """What went wrong since this was asked last, waiting up to ``timeout`` seconds for the first.
 
-        Each begins with the number that the client got in ``x-request-id``, or ``-`` where the answer had
-        begun, or ``server:`` where no request is meant. The last thousand are kept.
+        Each begins with the name of its request, which the client got in ``x-request-id`` where its answer
+        had not begun, or ``server:`` where no request is meant. The last thousand are kept.
         """
         return self._native.failures(timeout)
 

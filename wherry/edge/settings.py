@@ -7,12 +7,20 @@ are read there.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-__all__ = ["SUFFIX", "ApplicationSettings", "Certificate", "ServerSettings"]
+__all__ = [
+    "SUFFIX",
+    "ApplicationSettings",
+    "Certificate",
+    "GuestLog",
+    "Log",
+    "ServerSettings",
+    "Traces",
+]
 
 SUFFIX = ".toml"
 """How names of files end that list applications."""
@@ -69,6 +77,44 @@ class Certificate(_Settings, frozen=True, kw_only=True):
     key: Annotated[str, Meta(description="Its key.")]
 
 
+_Part = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Log(_Settings, frozen=True, kw_only=True):
+    """The access log: a line for each request that is over."""
+
+    file: Annotated[str, Meta(min_length=1, description="A path, or `-` for standard output.")]
+    format: Annotated[
+        Literal["json", "combined"], Meta(description="Objects, or the combined format of other servers.")
+    ] = "json"
+    sample: Annotated[
+        _Part, Meta(description="The part of the requests that it has, besides all that went wrong.")
+    ] = 1.0
+
+
+class GuestLog(_Settings, frozen=True, kw_only=True):
+    """The log of what guests print."""
+
+    file: Annotated[
+        str | None, Meta(description="A path, or `-` for standard output; by default standard error.")
+    ] = None
+    format: Annotated[Literal["text", "json"], Meta(description="Words for people, or objects.")] = "text"
+    limit: Annotated[str, Meta(description="The most bytes for one request.")] = "64KiB"
+
+
+class Traces(_Settings, frozen=True, kw_only=True):
+    """Where traces go: a collector that speaks OTLP over HTTP."""
+
+    endpoint: Annotated[str, Meta(description="Its URL, such as `http://127.0.0.1:4318`.")]
+    sample: Annotated[
+        _Part, Meta(description="The part that is recorded of the requests that come without a trace.")
+    ] = 1.0
+    service: Annotated[str, Meta(min_length=1, description="What the server is called there.")] = "wherry"
+    headers: Annotated[dict[str, str], Meta(description="Fields that the collector wants to see.")] = (
+        msgspec.field(default_factory=dict)
+    )
+
+
 class ServerSettings(_Settings, frozen=True, kw_only=True):
     """How a server listens, and what all its applications share."""
 
@@ -89,3 +135,16 @@ class ServerSettings(_Settings, frozen=True, kw_only=True):
     write_time: Annotated[
         str, Meta(description="How long a client may take in nothing of what waits for it.")
     ] = "30s"
+    admin: Annotated[
+        str | None, Meta(description="Where health, metrics and statistics are; by default nowhere.")
+    ] = None
+    log: Annotated[Log | None, Meta(description="The access log; by default none.")] = None
+    guest_log: Annotated[GuestLog, Meta(description="The log of what guests print.")] = GuestLog()
+    traces: Annotated[Traces | None, Meta(description="Where traces go; by default nowhere.")] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...], Meta(description="Addresses and ranges of the proxies that are believed.")
+    ] = ()
+    forwarded: Annotated[
+        Literal["x-forwarded", "forwarded"],
+        Meta(description="What those write: `X-Forwarded-For` and so on, or `Forwarded`."),
+    ] = "x-forwarded"

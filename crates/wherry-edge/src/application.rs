@@ -13,6 +13,8 @@ use crate::full::Full;
 use crate::lean::{self, Direct, Lean};
 pub use crate::lean::{Alone, Imported};
 use crate::neighbour::Neighbour;
+use crate::observe::record::Peak;
+use crate::observe::spans::{Spanning, Trace};
 use crate::pool::{Pool, Used};
 use crate::running::{Call, note_slice};
 use crate::sandboxes::again;
@@ -78,6 +80,8 @@ struct Prepared {
 struct Instance {
     store: Store<Lean>,
     handle: TypedFunc<(Resource<lean::IncomingRequest>, Resource<lean::ResponseOutparam>), ()>,
+    /// Notes what it used, when it goes.
+    _peak: Peak,
 }
 
 impl Application {
@@ -282,6 +286,8 @@ impl Prepared {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
+        let seen_in = Arc::clone(&exchange);
+        let seen = seen_in.seen();
         let (mut used, request, outparam) = match self.pool.take() {
             Some(mut used) => {
                 let store = &mut used.instance.store;
@@ -291,9 +297,12 @@ impl Prepared {
             }
             None => self.instance(limits, parts, arriving, exchange).await?,
         };
-        let Instance { store, handle } = &mut used.instance;
+        let Instance { store, handle, .. } = &mut used.instance;
         let arguments = (Resource::new_own(request), Resource::new_own(outparam));
-        handle.call_async(&mut *store, arguments).await?;
+        let running = seen.trace().map(Trace::guest);
+        let result = handle.call_async(&mut *store, arguments).await;
+        Spanning::over(running, &result);
+        result?;
         if self.pool.wants(&used) && used.instance.store.data_mut().rest() {
             self.pool.put(used);
         }
@@ -308,7 +317,10 @@ impl Prepared {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<(Used<Instance>, u32, u32)> {
+        let making = exchange.seen().trace().map(Trace::instance);
+        let account = Arc::clone(exchange.seen().account());
         let (lean, request, outparam) = Lean::new(limits, &self.shares, parts, arriving, exchange);
+        let peak = Peak::new(lean.meter.watched(), account);
         let mut store = Store::new(&self.engine, lean);
         store.limiter(|lean| &mut lean.meter);
         if limits.fuel.is_some() {
@@ -319,7 +331,13 @@ impl Prepared {
         in_slices(&mut store);
         let instance = self.pre.instantiate_async(&mut store).await?;
         let handle = instance.get_typed_func(&mut store, self.handle)?;
-        Ok((Used::new(Instance { store, handle }), request, outparam))
+        drop(making);
+        let instance = Instance {
+            store,
+            handle,
+            _peak: peak,
+        };
+        Ok((Used::new(instance), request, outparam))
     }
 }
 

@@ -175,6 +175,9 @@ impl Drop for Loan {
 
 impl Drop for Arriving {
     fn drop(&mut self) {
+        if self.received > 0 {
+            self.exchange.seen().account().metrics.received(self.received);
+        }
         if let Some(incoming) = self.incoming.take() {
             read_over(incoming);
         }

@@ -3,10 +3,10 @@
 //! A connection of HTTP/1.1 on which nothing happens gives back all that serving it takes, and waits with its socket alone: of
 //! ten thousand that are kept alive, most are idle. Start at [`Connections::serve`].
 
-use crate::body::Answer;
 use crate::gate::{Gate, Traffic, Transport};
 use crate::head::Arrival;
-use crate::service::Service;
+use crate::observe::record::Recorded;
+use crate::service::{Connection, Service};
 use crate::streams::Streams;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -97,25 +97,29 @@ impl Connections {
         let _alive = self.alive.clone();
         // It only makes small answers later.
         let _ = stream.set_nodelay(true);
-        let Some((mut transport, negotiated)) = self.secured(stream).await else {
-            return;
-        };
         let arrival = Arrival {
             address: self.address,
             peer,
             secure: self.tls.is_some(),
         };
+        let shared = Arc::new(Connection {
+            service: Arc::clone(&self.service),
+            arrival,
+        });
+        let Some((mut transport, negotiated)) = self.secured(stream).await else {
+            return;
+        };
         if negotiated {
-            return Box::pin(self.http2(transport, Bytes::new(), arrival)).await;
+            return Box::pin(self.http2(transport, Bytes::new(), &shared)).await;
         }
         let Some(mut first) = self.first(&mut transport, self.times.head, FRESH).await else {
             return;
         };
         if !arrival.secure && self.speaks_http2(&mut transport, &mut first).await {
-            return Box::pin(self.http2(transport, first, arrival)).await;
+            return Box::pin(self.http2(transport, first, &shared)).await;
         }
         // What serves it is in a box of its own, so that an idle one does without.
-        while let Some((mut idle, left)) = Box::pin(self.http1(transport, first, arrival)).await {
+        while let Some((mut idle, left)) = Box::pin(self.http1(transport, first, &shared)).await {
             first = if left.is_empty() {
                 match self.first(&mut idle, self.times.idle, Duration::ZERO).await {
                     Some(first) => first,
@@ -193,7 +197,7 @@ impl Connections {
         &self,
         transport: Transport,
         first: Bytes,
-        arrival: Arrival,
+        shared: &Arc<Connection>,
     ) -> Option<(Transport, Bytes)> {
         let traffic = Arc::new(Traffic::default());
         let gate = Gate::new(transport, first, Arc::clone(&traffic), self.times.write);
@@ -202,9 +206,9 @@ impl Connections {
             .timer(TokioTimer::new())
             .header_read_timeout(self.times.head)
             // Where the end of a stream can be told from that of its client: see `Traffic::is_gone`.
-            .half_close(!arrival.secure)
+            .half_close(!shared.arrival.secure)
             .max_buf_size(HEAD_SIZE as usize);
-        let mut connection = builder.serve_connection(TokioIo::new(gate), self.answering(&traffic, arrival));
+        let mut connection = builder.serve_connection(TokioIo::new(gate), answering(&traffic, shared));
         let mut closing = self.closing.clone();
         let (mut ending, mut served) = (false, 0);
         let mut quiet = pin!(sleep(QUIET));
@@ -254,7 +258,7 @@ impl Connections {
     }
 
     /// Serves HTTP/2 until the connection ends.
-    async fn http2(&self, transport: Transport, first: Bytes, arrival: Arrival) {
+    async fn http2(&self, transport: Transport, first: Bytes, shared: &Arc<Connection>) {
         let traffic = Arc::new(Traffic::default());
         let gate = Gate::new(transport, first, Arc::clone(&traffic), self.times.write);
         let mut builder = http2::Builder::new(Streams::new(self.times.write));
@@ -265,7 +269,7 @@ impl Connections {
             .keep_alive_interval(self.times.head)
             .keep_alive_timeout(self.times.write)
             .max_header_list_size(HEAD_SIZE);
-        let connection = builder.serve_connection(TokioIo::new(gate), self.answering(&traffic, arrival));
+        let connection = builder.serve_connection(TokioIo::new(gate), answering(&traffic, shared));
         let mut connection = pin!(connection);
         let mut closing = self.closing.clone();
         let (mut ending, mut served, mut idle) = (false, 0, Duration::ZERO);
@@ -296,22 +300,6 @@ impl Connections {
         }
     }
 
-    /// What answers the requests of one connection, and counts them.
-    fn answering(
-        &self,
-        traffic: &Arc<Traffic>,
-        arrival: Arrival,
-    ) -> impl HttpService<Incoming, ResBody = Sent, Error = Infallible, Future: Send + 'static> + use<> {
-        let (service, traffic) = (Arc::clone(&self.service), Arc::clone(traffic));
-        service_fn(move |request: Request<Incoming>| {
-            let (service, running) = (Arc::clone(&service), Running::new(&traffic));
-            async move {
-                let response: Response<Answer> = service.answer(request, arrival).await;
-                Ok(response.map(|answer| Sent { answer, running }))
-            }
-        })
-    }
-
     /// Reads over what a client still sends that was refused, so that it sees the answer.
     async fn linger(&self, transport: &mut Transport) {
         let reading = async {
@@ -331,6 +319,21 @@ impl Connections {
     async fn end(&self, mut transport: Transport) {
         let _ = timeout(self.times.write, transport.shutdown()).await;
     }
+}
+
+/// What answers the requests of one connection, and counts them.
+fn answering(
+    traffic: &Arc<Traffic>,
+    shared: &Arc<Connection>,
+) -> impl HttpService<Incoming, ResBody = Sent, Error = Infallible, Future: Send + 'static> + use<> {
+    let (shared, traffic) = (Arc::clone(shared), Arc::clone(traffic));
+    service_fn(move |request: Request<Incoming>| {
+        let (shared, running) = (Arc::clone(&shared), Running::new(&traffic));
+        async move {
+            let response: Response<Recorded> = shared.answer(request).await;
+            Ok(response.map(|answer| Sent { answer, running }))
+        }
+    })
 }
 
 /// Waits until connections are to be closed.
@@ -357,7 +360,7 @@ impl Drop for Running {
 
 /// An answer on its way.
 struct Sent {
-    answer: Answer,
+    answer: Recorded,
     #[expect(dead_code, reason = "held for its drop")]
     running: Running,
 }

@@ -4,6 +4,7 @@
 //! guest again. The lock is there because the guest's store and the connection own the two ends; it is never waited for.
 //! Framing is decided here and nowhere else: what a guest says of its length is held against what it writes.
 
+use crate::observe::record::Seen;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
@@ -14,11 +15,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub const ROOM: usize = 64 << 10;
 
 /// One answer on its way.
-#[derive(Default)]
 pub struct Exchange {
     state: Mutex<State>,
     /// What is wrong with the request, as a status; 0 for nothing.
     fault: AtomicU16,
+    seen: Seen,
 }
 
 /// Where an answer is.
@@ -71,16 +72,21 @@ pub enum Asked {
 }
 
 impl Exchange {
-    /// An answer whose body has up to so many bytes.
-    pub fn up_to(most: Option<u64>) -> Self {
-        let state = State {
-            most,
-            ..State::default()
-        };
+    /// The answer to a request of which this is known, whose body has up to so many bytes.
+    pub fn new(seen: Seen, most: Option<u64>) -> Self {
         Self {
-            state: Mutex::new(state),
-            ..Self::default()
+            state: Mutex::new(State {
+                most,
+                ..State::default()
+            }),
+            fault: AtomicU16::new(0),
+            seen,
         }
+    }
+
+    /// What is known of the request.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// The answer as it stands.

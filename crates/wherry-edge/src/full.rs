@@ -5,6 +5,9 @@
 
 use crate::arriving::{Arriving, lend};
 use crate::exchange::Exchange;
+use crate::observe::guests::Voices;
+use crate::observe::record::{Peak, Seen};
+use crate::observe::spans::{Spanning, Trace};
 use crate::pool::{Pool, Used};
 use crate::pump::{self, Moved};
 use crate::sandboxes::{Sandboxes, again};
@@ -36,6 +39,9 @@ pub struct Full {
 struct Instance {
     store: Store<Guest>,
     proxy: Proxy,
+    voices: Voices,
+    /// Notes what it used, when it goes.
+    _peak: Peak,
 }
 
 /// The body of an answer, once there is one.
@@ -57,14 +63,27 @@ impl Full {
     }
 
     /// An instance that answered before, or a new one.
-    async fn instance(&self, limits: &Limits) -> wasmtime::Result<Used<Instance>> {
+    async fn instance(&self, limits: &Limits, seen: &Seen) -> wasmtime::Result<Used<Instance>> {
         if let Some(mut used) = self.pool.take() {
-            again(&mut used.instance.store, limits)?;
+            let instance = &mut used.instance;
+            again(&mut instance.store, limits)?;
+            instance.voices.speak_for(seen.speaker());
+            seen.listen(instance.store.data_mut());
             return Ok(used);
         }
-        let mut store = self.sandboxes.store(limits)?;
+        let making = seen.trace().map(Trace::instance);
+        let voices = seen.account().guests.voices(seen.speaker());
+        let mut store = self.sandboxes.store(limits, &voices)?;
+        seen.listen(store.data_mut());
+        let peak = Peak::new(store.data().meter.watched(), Arc::clone(seen.account()));
         let proxy = self.proxy.instantiate_async(&mut store).await?;
-        Ok(Used::new(Instance { store, proxy }))
+        drop(making);
+        Ok(Used::new(Instance {
+            store,
+            proxy,
+            voices,
+            _peak: peak,
+        }))
     }
 
     /// Answers one request, with a guest of its own unless instances are used again.
@@ -75,17 +94,25 @@ impl Full {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
-        let mut used = self.instance(limits).await?;
-        let Instance { store, proxy } = &mut used.instance;
+        let seen = exchange.seen();
+        let mut used = self.instance(limits, seen).await?;
+        let Instance { store, proxy, .. } = &mut used.instance;
         let (lent, loan) = lend(arriving);
         let body = Answered::default();
         let set = {
             let (exchange, body) = (Arc::clone(&exchange), Arc::clone(&body));
             move |answer| take_over(&exchange, &body, answer)
         };
+        let scheme = if seen.client().secure {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        };
+        let parts = seen.informed(parts);
         let mut http = store.data_mut().http();
-        let request = http.new_incoming_request(Scheme::Http, Request::from_parts(parts, lent))?;
+        let request = http.new_incoming_request(scheme, Request::from_parts(parts, lent))?;
         let outparam = http.new_response_outparam_from_callback(set)?;
+        let running = seen.trace().map(Trace::guest);
         let handler = proxy.wasi_http_incoming_handler();
         let result = {
             let mut call = pin!(handler.call_handle(&mut *store, request, outparam));
@@ -102,6 +129,7 @@ impl Full {
             })
             .await
         };
+        Spanning::over(running, &result);
         if result.is_err() {
             // What its guest left open is not whole.
             poll_fn(|context| {
@@ -113,6 +141,7 @@ impl Full {
         }
         drop(loan);
         if self.pool.wants(&used) && poll_fn(|context| poll_over(&body, &exchange, context)).await {
+            used.instance.voices.rest();
             if used.instance.store.data_mut().renew() {
                 self.pool.put(used);
             }
@@ -120,16 +149,7 @@ impl Full {
         }
         // The end of a body that the guest left open is the end of its guest.
         drop(used);
-        poll_fn(|context| {
-            loop {
-                match pump(&body, &exchange, context) {
-                    Moved::Bytes => {}
-                    Moved::Nothing => return Poll::Pending,
-                    Moved::End(_) | Moved::Broken => return Poll::Ready(()),
-                }
-            }
-        })
-        .await;
+        poll_fn(|context| rest(&body, &exchange, context)).await;
         result
     }
 }
@@ -164,6 +184,17 @@ fn take_over(
             *body.lock().unwrap_or_else(PoisonError::into_inner) = Some(arriving);
         }
         Err(_) => state.refuse(),
+    }
+}
+
+/// Moves all that is left, as there is room for it.
+fn rest(body: &Mutex<Option<HyperOutgoingBody>>, exchange: &Exchange, context: &mut Context<'_>) -> Poll<()> {
+    loop {
+        match pump(body, exchange, context) {
+            Moved::Bytes => {}
+            Moved::Nothing => return Poll::Pending,
+            Moved::End(_) | Moved::Broken => return Poll::Ready(()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::fmt::Display;
 use std::future::{Future as _, poll_fn};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -63,6 +64,7 @@ impl Neighbour {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(no_answer)?;
         let bodiless = parts.method == Method::HEAD;
         let body = arriving.map_err(|_| std::io::Error::other("the request breaks off"));
+        let parts = exchange.seen().informed(parts);
         let request = Request::from_parts(forwarded(parts, between)?, body);
         let asking = async {
             let response = sender.send_request(request).await.map_err(no_answer)?;
@@ -82,9 +84,7 @@ impl Neighbour {
 /// The head of a request as it is sent on.
 fn forwarded(mut parts: Parts, between: &Between) -> wasmtime::Result<Parts> {
     let scheme = parts.uri.scheme_str().unwrap_or("http");
-    let client = between
-        .client
-        .map_or_else(String::new, |client| client.to_string());
+    let client = SocketAddr::new(between.client, between.port.unwrap_or_default());
     let arrival = format!("{scheme} {} {client}", between.server);
     if let Some(authority) = parts.uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())

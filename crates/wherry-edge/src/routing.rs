@@ -5,7 +5,7 @@
 //! segment comes before `:name`, and that before `*rest`. A host whose routes do not match leaves the request to the next.
 
 use crate::application::Application;
-use crate::statistics::{Counters, Statistics};
+use crate::statistics::{Account, Statistics};
 use matchit::{InsertError, Router};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ pub struct Table {
 /// A route, and who answers there.
 pub struct Route {
     /// As it was written.
-    pub pattern: String,
+    pub pattern: Arc<str>,
     /// Its path as far as that is the same for all requests, without a slash at its end.
     pub prefix: String,
     /// Who answers.
     pub application: Arc<Application>,
-    /// What is counted of it.
-    pub counters: Arc<Counters>,
+    /// What is noted of its requests.
+    pub account: Arc<Account>,
 }
 
 /// Where a route holds, in lower case.
@@ -70,7 +70,7 @@ impl Table {
         };
         let mut entered = Vec::new();
         for application in table.applications.clone() {
-            let counters = statistics.of(&application.settings().name);
+            let account = statistics.of(&application.settings().name);
             for pattern in &application.settings().routes {
                 let (host, path) = split(pattern)?;
                 let entry = Entry {
@@ -78,9 +78,9 @@ impl Table {
                     path: translate(pattern, path)?,
                     route: Arc::new(Route {
                         prefix: prefix(path),
-                        pattern: pattern.clone(),
+                        pattern: pattern.as_str().into(),
                         application: Arc::clone(&application),
-                        counters: Arc::clone(&counters),
+                        account: Arc::clone(&account),
                     }),
                 };
                 table.enter(&entry, &entered)?;

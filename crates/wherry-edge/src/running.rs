@@ -5,7 +5,6 @@
 
 use crate::admission::Places;
 use crate::exchange::{Asked, End, Exchange, State};
-use crate::statistics::Account;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::cell::Cell;
@@ -64,27 +63,19 @@ pub struct Running {
     sleep: Option<Pin<Box<Sleep>>>,
     /// When its client was last given a piece that it had to wait for.
     handed: Option<Instant>,
-    account: Account,
     _places: Places,
     _ticking: Ticking,
 }
 
 impl Running {
     /// A guest that has `time` for its answer.
-    pub fn new(
-        call: Call,
-        exchange: Arc<Exchange>,
-        time: Option<Duration>,
-        account: Account,
-        places: Places,
-    ) -> Self {
+    pub fn new(call: Call, exchange: Arc<Exchange>, time: Option<Duration>, places: Places) -> Self {
         Self {
             call: Some(call),
             exchange,
             deadline: time.map(|time| Instant::now() + time),
             sleep: None,
             handed: None,
-            account,
             _places: places,
             _ticking: Ticking::start(),
         }
@@ -156,7 +147,7 @@ impl Running {
                 {
                     return Poll::Ready(Err(failure));
                 }
-                Poll::Ready(Err(failure)) => self.account.note(&failure),
+                Poll::Ready(Err(failure)) => self.exchange.seen().tell(&failure),
                 // A body that its guest leaves open ends with it, as the reference host has it.
                 Poll::Ready(Ok(())) => {
                     state.finish(None);
@@ -198,7 +189,7 @@ impl Running {
                     state.spoil();
                 }
                 state.break_off();
-                self.account.note(failure);
+                self.exchange.seen().tell(failure);
             }
             Poll::Pending => {}
         }
@@ -213,7 +204,7 @@ impl Running {
             End::Finished(trailers) => Poll::Ready(Piece::End(trailers.clone())),
             End::Broken => {
                 if state.take_too_much() {
-                    self.account.note(&Failure::TooMuch);
+                    self.exchange.seen().tell(&Failure::TooMuch);
                 }
                 Poll::Ready(Piece::Broken)
             }
@@ -228,7 +219,7 @@ impl Running {
         self.exchange.state().stop_reading();
         tokio::spawn(async move {
             if let Err(failure) = poll_fn(|context| self.poll_guest(context)).await {
-                self.account.note(&failure);
+                self.exchange.seen().tell(&failure);
             }
         });
     }

@@ -1,6 +1,7 @@
 //! Sandboxes with the engine's own linker and all of WASI as the policy grants it, for components that answer requests.
 
 use crate::application::in_slices;
+use crate::observe::guests::Voices;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 use wherry_engine::error::{Error, Kind, Result};
@@ -9,7 +10,7 @@ use wherry_engine::limits::Limits;
 use wherry_engine::policy::Policy;
 use wherry_engine::program::Program;
 use wherry_engine::sandbox::{Linked, fill};
-use wherry_engine::stdio::{Input, Output, Standard, Stdio};
+use wherry_engine::stdio::{Input, Output, Stdio};
 
 /// Arms a store for another request to the guest in it.
 ///
@@ -42,7 +43,7 @@ impl Sandboxes {
             policy,
             arguments,
         };
-        sandboxes.guest(limits).map(|_| sandboxes)
+        sandboxes.guest(limits, Stdio::default()).map(|_| sandboxes)
     }
 
     /// The component, with the functions that some interface has.
@@ -60,24 +61,24 @@ impl Sandboxes {
         })
     }
 
-    /// A sandbox with nothing in it yet.
+    /// A sandbox with nothing in it yet, whose guest prints there; standard output belongs to the server.
     ///
     /// # Errors
     /// [`Kind::Grant`] when a folder cannot be opened any more.
-    pub fn store(&self, limits: &Limits) -> Result<Store<Guest>> {
-        let mut store = self.linked.yielding_store(self.guest(limits)?, limits)?;
+    pub fn store(&self, limits: &Limits, voices: &Voices) -> Result<Store<Guest>> {
+        let stdio = Stdio {
+            input: Input::Empty,
+            output: Output::Sink(voices.out()),
+            error: Output::Sink(voices.err()),
+            witness: None,
+        };
+        let guest = self.guest(limits, stdio)?;
+        let mut store = self.linked.yielding_store(guest, limits)?;
         in_slices(&mut store);
         Ok(store)
     }
 
-    /// What the guest writes goes where this process tells of itself; standard output belongs to the server.
-    fn guest(&self, limits: &Limits) -> Result<Guest> {
-        let stdio = Stdio {
-            input: Input::Empty,
-            output: Output::Inherit(Standard::Err),
-            error: Output::Inherit(Standard::Err),
-            witness: None,
-        };
+    fn guest(&self, limits: &Limits, stdio: Stdio) -> Result<Guest> {
         Guest::new(&self.policy, limits, &self.arguments, stdio)
     }
 }

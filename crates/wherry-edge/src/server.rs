@@ -8,6 +8,7 @@ use crate::admission::Admission;
 use crate::application::Application;
 use crate::arriving::Pace;
 use crate::connection::{Connections, Times};
+use crate::observe::{Observer, admin};
 use crate::routing::Table;
 use crate::service::Service;
 use crate::settings::ServerSettings;
@@ -16,6 +17,7 @@ use crate::tls::{Certificates, configuration};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -62,6 +64,7 @@ type Handed = (TcpStream, SocketAddr);
 /// A server that runs.
 pub struct Server {
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     service: Arc<Service>,
     runtime: Handle,
     handing: mpsc::UnboundedSender<Handed>,
@@ -104,16 +107,13 @@ impl Server {
         runtime: Runtime,
         listener: Option<(SocketAddr, TcpListener)>,
     ) -> Result<Self> {
-        let statistics = Arc::new(Statistics::default());
+        let observer = Observer::start(settings)?;
+        let statistics = Statistics::new(observer.guests());
         let table = Table::new(applications, &statistics)?;
         let (address, listener) = listener.unzip();
         let address = address.unwrap_or(settings.address);
-        let certificates = match settings.tls.as_slice() {
-            files if !files.is_empty() && listener.is_some() => {
-                Some(Arc::new(Certificates::new(files.to_vec())?))
-            }
-            _ => None,
-        };
+        let listens = listener.is_some();
+        let certificates = listens.then(|| certificates(settings)).transpose()?.flatten();
         let tls = certificates.clone().map(configuration).transpose()?;
         if let Some(certificates) = &certificates {
             note_untimely(certificates, &statistics);
@@ -123,13 +123,19 @@ impl Server {
             // Who waits here has a place with its application, and those are counted.
             admission: Admission::new(settings.total_concurrency, usize::MAX, WAIT),
             statistics,
+            observer,
             name: settings.server_header.then(|| HeaderValue::from_static("wherry")),
             pace: Pace {
                 time: settings.body_time,
                 rate: settings.body_rate,
             },
             stopping: false.into(),
+            stale: false.into(),
         });
+        let watched = settings
+            .admin
+            .map(|address| watch_at(address, &runtime, &service));
+        let admin = watched.transpose()?;
         let (stop, stopped) = watch::channel(None);
         let (handing, handed) = mpsc::unbounded_channel();
         let handle = runtime.handle().clone();
@@ -140,7 +146,7 @@ impl Server {
             address,
         };
         if let Some(certificates) = &certificates {
-            runtime.spawn(renew(Arc::clone(certificates), Arc::clone(&service.statistics)));
+            runtime.spawn(renew(Arc::clone(certificates), Arc::clone(&service)));
         }
         let serving = std::thread::Builder::new()
             .name("wherry-edge".into())
@@ -153,6 +159,7 @@ impl Server {
         let thread = serving.map_err(|error| no_threads(&error))?;
         Ok(Self {
             address,
+            admin,
             service,
             runtime: handle,
             handing,
@@ -184,6 +191,25 @@ impl Server {
         self.address
     }
 
+    /// Where who watches asks, if anywhere.
+    #[must_use]
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Opens the files of its logs anew, after they were moved.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] when one cannot be opened; that one stays as it was.
+    pub fn reopen(&self) -> Result<()> {
+        self.service.observer.reopen()
+    }
+
+    /// Notes that what is served could not be loaded again; until it is, the server says that it is not ready.
+    pub fn note_stale(&self) {
+        self.service.stale.store(true, Ordering::Relaxed);
+    }
+
     /// What it serves.
     #[must_use]
     pub fn applications(&self) -> Vec<Arc<Application>> {
@@ -202,7 +228,14 @@ impl Server {
             note_untimely(certificates, &self.service.statistics);
         }
         self.service.table.store(Arc::new(table));
+        self.service.stale.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The counters of each application that there was, by its name and theirs; those of no application are under no name.
+    #[must_use]
+    pub fn counters(&self) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
+        self.service.counters()
     }
 
     /// How many requests have a place with their application and wait for one of the server.
@@ -221,7 +254,9 @@ impl Server {
     pub fn stop(&self, time: Duration) -> bool {
         self.stop.send_replace(Some(Instant::now() + time));
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        thread.is_none_or(|thread| thread.join().unwrap_or(false))
+        let whole = thread.is_none_or(|thread| thread.join().unwrap_or(false));
+        self.service.observer.end();
+        whole
     }
 }
 
@@ -259,6 +294,22 @@ fn runtime() -> Result<Runtime> {
         .on_thread_start(outlive_closed_pipes)
         .build();
     runtime.map_err(|error| no_threads(&error))
+}
+
+/// What secures its connections, where it is to be HTTPS.
+fn certificates(settings: &ServerSettings) -> Result<Option<Arc<Certificates>>> {
+    let files = settings.tls.clone();
+    let read = (!files.is_empty())
+        .then(|| Certificates::new(files))
+        .transpose()?;
+    Ok(read.map(Arc::new))
+}
+
+/// Listens for who watches; says where.
+fn watch_at(address: SocketAddr, runtime: &Runtime, service: &Arc<Service>) -> Result<SocketAddr> {
+    let (address, listener) = runtime.block_on(admin::listen(address))?;
+    runtime.spawn(admin::serve(listener, Arc::clone(service)));
+    Ok(address)
 }
 
 fn no_threads(error: &std::io::Error) -> Error {
@@ -371,14 +422,14 @@ async fn tidy(service: Arc<Service>) {
 }
 
 /// Reads certificates again when their files change, for as long as the server runs.
-async fn renew(certificates: Arc<Certificates>, statistics: Arc<Statistics>) {
+async fn renew(certificates: Arc<Certificates>, service: Arc<Service>) {
     loop {
         tokio::time::sleep(RENEWAL).await;
         let reading = Arc::clone(&certificates);
         match tokio::task::spawn_blocking(move || reading.reload()).await {
-            Ok(Ok(true)) => note_untimely(&certificates, &statistics),
+            Ok(Ok(true)) => note_untimely(&certificates, &service.statistics),
             Ok(Err(error)) => {
-                statistics.keep(format!(
+                service.statistics.keep(format!(
                     "server: the certificates stay as they are: {}",
                     error.message()
                 ));

@@ -8,12 +8,14 @@ use crate::arriving::{Pace, read_over};
 use crate::body::Answer;
 use crate::cgi::Between;
 use crate::compression::Negotiated;
-use crate::exchange::{End, Exchange};
+use crate::exchange::End;
 use crate::head::{Arrival, check};
-use crate::refusal::{refusal, request_id};
+use crate::observe::Observer;
+use crate::observe::record::{Record, Recorded};
+use crate::refusal::refusal;
 use crate::routing::{Route, Table};
 use crate::running::{Failure, Running};
-use crate::statistics::{Account, Active, Counters, Statistics};
+use crate::statistics::{Account, Statistics};
 use arc_swap::ArcSwap;
 use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRAILER};
 use http::request::Parts;
@@ -30,22 +32,50 @@ pub struct Service {
     /// Who is let in, of the requests for all applications.
     pub admission: Admission,
     /// What is counted.
-    pub statistics: Arc<Statistics>,
+    pub statistics: Statistics,
+    /// Who tells of it.
+    pub observer: Observer,
     /// What the answers say of the server, if anything.
     pub name: Option<HeaderValue>,
     /// How long the body of a request may take.
     pub pace: Pace,
     /// Connections are closed behind the next answer.
     pub stopping: AtomicBool,
+    /// What is served could not be loaded again.
+    pub stale: AtomicBool,
+}
+
+/// A connection, as far as its requests are to know of it.
+pub struct Connection {
+    /// Who answers.
+    pub service: Arc<Service>,
+    /// How its requests come.
+    pub arrival: Arrival,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.service.statistics.closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Connection {
+    /// Answers a request.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Recorded> {
+        let mut record = Record::new(&self, &request);
+        let response = self.service.answer(request, &mut record).await;
+        let status = response.status();
+        response.map(|answer| record.answered(status, answer))
+    }
 }
 
 impl Service {
     /// Answers a request, with the fields that all answers have.
-    pub async fn answer(&self, request: Request<Incoming>, arrival: Arrival) -> Response<Answer> {
+    async fn answer(&self, request: Request<Incoming>, record: &mut Record) -> Response<Answer> {
         let version = request.version();
-        let mut response = match self.serve(request, arrival).await {
+        let mut response = match self.serve(request, record).await {
             Ok(response) => response,
-            Err(status) => refusal(status, &request_id()),
+            Err(status) => refusal(status, &record.id),
         };
         let headers = response.headers_mut();
         if let Some(name) = &self.name
@@ -62,17 +92,16 @@ impl Service {
     async fn serve(
         &self,
         request: Request<Incoming>,
-        arrival: Arrival,
+        record: &mut Record,
     ) -> Result<Response<Answer>, StatusCode> {
+        let arrival = record.arrival();
         let (mut parts, incoming) = request.into_parts();
         let route = match check(&mut parts, arrival).and_then(|()| self.route(&parts)) {
             Ok(route) => route,
-            Err(status) => {
-                let _active = Active::new(&self.statistics.unrouted);
-                return Err(refuse(&self.statistics.unrouted, status, incoming));
-            }
+            Err(status) => return Err(refuse(&self.statistics.unrouted, status, incoming)),
         };
-        let _active = Active::new(&route.counters);
+        let exchange = record.assign(route);
+        let (route, account) = (exchange.seen().route(), exchange.seen().account());
         let application = &route.application;
         let negotiated = application.settings().compress.then(|| Negotiated::of(&parts));
         let packed = |answer| match negotiated {
@@ -84,40 +113,35 @@ impl Service {
             return Ok(packed(answer));
         }
         if incoming.size_hint().lower() > application.settings().max_request {
-            return Err(refuse(&route.counters, StatusCode::PAYLOAD_TOO_LARGE, incoming));
+            return Err(refuse(account, StatusCode::PAYLOAD_TOO_LARGE, incoming));
         }
         let head = parts.method == Method::HEAD;
         let Some(places) = self.places(application).await else {
-            route.counters.busy.fetch_add(1, Ordering::Relaxed);
+            account.busy.fetch_add(1, Ordering::Relaxed);
             read_over(incoming);
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         };
-        let exchange = Arc::new(Exchange::up_to(application.settings().max_response));
         let between = Between {
-            client: Some(arrival.peer),
+            client: record.client().address,
+            port: record.port(),
             server: arrival.address,
             script: route.prefix.len(),
         };
         let call = application.call(parts, incoming, between, self.pace, &exchange);
-        let account = Account {
-            statistics: Arc::clone(&self.statistics),
-            counters: Arc::clone(&route.counters),
-        };
         let time = application.limits().timeout;
-        let mut running = Running::new(call, exchange, time, account.clone(), places);
+        let mut running = Running::new(call, Arc::clone(&exchange), time, places);
         match running.head().await {
             Ok((status, fields)) => Ok(packed(answer(running, status, fields, head))),
             Err(failure) => {
-                let id = request_id();
-                account.tell(&id, &failure);
-                Ok(refusal(status_of(&failure), &id))
+                exchange.seen().tell(&failure);
+                Err(status_of(&failure))
             }
         }
     }
 
     /// Counts a request that no parser could read.
     pub fn note_malformed(&self) {
-        self.statistics.unrouted.requests.fetch_add(1, Ordering::Relaxed);
+        self.statistics.malformed.fetch_add(1, Ordering::Relaxed);
         self.statistics.unrouted.refused.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -144,8 +168,8 @@ impl Service {
 }
 
 /// Counts a request that is not served, and reads its body over.
-fn refuse(counters: &Counters, status: StatusCode, incoming: Incoming) -> StatusCode {
-    counters.refused.fetch_add(1, Ordering::Relaxed);
+fn refuse(account: &Account, status: StatusCode, incoming: Incoming) -> StatusCode {
+    account.refused.fetch_add(1, Ordering::Relaxed);
     read_over(incoming);
     status
 }

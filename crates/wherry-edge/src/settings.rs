@@ -1,6 +1,9 @@
 //! What a server and its applications are told, as Python's `wherry.edge.settings` has it: the fields are the same, and cross as JSON.
 
+use crate::observe::proxies::Family;
+use crate::observe::settings::{GuestLog, Log, Traces, ranges};
 use crate::tls::Files;
+use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
@@ -92,6 +95,20 @@ pub struct ServerSettings {
     /// How long a client may take in nothing of its answer.
     #[serde(deserialize_with = "time")]
     pub write_time: Duration,
+    /// The access log; none unless it is asked for.
+    pub log: Option<Log>,
+    /// The log of what guests print.
+    pub guest_log: GuestLog,
+    /// Where traces go; nowhere unless it is said.
+    pub traces: Option<Traces>,
+    /// The proxies that are believed.
+    #[serde(deserialize_with = "ranges")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Which fields they write.
+    pub forwarded: Family,
+    /// Where who watches asks; nowhere unless it is said.
+    #[serde(deserialize_with = "listening_or_not")]
+    pub admin: Option<SocketAddr>,
 }
 
 /// Reads settings.
@@ -123,7 +140,12 @@ fn carried<E: serde::de::Error>(error: &Error) -> E {
     ))
 }
 
-fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+/// Bytes as people write them.
+pub(crate) fn bytes<'de, D, N>(deserializer: D) -> std::result::Result<N, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<u64>,
+{
     size(&String::deserialize(deserializer)?).map_err(|error| carried(&error))
 }
 
@@ -135,13 +157,23 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Durat
     duration(&String::deserialize(deserializer)?).map_err(|error| carried(&error))
 }
 
-/// An address to listen at, which is a number and no name.
 fn listening<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<SocketAddr, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    address(&String::deserialize(deserializer)?)
+}
+
+fn listening_or_not<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<SocketAddr>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| address(&text)).transpose()
+}
+
+/// An address to listen at, which is a number and no name.
+fn address<E: serde::de::Error>(text: &str) -> std::result::Result<SocketAddr, E> {
     let named = text
         .strip_prefix("localhost:")
         .map(|port| format!("127.0.0.1:{port}"));
-    named.as_deref().unwrap_or(&text).parse().map_err(|_| {
+    named.as_deref().unwrap_or(text).parse().map_err(|_| {
         let hint = "such as `127.0.0.1:8080`, `[::1]:8080`, or `0.0.0.0:80` for all of this machine";
         let error = Error::new(Kind::Usage, format!("`{text}` is no address to listen at"));
         carried(&error.with_hint(hint))

@@ -1,5 +1,8 @@
 //! What a server counts, and what it keeps of failures for who asks.
 
+use crate::observe::guests::{GuestLog, Speaker};
+use crate::observe::identity::RequestId;
+use crate::observe::metrics::Metrics;
 use crate::running::Failure;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,13 +12,12 @@ use std::time::Duration;
 /// How many failures are kept until they are asked for; of more, the oldest go.
 const KEPT: usize = 1000;
 
-/// What is counted of the requests for one application, or for none. Those of an application outlive a reload.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Requests that came.
-    pub requests: AtomicU64,
-    /// Requests whose answer has not begun.
-    pub active: AtomicU64,
+/// What is noted of the requests for one application, or for none. It outlives a reload.
+pub struct Account {
+    /// What the application is called; nothing where there is none.
+    pub name: Arc<str>,
+    /// What is counted of all requests.
+    pub metrics: Metrics,
     /// Requests that were turned away as too many came at once.
     pub busy: AtomicU64,
     /// Requests that were malformed or too large.
@@ -24,118 +26,139 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Guests that were not done in time.
     pub late: AtomicU64,
+    /// Where what guests print is written.
+    pub guests: Arc<GuestLog>,
+    failures: Arc<Failures>,
 }
 
 /// What a server counts.
-#[derive(Debug, Default)]
 pub struct Statistics {
     /// Connections that were accepted.
     pub connections: AtomicU64,
+    /// Those of them that are over.
+    pub closed: AtomicU64,
+    /// Connections on which something came that is no request.
+    pub malformed: AtomicU64,
     /// Requests that no application got to see.
-    pub unrouted: Arc<Counters>,
-    applications: Mutex<BTreeMap<String, Arc<Counters>>>,
-    failures: Mutex<VecDeque<String>>,
+    pub unrouted: Arc<Account>,
+    applications: Mutex<BTreeMap<Arc<str>, Arc<Account>>>,
+    failures: Arc<Failures>,
+    guests: Arc<GuestLog>,
+}
+
+/// What went wrong, until somebody asks.
+#[derive(Debug, Default)]
+struct Failures {
+    kept: Mutex<VecDeque<String>>,
     told: Condvar,
 }
 
-/// Where it is noted what becomes of a request.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// All that is counted.
-    pub statistics: Arc<Statistics>,
-    /// What is counted of its application.
-    pub counters: Arc<Counters>,
-}
-
-/// Counts a request for as long as its answer has not begun.
-pub struct Active(Arc<Counters>);
-
-impl Active {
-    /// Counts one more.
-    #[must_use]
-    pub fn new(counters: &Arc<Counters>) -> Self {
-        counters.requests.fetch_add(1, Ordering::Relaxed);
-        counters.active.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(counters))
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Account {
-    /// Counts what went wrong after the head of an answer was sent.
-    pub fn note(&self, failure: &Failure) {
-        self.tell("-", failure);
+    fn new(name: Arc<str>, guests: &Arc<GuestLog>, failures: &Arc<Failures>) -> Self {
+        Self {
+            name,
+            metrics: Metrics::default(),
+            busy: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            guests: Arc::clone(guests),
+            failures: Arc::clone(failures),
+        }
     }
 
-    /// Counts what went wrong with the request of this number, and keeps what there is to say about it.
-    pub fn tell(&self, id: &str, failure: &Failure) {
-        let counters = &self.counters;
+    /// Whose word it is that a guest of the application prints, for this request.
+    pub fn speaker(&self, id: RequestId, trace: Option<u128>) -> Arc<Speaker> {
+        self.guests.speaker(Arc::clone(&self.name), id, trace)
+    }
+
+    /// Counts what went wrong with a request, and keeps what there is to say about it.
+    pub fn tell(&self, id: &RequestId, failure: &Failure) {
         let (counter, words) = match failure {
-            Failure::Trap(error) => (&counters.failed, format!("{error:?}")),
+            Failure::Trap(error) => (&self.failed, error.root_cause().to_string()),
             Failure::NoAnswer => (
-                &counters.failed,
+                &self.failed,
                 "the guest gave no answer, or one that cannot be sent".to_owned(),
             ),
             Failure::TooMuch => (
-                &counters.failed,
+                &self.failed,
                 "the body of the answer is larger than `max-response`".to_owned(),
             ),
-            Failure::Time => (
-                &counters.late,
-                "the guest ran longer than its time limit".to_owned(),
-            ),
+            Failure::Time => (&self.late, "the guest ran longer than its time limit".to_owned()),
             Failure::Request(status) => (
-                &counters.refused,
+                &self.refused,
                 format!("the body of the request is refused: {status}"),
             ),
-            Failure::Busy => (&counters.busy, "no more guests fit into memory".to_owned()),
+            Failure::Busy => (&self.busy, "no more guests fit into memory".to_owned()),
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.statistics.keep(format!("{id} {words}"));
+        self.failures.keep(format!("{id} {words}"));
+    }
+}
+
+impl Failures {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, failure: String) {
+        let mut kept = self.kept();
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(failure);
+        self.told.notify_one();
     }
 }
 
 impl Statistics {
-    /// The counters of the application of that name.
+    /// Those of a server whose guests print there.
     #[must_use]
-    pub fn of(&self, application: &str) -> Arc<Counters> {
-        let mut applications = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(applications.entry(application.to_owned()).or_default())
+    pub fn new(guests: &Arc<GuestLog>) -> Self {
+        let failures = Arc::default();
+        Self {
+            connections: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
+            unrouted: Arc::new(Account::new("".into(), guests, &failures)),
+            applications: Mutex::default(),
+            guests: Arc::clone(guests),
+            failures,
+        }
     }
 
-    /// Those of every application that there was, by name.
+    /// The account of the application of that name.
     #[must_use]
-    pub fn applications(&self) -> BTreeMap<String, Arc<Counters>> {
-        self.applications
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub fn of(&self, application: &str) -> Arc<Account> {
+        let mut applications = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = applications.get(application) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = application.into();
+        let account = Arc::new(Account::new(Arc::clone(&name), &self.guests, &self.failures));
+        applications.insert(name, Arc::clone(&account));
+        account
+    }
+
+    /// Those of every application that there was, by name, and before them that of requests for none.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        let applications = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
+        let unrouted = std::iter::once(&self.unrouted);
+        unrouted.chain(applications.values()).map(Arc::clone).collect()
     }
 
     /// Keeps what went wrong for who asks.
     pub fn keep(&self, failure: String) {
-        let mut failures = self.kept();
-        if failures.len() == KEPT {
-            failures.pop_front();
-        }
-        failures.push_back(failure);
-        self.told.notify_one();
+        self.failures.keep(failure);
     }
 
     /// What was kept of failures since this was asked last, waiting for one if need be.
     pub fn failures(&self, wait: Duration) -> Vec<String> {
-        let kept = self.kept();
-        let waited = self.told.wait_timeout_while(kept, wait, |kept| kept.is_empty());
+        let kept = self.failures.kept();
+        let told = &self.failures.told;
+        let waited = told.wait_timeout_while(kept, wait, |kept| kept.is_empty());
         let (mut kept, _) = waited.unwrap_or_else(PoisonError::into_inner);
         kept.drain(..).collect()
-    }
-
-    fn kept(&self) -> MutexGuard<'_, VecDeque<String>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

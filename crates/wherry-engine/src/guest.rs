@@ -165,6 +165,7 @@ impl Guest {
     /// Counts anew what is limited for each request, when it answers another one; false when that should not be: it used up
     /// too much, or left too many handles open.
     pub fn renew(&mut self) -> bool {
+        self.requests.heard = None;
         self.network.renew();
         self.files.renew();
         let spoke = self.watch.room.as_ref().is_none_or(|room| room.renew());

@@ -12,13 +12,12 @@ use std::net::IpAddr;
 use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use wherry_edge::application::{Alone, Application as EdgeApplication, Imported};
 use wherry_edge::cgi::Start;
 use wherry_edge::server::Server as EdgeServer;
 use wherry_edge::settings;
-use wherry_edge::statistics::Counters;
 use wherry_engine::mode::{Mode, Pool};
 use wherry_engine::program::{LoadOptions, Program, Source, load_restored};
 use wherry_engine::restored::Image;
@@ -244,14 +243,23 @@ impl Server {
 
     /// The counters of each application that there was, by its name and theirs; those of no application are under no name.
     fn counters(&self) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
-        let statistics = self.server.statistics();
-        let unrouted = read(&statistics.unrouted, self.server.waiting());
-        let applications = statistics.applications();
-        let each = applications.into_iter().map(|(name, counters)| {
-            let waiting = self.find(&name).map_or(0, |found| found.waiting());
-            (name, read(&counters, waiting))
-        });
-        each.chain([(String::new(), unrouted)]).collect()
+        self.server.counters()
+    }
+
+    /// Where who watches asks, as host and port.
+    fn admin(&self) -> Option<(String, u16)> {
+        let address = self.server.admin()?;
+        Some((address.ip().to_string(), address.port()))
+    }
+
+    /// Opens the files of its logs anew.
+    fn reopen(&self, py: Python<'_>) -> PyResult<()> {
+        through(py, || self.server.reopen())
+    }
+
+    /// Notes that what is served could not be loaded again.
+    fn note_stale(&self) {
+        self.server.note_stale();
     }
 
     /// What went wrong since this was asked last, each with the number of its request; waits up to so many seconds.
@@ -275,17 +283,4 @@ fn inner(applications: &[PyRef<'_, Application>]) -> Vec<Arc<EdgeApplication>> {
         .iter()
         .map(|application| Arc::clone(&application.inner))
         .collect()
-}
-
-fn read(counters: &Counters, waiting: usize) -> BTreeMap<&'static str, u64> {
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    BTreeMap::from([
-        ("requests", read(&counters.requests)),
-        ("active", read(&counters.active)),
-        ("waiting", waiting as u64),
-        ("busy", read(&counters.busy)),
-        ("refused", read(&counters.refused)),
-        ("failed", read(&counters.failed)),
-        ("late", read(&counters.late)),
-    ])
 }

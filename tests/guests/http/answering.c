@@ -1,5 +1,6 @@
 // One application with a path for each thing that a server has to get right. With FULL it imports clocks and randomness too.
 #include "application.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,6 +228,11 @@ void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out
     wasi_io_poll_own_pollable_t while_ = wasi_clocks_monotonic_clock_subscribe_duration(300000000);
     wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(while_));
     wasi_io_poll_pollable_drop_own(while_);
+  }
+  if (is("/print")) {
+    printf("one\ntwo \x1b[31m");
+    fflush(stdout);
+    fprintf(stderr, "three\n");
   }
   if (is("/random")) number(wasi_random_random_get_random_u64());
 #endif

@@ -11,6 +11,8 @@ mod variables;
 use crate::application::in_slices;
 use crate::arriving::Arriving;
 use crate::exchange::Exchange;
+use crate::observe::record::{Peak, Seen};
+use crate::observe::spans::{Spanning, Trace};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use std::future::poll_fn;
@@ -30,7 +32,7 @@ use wherry_engine::policy::Policy;
 use wherry_engine::program::Program;
 use wherry_engine::run::command;
 use wherry_engine::sandbox::Linked;
-use wherry_engine::stdio::{Input, Output, Standard, Stdio};
+use wherry_engine::stdio::{Input, Output, Stdio};
 
 /// A command that answers requests.
 pub struct Cgi {
@@ -95,6 +97,8 @@ impl Cgi {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
+        let seen = exchange.seen();
+        let parts = seen.informed(parts);
         let Some(variables) = environment(&self.policy.env, &parts, between) else {
             exchange
                 .state()
@@ -102,66 +106,81 @@ impl Cgi {
             return Ok(());
         };
         drop(parts);
-        let stdout = Stdout::new(exchange);
+        let stdout = Stdout::new(Arc::clone(&exchange));
         let policy = Policy {
             env: variables,
             ..self.policy.clone()
         };
+        let voices = seen.account().guests.voices(seen.speaker());
         let stdio = Stdio {
             input: Input::Stream(Box::new(Stdin::new(arriving))),
             output: Output::Stream(Box::new(stdout.clone())),
-            error: Output::Inherit(Standard::Err),
+            error: Output::Sink(voices.err()),
             witness: None,
         };
-        let guest = Guest::new(&policy, limits, &self.arguments, stdio)?;
+        let mut guest = Guest::new(&policy, limits, &self.arguments, stdio)?;
+        seen.listen(&mut guest);
+        let _peak = Peak::new(guest.meter.watched(), Arc::clone(seen.account()));
         let mut store = self.linked.yielding_store(guest, limits)?;
         in_slices(&mut store);
         let ended = {
-            let mut run = pin!(self.run(&mut store));
+            let mut run = pin!(self.run(&mut store, seen));
             poll_fn(|context| {
                 stdout.look();
                 run.as_mut().poll(context)
             })
             .await
         };
-        let code = match ended {
-            Ok(code) => code,
-            Err(error) => match error.downcast_ref::<I32Exit>() {
-                Some(exit) => exit.0,
-                // What is no answer ends its command, which says less of it.
-                None => return Err(stdout.malformed().map_or(error, Into::into)),
-            },
-        };
-        if let Some(wrong) = stdout.malformed() {
-            return Err(wrong.into());
-        }
-        if code != 0 {
-            let message = format!("the command ended with exit code {code}");
-            return Err(Error::new(Kind::Exit, message).into());
-        }
-        stdout.unfinished().map_or(Ok(()), |wrong| Err(wrong.into()))
+        answered(ended, &stdout)
     }
 
     /// Runs the command; gives its exit code where it returns one.
-    async fn run(&self, store: &mut Store<Guest>) -> wasmtime::Result<i32> {
+    async fn run(&self, store: &mut Store<Guest>, seen: &Seen) -> wasmtime::Result<i32> {
+        let making = seen.trace().map(Trace::instance);
         match &self.entry {
             Entry::Component(index) => {
                 let pre = self.linked.component().ok_or_else(unlike)?;
                 let instance = pre.instantiate_async(&mut *store).await?;
                 let run: TypedFunc<(), (std::result::Result<(), ()>,)> =
                     instance.get_typed_func(&mut *store, index)?;
-                let (result,) = run.call_async(&mut *store, ()).await?;
-                Ok(result.is_err().into())
+                drop(making);
+                let running = seen.trace().map(Trace::guest);
+                let result = run.call_async(&mut *store, ()).await;
+                Spanning::over(running, &result);
+                Ok(result?.0.is_err().into())
             }
             Entry::Module(name) => {
                 let pre = self.linked.module().ok_or_else(unlike)?;
                 let instance = pre.instantiate_async(&mut *store).await?;
                 let start = instance.get_typed_func::<(), ()>(&mut *store, name)?;
-                start.call_async(&mut *store, ()).await?;
-                Ok(0)
+                drop(making);
+                let running = seen.trace().map(Trace::guest);
+                let result = start.call_async(&mut *store, ()).await;
+                Spanning::over(running, &result);
+                result.map(|()| 0)
             }
         }
     }
+}
+
+/// What became of a command that ended so.
+fn answered(ended: wasmtime::Result<i32>, stdout: &Stdout) -> wasmtime::Result<()> {
+    let code = match ended {
+        Ok(code) => code,
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(exit) => exit.0,
+            // What is no answer ends its command, which says less of it.
+            None => return Err(stdout.malformed().map_or(error, Into::into)),
+        },
+    };
+    if let Some(wrong) = stdout.malformed() {
+        return Err(wrong.into());
+    }
+    if code != 0 {
+        let message = format!("the command ended with exit code {code}");
+        return Err(Error::new(Kind::Exit, message).into());
+    }
+    stdout.unfinished().map_or(Ok(()), |wrong| Err(wrong.into()))
 }
 
 fn unlike() -> wasmtime::Error {

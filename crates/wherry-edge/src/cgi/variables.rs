@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Fields that have variables of their own, or are between the client and the server.
 const APART: [HeaderName; 9] = [
@@ -30,7 +30,9 @@ const APART_TOO: [&str; 3] = ["proxy", "keep-alive", "proxy-connection"];
 /// Who talks to whom.
 pub struct Between {
     /// The client.
-    pub client: Option<SocketAddr>,
+    pub client: IpAddr,
+    /// Its port, where it is known.
+    pub port: Option<u16>,
     /// Where the server listens.
     pub server: SocketAddr,
     /// How much of the path named the command; the rest is told apart.
@@ -100,12 +102,10 @@ fn told(request: &Parts, between: &Between) -> Option<Vec<(&'static str, String)
         ("SERVER_PROTOCOL", protocol.to_owned()),
         ("SERVER_SOFTWARE", "wherry".to_owned()),
     ];
-    if let Some(client) = between.client {
-        let address = client.ip().to_canonical().to_string();
-        // 4.1.9: the address stands for a name that is not looked up.
-        told.extend([("REMOTE_ADDR", address.clone()), ("REMOTE_HOST", address)]);
-        told.push(("REMOTE_PORT", client.port().to_string()));
-    }
+    let client = between.client.to_canonical().to_string();
+    // 4.1.9: the address stands for a name that is not looked up.
+    told.extend([("REMOTE_ADDR", client.clone()), ("REMOTE_HOST", client)]);
+    told.extend(between.port.map(|port| ("REMOTE_PORT", port.to_string())));
     if secure {
         told.push(("HTTPS", "on".to_owned()));
     }
@@ -154,7 +154,8 @@ mod tests {
     ) -> Option<HashMap<String, String>> {
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let between = Between {
-            client: Some(SocketAddr::from(([192, 0, 2, 7], 4711))),
+            client: IpAddr::from([192, 0, 2, 7]),
+            port: Some(4711),
             server: SocketAddr::from(([127, 0, 0, 1], 8080)),
             script,
         };

@@ -86,7 +86,8 @@ pub fn finish(
 ) -> Result<Finished> {
     lean.take(&handle)?;
     let trailers = trailers.map(|fields| lean.take_fields(&fields)).transpose()?;
-    let mut state = lean.exchange.state();
+    let exchange = lean.exchange()?;
+    let mut state = exchange.state();
     if state.finish(trailers.map(Into::into)) {
         return Ok(Ok(()));
     }

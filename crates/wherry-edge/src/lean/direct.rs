@@ -14,6 +14,8 @@ use super::{
 use crate::application::in_slices;
 use crate::arriving::Arriving;
 use crate::exchange::{Exchange, ROOM};
+use crate::observe::record::Peak;
+use crate::observe::spans::{Spanning, Trace};
 use http::request::Parts;
 use std::sync::Arc;
 use wasmtime::component::Resource;
@@ -119,7 +121,11 @@ impl Direct {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> Result<()> {
+        let of = Arc::clone(&exchange);
+        let seen = of.seen();
+        let making = seen.trace().map(Trace::instance);
         let (mut lean, request, outparam) = Lean::new(limits, &self.shares, parts, arriving, exchange);
+        let _peak = Peak::new(lean.meter.watched(), Arc::clone(seen.account()));
         lean.direct.realloc = self.realloc;
         lean.direct.most = self.shares.call;
         let mut store = Store::new(&self.engine, lean);
@@ -134,7 +140,11 @@ impl Direct {
         if let Some(initialize) = &self.initialize {
             call(&mut store, &instance, initialize, ()).await?;
         }
-        call(&mut store, &instance, &self.handle, (request + 1, outparam + 1)).await
+        drop(making);
+        let running = seen.trace().map(Trace::guest);
+        let result = call(&mut store, &instance, &self.handle, (request + 1, outparam + 1)).await;
+        Spanning::over(running, &result);
+        result
     }
 }
 

@@ -4,7 +4,10 @@ use super::{
     Fields, IncomingBody, IncomingRequest, IoError, Lean, Once, OutgoingBody, OutgoingResponse, Request,
     Response, ResponseOutparam, Rules, Slot, plain, resource, unknown,
 };
+use crate::observe::record::Seen;
 use http::StatusCode;
+use http::uri::Authority;
+use std::sync::Arc;
 use wasmtime::component::{LinkerInstance, Resource};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi_http::FieldMap;
@@ -52,16 +55,20 @@ pub fn path_with_query(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,))
 
 pub fn scheme(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Option<Scheme>> {
     lean.request(&handle)?;
-    Ok(Some(Scheme::Http))
+    let secure = lean.exchange()?.seen().client().secure;
+    Ok(Some(if secure { Scheme::Https } else { Scheme::Http }))
 }
 
 pub fn authority(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Option<String>> {
+    let exchange = Arc::clone(lean.exchange()?);
     let authority = lean.request(&handle)?.parts.uri.authority();
-    Ok(authority.map(|authority| authority.as_str().to_owned()))
+    let host = exchange.seen().host(authority.map(Authority::as_str));
+    Ok(host.map(str::to_owned))
 }
 
 pub fn request_headers(lean: &mut Lean, (handle,): (Resource<IncomingRequest>,)) -> Result<Resource<Fields>> {
-    let fields = lean.request(&handle)?.fields();
+    let exchange = Arc::clone(lean.exchange()?);
+    let fields = lean.request(&handle)?.fields(exchange.seen());
     lean.push(Slot::Fields(fields))
 }
 
@@ -114,13 +121,14 @@ pub fn body(lean: &mut Lean, (handle,): (Resource<OutgoingResponse>,)) -> Result
 pub fn set(lean: &mut Lean, (outparam, answer): (Resource<ResponseOutparam>, Answer)) -> Result<()> {
     lean.take(&outparam)?;
     let Ok(handle) = answer else {
-        lean.exchange.state().refuse();
+        lean.exchange()?.state().refuse();
         return Ok(());
     };
     let Slot::Response(response) = lean.take(&handle)? else {
         return Err(unknown());
     };
-    let mut state = lean.exchange.state();
+    let exchange = lean.exchange()?;
+    let mut state = exchange.state();
     state.set_head(response.status, response.fields.into());
     if !response.body {
         state.finish(None);
@@ -134,10 +142,12 @@ pub fn http_error_code(lean: &mut Lean, (handle,): (Resource<IoError>,)) -> Resu
 }
 
 impl Request {
-    /// Its fields, without those that are between two hops.
-    fn fields(&mut self) -> FieldMap {
+    /// Its fields, without those that are between two hops, and with what is known of the client.
+    fn fields(&mut self, seen: &Seen) -> FieldMap {
         let fields = self.fields.get_or_insert_with(|| {
-            FieldMap::new_immutable(&mut Rules, std::mem::take(&mut self.parts.headers))
+            let mut fields = std::mem::take(&mut self.parts.headers);
+            seen.inform(&mut fields, self.parts.uri.authority().map(Authority::as_str));
+            FieldMap::new_immutable(&mut Rules, fields)
         });
         fields.clone()
     }

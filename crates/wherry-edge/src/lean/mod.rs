@@ -32,8 +32,8 @@ use wherry_engine::meter::{Meter, Shares};
 pub struct Lean {
     /// What the guest uses of the host's memory.
     pub meter: Meter,
-    /// Its answer.
-    exchange: Arc<Exchange>,
+    /// Its answer; nothing between two requests.
+    exchange: Option<Arc<Exchange>>,
     slots: Slab<Slot>,
     most_slots: usize,
     most_fields: usize,
@@ -172,7 +172,7 @@ impl Lean {
         let (request, outparam) = arguments(&mut slots, parts);
         let lean = Self {
             meter: Meter::new(limits, false),
-            exchange,
+            exchange: Some(exchange),
             slots,
             most_slots: limits.handles as usize,
             most_fields: shares.fields,
@@ -184,7 +184,7 @@ impl Lean {
 
     /// The same for another request to the same guest, after [`Lean::rest`].
     pub fn again(&mut self, parts: Parts, arriving: Arriving, exchange: Arc<Exchange>) -> (u32, u32) {
-        self.exchange = exchange;
+        self.exchange = Some(exchange);
         self.input = Input::new(Some(arriving));
         arguments(&mut self.slots, parts)
     }
@@ -192,7 +192,7 @@ impl Lean {
     /// Lets go of a request that is over; false when its guest should not answer another one: it used up too much, or left
     /// open what would be that of the next one.
     pub fn rest(&mut self) -> bool {
-        self.exchange = Arc::default();
+        self.exchange = None;
         self.input = Input::new(None);
         for (_, slot) in &mut self.slots {
             match slot {
@@ -208,6 +208,15 @@ impl Lean {
             }
         }
         self.meter.renew() && self.slots.len() <= self.most_slots / 2
+    }
+
+    fn exchange(&self) -> Result<&Arc<Exchange>> {
+        self.exchange.as_ref().ok_or_else(unknown)
+    }
+
+    /// How much of the answer may be written now; `None` when nothing will be taken any more.
+    fn free(&self) -> Option<usize> {
+        self.exchange.as_ref()?.state().room()
     }
 
     /// A handle for `slot`.
@@ -230,7 +239,7 @@ impl Lean {
     fn end(&mut self, handle: u32) -> Result<()> {
         if let Slot::OutgoingBody { .. } = self.remove(handle)? {
             // One that is not finished is not whole.
-            self.exchange.state().break_off();
+            self.exchange()?.state().break_off();
         }
         Ok(())
     }

@@ -216,7 +216,7 @@ impl Lean {
             Awaited::Input => self.input.poll_filled(context),
             Awaited::Trailers => self.input.poll_ended(context),
             // Who takes the bytes out polls the guest again.
-            Awaited::Output if self.exchange.state().room() == Some(0) => Poll::Pending,
+            Awaited::Output if self.free() == Some(0) => Poll::Pending,
             Awaited::Output => Poll::Ready(()),
         }
     }
@@ -275,7 +275,7 @@ impl Lean {
     }
 
     pub fn splice(&mut self, most: u64) -> Result<Streamed<u64>> {
-        let Some(room) = self.exchange.state().room() else {
+        let Some(room) = self.free() else {
             return Ok(Err(StreamError::Closed));
         };
         let bytes = match self.read(most.min(room as u64))? {
@@ -295,7 +295,8 @@ impl Lean {
     /// Takes over bytes for the answer. More than there is room for is an error, but for a guest that waits until there is
     /// room: that one may write `most`.
     fn take_over(&self, bytes: &[u8], most: usize) -> Result<Taken> {
-        let mut state = self.exchange.state();
+        let exchange = self.exchange()?;
+        let mut state = exchange.state();
         let Some(room) = state.room() else {
             return Ok(Taken::Closed);
         };
@@ -320,7 +321,7 @@ impl Lean {
 
     /// How many bytes may be written now.
     pub fn room(&self) -> Streamed<u64> {
-        let room = self.exchange.state().room();
+        let room = self.free();
         room.map(|room| room as u64).ok_or(StreamError::Closed)
     }
 
@@ -331,7 +332,7 @@ impl Lean {
     }
 
     pub fn open(&mut self) -> Streamed<()> {
-        let room = self.exchange.state().room();
+        let room = self.free();
         room.map(drop).ok_or(StreamError::Closed)
     }
 

@@ -67,12 +67,18 @@ pub struct GuestLog {
     limit: usize,
 }
 
+/// Both outputs of one guest.
+pub struct Voices {
+    out: Arc<Voice>,
+    err: Arc<Voice>,
+}
+
 /// One output of one guest.
-pub struct Voice {
+struct Voice {
     log: Arc<GuestLog>,
-    speaker: Arc<Speaker>,
     channel: Channel,
-    begun: Mutex<Vec<u8>>,
+    /// Who speaks, and the line that is not over.
+    begun: Mutex<(Arc<Speaker>, Vec<u8>)>,
 }
 
 impl GuestLog {
@@ -88,29 +94,31 @@ impl GuestLog {
         &self.lines
     }
 
-    /// Both outputs of one guest.
+    /// Somebody whose words are for this request.
     #[must_use]
-    pub fn voices(
-        self: &Arc<Self>,
-        application: Arc<str>,
-        id: RequestId,
-        trace: Option<u128>,
-    ) -> (Arc<Voice>, Arc<Voice>) {
-        let speaker = Arc::new(Speaker {
+    pub fn speaker(&self, application: Arc<str>, id: RequestId, trace: Option<u128>) -> Arc<Speaker> {
+        Arc::new(Speaker {
             application,
             id,
             trace,
             left: AtomicUsize::new(self.limit),
-        });
-        let voice = |channel| {
+        })
+    }
+
+    /// Both outputs of one guest.
+    #[must_use]
+    pub fn voices(self: &Arc<Self>, speaker: Arc<Speaker>) -> Voices {
+        let voice = |channel, speaker| {
             Arc::new(Voice {
                 log: Arc::clone(self),
-                speaker: Arc::clone(&speaker),
                 channel,
-                begun: Mutex::default(),
+                begun: Mutex::new((speaker, Vec::new())),
             })
         };
-        (voice(Channel::Out), voice(Channel::Err))
+        Voices {
+            out: voice(Channel::Out, Arc::clone(&speaker)),
+            err: voice(Channel::Err, speaker),
+        }
     }
 
     fn say(&self, speaker: &Arc<Speaker>, channel: Channel, message: Vec<u8>) {
@@ -140,9 +148,51 @@ impl GuestLog {
     }
 }
 
+impl Voices {
+    /// What stands for standard output.
+    #[must_use]
+    pub fn out(&self) -> Arc<dyn Sink> {
+        Arc::clone(&self.out) as Arc<dyn Sink>
+    }
+
+    /// What stands for standard error.
+    #[must_use]
+    pub fn err(&self) -> Arc<dyn Sink> {
+        Arc::clone(&self.err) as Arc<dyn Sink>
+    }
+
+    /// Ends the lines that were begun: the request is over.
+    pub fn rest(&self) {
+        self.out.end_line();
+        self.err.end_line();
+    }
+
+    /// What is said from now on is for another request.
+    pub fn speak_for(&self, speaker: Arc<Speaker>) {
+        self.out.hand_over(Arc::clone(&speaker));
+        self.err.hand_over(speaker);
+    }
+}
+
+impl Voice {
+    fn hand_over(&self, to: Arc<Speaker>) {
+        self.end_line();
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).0 = to;
+    }
+
+    fn end_line(&self) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let (speaker, line) = &mut *begun;
+        if !line.is_empty() {
+            self.log.say(speaker, self.channel, std::mem::take(line));
+        }
+    }
+}
+
 impl Sink for Voice {
     fn take(&self, bytes: &[u8]) {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let (speaker, begun) = &mut *begun;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, ended) = match piece {
                 [text @ .., b'\n'] => (text, true),
@@ -150,15 +200,13 @@ impl Sink for Voice {
             };
             for part in text.chunks(LONGEST) {
                 if begun.len() + part.len() > LONGEST {
-                    self.log
-                        .say(&self.speaker, self.channel, std::mem::take(&mut begun));
+                    self.log.say(speaker, self.channel, std::mem::take(begun));
                 }
                 begun.extend_from_slice(part);
             }
             if ended {
                 begun.pop_if(|last| *last == b'\r');
-                self.log
-                    .say(&self.speaker, self.channel, std::mem::take(&mut begun));
+                self.log.say(speaker, self.channel, std::mem::take(begun));
             }
         }
     }
@@ -166,9 +214,9 @@ impl Sink for Voice {
 
 impl Drop for Voice {
     fn drop(&mut self) {
-        let begun = std::mem::take(self.begun.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let (speaker, begun) = self.begun.get_mut().unwrap_or_else(PoisonError::into_inner);
         if !begun.is_empty() {
-            self.log.say(&self.speaker, self.channel, begun);
+            self.log.say(speaker, self.channel, std::mem::take(begun));
         }
     }
 }
@@ -256,7 +304,7 @@ mod tests {
         let lines = Lines::start(Place::File(path.clone()), format).unwrap();
         let log = Arc::new(GuestLog::new(lines, limit));
         let id = RequestId::Given(HeaderValue::from_static("abc-1"));
-        let (out, err) = log.voices("shop".into(), id, Some(0xab));
+        let Voices { out, err } = log.voices(log.speaker("shop".into(), id, Some(0xab)));
         speak(out, err);
         log.lines().end();
         read_to_string(path).unwrap().lines().map(str::to_owned).collect()

@@ -10,6 +10,7 @@ use crate::observe::identity::falls_into;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use wasmtime_wasi::I32Exit;
 use wherry_engine::outgoing::{Outgoing, Sent};
 
 /// The most spans of one request; a guest can send any number of requests.
@@ -210,6 +211,17 @@ impl Spanning {
     fn say(&mut self, name: &'static str, value: impl Into<Value>) {
         if let Some(span) = &mut self.span {
             span.attributes.push((name, value.into()));
+        }
+    }
+
+    /// The guest of this span came to its end.
+    pub fn over<T>(running: Option<Self>, result: &wasmtime::Result<T>) {
+        if let (Some(mut running), Err(error)) = (running, result) {
+            match error.downcast_ref::<I32Exit>() {
+                Some(I32Exit(0)) => {}
+                Some(I32Exit(code)) => running.fail(format!("exit {code}")),
+                None => running.fail("trap"),
+            }
         }
     }
 

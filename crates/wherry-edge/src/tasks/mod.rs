@@ -9,6 +9,8 @@ mod shared;
 
 use crate::arriving::Arriving;
 use crate::exchange::Exchange;
+use crate::observe::record::Peak;
+use crate::observe::spans::{Spanning, Trace};
 use crate::sandboxes::Sandboxes;
 use crate::settings::Reuse;
 use answering::Progress;
@@ -21,6 +23,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::mpsc;
+use wasmtime::Store;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wherry_engine::error::Result;
 use wherry_engine::guest::Guest;
@@ -45,12 +48,11 @@ impl Component {
     /// A new instance, which runs what it is given, one task or several at once.
     async fn instance(
         &self,
-        limits: &Limits,
+        mut store: Store<Guest>,
         given: mpsc::UnboundedReceiver<Task>,
         fate: Arc<Fate>,
         several: bool,
     ) -> wasmtime::Result<Instance> {
-        let mut store = self.sandboxes.store(limits)?;
         let service = self.service.instantiate_async(&mut store).await?;
         Ok(Instance::new(store, service, given, fate, several))
     }
@@ -80,19 +82,31 @@ impl Tasks {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
+        let seen = exchange.seen();
+        let parts = seen.informed(parts);
         if let Some(shared) = &self.shared {
-            return shared.answer(parts, arriving, exchange).await;
+            let spanning = seen.trace().map(Trace::guest);
+            let result = shared.answer(parts, arriving, Arc::clone(&exchange)).await;
+            Spanning::over(spanning, &result);
+            return result;
         }
         let (given, given_to) = mpsc::unbounded_channel();
         let fate = Arc::<Fate>::default();
         let (task, mut answering, _quiet) = task(Request::from_parts(parts, arriving), Arc::clone(&fate));
-        let instance = self.component.instance(limits, given_to, fate, false).await?;
+        let making = seen.trace().map(Trace::instance);
+        let voices = seen.account().guests.voices(seen.speaker());
+        let mut store = self.component.sandboxes.store(limits, &voices)?;
+        seen.listen(store.data_mut());
+        let _peak = Peak::new(store.data().meter.watched(), Arc::clone(seen.account()));
+        let instance = self.component.instance(store, given_to, fate, false).await?;
+        drop(making);
         // One, and there will be no others.
         let _ = given.send(task);
         drop(given);
+        let spanning = seen.trace().map(Trace::guest);
         let mut running = pin!(instance.run());
         // The guest and the body that it writes take turns; what is written before the guest waits goes out together.
-        poll_fn(|context| {
+        let result = poll_fn(|context| {
             loop {
                 if let Poll::Ready(ended) = running.as_mut().poll(context) {
                     answering.last(&exchange, context);
@@ -103,6 +117,8 @@ impl Tasks {
                 }
             }
         })
-        .await
+        .await;
+        Spanning::over(spanning, &result);
+        result
     }
 }

@@ -8,8 +8,11 @@ use super::answering::{Answering, Progress};
 use super::instance::{Fate, Task, task};
 use crate::arriving::{Arriving, Lent, lend};
 use crate::exchange::Exchange;
+use crate::observe::identity::RequestId;
+use crate::observe::record::Peak;
 use crate::pool::PATIENCE;
 use crate::settings::Reuse;
+use crate::statistics::Account;
 use http::Request;
 use http::request::Parts;
 use std::future::poll_fn;
@@ -79,7 +82,7 @@ impl Shared {
     ) -> wasmtime::Result<()> {
         let (lent, _loan) = lend(arriving);
         let request = Request::from_parts(parts, lent);
-        let (mut seat, mut answering, quiet) = self.seat(request);
+        let (mut seat, mut answering, quiet) = self.seat(request, exchange.seen().account());
         poll_fn(|context| {
             loop {
                 match answering.poll(&exchange, context) {
@@ -98,7 +101,7 @@ impl Shared {
     }
 
     /// A place for a request, which begins there.
-    fn seat(&self, mut request: Request<Lent>) -> Seated {
+    fn seat(&self, mut request: Request<Lent>, account: &Arc<Account>) -> Seated {
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         instances.retain(|runner| runner.state().given.is_some());
         for runner in &*instances {
@@ -108,7 +111,7 @@ impl Shared {
             }
         }
         loop {
-            let runner = self.start();
+            let runner = self.start(account);
             instances.push(Arc::clone(&runner));
             match runner.seat(request, self.reuse) {
                 Ok(seated) => return seated,
@@ -118,7 +121,7 @@ impl Shared {
     }
 
     /// A new instance, on a task of its own.
-    fn start(&self) -> Arc<Runner> {
+    fn start(&self, account: &Arc<Account>) -> Arc<Runner> {
         let (given, given_to) = mpsc::unbounded_channel();
         let runner = Arc::new(Runner {
             fate: Arc::default(),
@@ -135,11 +138,16 @@ impl Shared {
         });
         let (component, limits) = (Arc::clone(&self.component), self.limits.clone());
         let (own, several) = (Arc::clone(&runner), self.reuse.at_once > 1);
+        let account = Arc::clone(account);
         tokio::spawn(async move {
             let _ticking = Ticking::start();
             let running = async {
                 let fate = Arc::clone(&own.fate);
-                let instance = component.instance(&limits, given_to, fate, several).await?;
+                // Which of its requests prints something is not known: it has a name of its own.
+                let voices = account.guests.voices(account.speaker(RequestId::new(), None));
+                let store = component.sandboxes.store(&limits, &voices)?;
+                let _peak = Peak::new(store.data().meter.watched(), Arc::clone(&account));
+                let instance = component.instance(store, given_to, fate, several).await?;
                 // Apart from what polls it, and gone before anybody hears of its end.
                 Box::pin(instance.run()).await
             };
