@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import ExitStack
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.guests.build import GUESTS, beside_another, http_application, http_component
+from tests.guests.build import GUESTS, beside_another, binary, http_application, http_component, printed
 from tests.requesting import request
 from wherry import Limits, edge
 
@@ -88,6 +90,48 @@ def test_an_error_code_in_place_of_an_answer_is_none(
 ) -> None:
     """Each form of it is read as what it is."""
     assert [request(f"{server.url}/{1000 + number}").status for server in servers] == [500, 500]
+
+
+def swapped(text: str) -> str:
+    """The component with two functions in each other's place in its table."""
+    types = dict(re.findall(r'\(import "" "(\d+)" \(func \(;\d+;\) \(type (\d+)\)', text))
+    first, second = next(
+        (one, two) for one, two in combinations(types, 2) if types[one] == types[two] and one != "0"
+    )
+    found = re.search(r"\(elem \(;0;\) \(i32\.const 0\) func ([\d ]+)\)", text)
+    assert found is not None
+    places = {first: second, second: first}
+    order = " ".join(places.get(number, number) for number in found[1].split())
+    return text[: found.start(1)] + order + text[found.end(1) :]
+
+
+def test_a_module_is_linked_by_what_the_component_says_and_not_by_names() -> None:
+    """A function that the component puts in the place of another one is called in its place."""
+    text = printed(http_component(GUESTS / "http" / "asking.c"))
+    for component, status in ((binary(text), 201), (binary(swapped(text)), 500)):
+        with edge.serve(component, name="it", address="127.0.0.1:0") as server:
+            assert server._native.is_direct("it")
+            assert request(f"{server.url}/0").status == status
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        (r"i32\.const 1\n(\s+call_indirect)", r"i32.const 0\n\1"),
+        (r"local\.get 1\n(\s+local\.get 2\n\s+i32\.const \d+\n\s+call_indirect)", r"local.get 0\n\1"),
+        (r"(\(memory \(;0;\)) \d+\)", r"\1 513)"),
+        (r'(\(export "memory")', r'(export "again" (memory 0))\n \1'),
+    ],
+    ids=["another place", "other arguments", "a large memory", "no more than another name"],
+)
+def test_a_module_between_that_does_more_than_connect_stays(said: str, instead: str) -> None:
+    """Such a component is served as it is; the last one is no different from what it was."""
+    text = printed(http_component(GUESTS / "http" / "asking.c"))
+    changed, count = re.subn(said, instead, text, count=1)
+    assert count == 1
+    with edge.serve(binary(changed), name="it", address="127.0.0.1:0") as server:
+        assert server._native.is_lean("it")
+        assert server._native.is_direct("it") == ("again" in instead)
 
 
 def test_a_component_of_one_module_is_instantiated_as_that() -> None:

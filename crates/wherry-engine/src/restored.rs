@@ -20,7 +20,7 @@
 //! 2. `dirty` of a slot names every anonymous page of it when it is handed out. For it is what the kernel named when it was
 //!    last asked (`PAGEMAP_SCAN`: present or swapped out, and not the file's), and nobody touched the slot since.
 //! 3. So a guest writes pages in `dirty`, or takes faults. Faults are counted by the kernel for each thread, and the count of
-//!    this thread is read before and after each poll, between which alone the guest can touch its memory: its store is inside
+//!    this thread is read after each poll, and before it or earlier still, between which alone the guest can touch its memory: its store is inside
 //!    the future. This holds wherever the future is polled next. When no count has moved, `dirty` still names all, and the
 //!    kernel need not be asked; else it is. A memory that is dropped anywhere but in its own future is always asked about.
 //! 4. All in `dirty` is written back. The list only grows (until the slot starts over), so pages of earlier guests are

@@ -3,7 +3,8 @@
 use super::kernel::faults;
 use super::memories::Memories;
 use crate::error::Error;
-use std::cell::RefCell;
+use crate::fork;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,9 @@ use std::task::{Context, Poll};
 thread_local! {
     /// The guest that this thread drives just now, the innermost.
     static CURRENT: RefCell<Option<Arc<Driven>>> = const { RefCell::new(None) };
+
+    /// How many faults this thread had taken when that was asked last, and in which process that was.
+    static COUNTED: Cell<(u32, i64)> = const { Cell::new((0, UNKNOWN)) };
 }
 
 /// The guest that this thread drives just now.
@@ -130,15 +134,22 @@ impl Driven {
         !self.faulted.load(Ordering::Relaxed)
     }
 
-    /// Begins to watch this thread.
+    /// Begins to watch this thread. The count of the last look will do, as it only grows: a fault that was taken since is then
+    /// held to be one of this guest.
     fn watch(&self) {
-        self.before.store(faults().unwrap_or(UNKNOWN), Ordering::Relaxed);
+        let known = COUNTED.try_with(Cell::get).ok();
+        let known = known.filter(|(process, count)| *process == fork::generation() && *count != UNKNOWN);
+        let count = known.map(|(_, count)| count).or_else(faults);
+        self.before.store(count.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
     /// Whether this thread took a fault since.
     fn look(&self) {
         let before = self.before.load(Ordering::Relaxed);
-        if before == UNKNOWN || faults() != Some(before) {
+        let count = faults().unwrap_or(UNKNOWN);
+        // A thread that is ending asks each time.
+        let _ = COUNTED.try_with(|counted| counted.set((fork::generation(), count)));
+        if before == UNKNOWN || count != before {
             self.faulted.store(true, Ordering::Relaxed);
         }
     }

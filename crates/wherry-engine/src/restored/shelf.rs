@@ -15,7 +15,12 @@ struct State<T> {
     /// How many of the first were not touched since then.
     untouched: usize,
     since: Instant,
+    /// How many were put back since the clock was looked at.
+    put: u32,
 }
+
+/// After how many things that were put back the clock is looked at.
+const LOOK: u32 = 64;
 
 impl<T> Shelf<T> {
     pub(super) fn new() -> Self {
@@ -24,6 +29,7 @@ impl<T> Shelf<T> {
                 things: Vec::new(),
                 untouched: 0,
                 since: Instant::now(),
+                put: 0,
             }),
         }
     }
@@ -42,6 +48,11 @@ impl<T> Shelf<T> {
     pub(super) fn put(&self, thing: T) {
         let mut state = self.state();
         state.things.push(thing);
+        state.put += 1;
+        if state.put < LOOK {
+            return;
+        }
+        state.put = 0;
         let dropped = state.turn(Instant::now());
         drop(state);
         drop(dropped);

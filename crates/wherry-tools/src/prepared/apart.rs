@@ -18,6 +18,9 @@ use super::outline::Kind;
 use super::shape::Shape;
 use super::{Image, Reason, strip};
 
+/// How large a memory may be at first whose image a server keeps beside each guest.
+const MOST_PAGES: u64 = 512;
+
 /// A module of a component that can be instantiated by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Apart {
@@ -120,12 +123,7 @@ impl<'a> Component<'a> {
                 means,
             });
         }
-        if shape.start.is_some() || shape.defined(Kind::Memory) != 1 {
-            return Err(Reason::new(
-                "its module starts by itself, or has other than one memory",
-            ));
-        }
-        let (module, images) = strip::module(bytes)?;
+        let (module, images) = stripped(bytes, &shape)?;
         Ok(Apart {
             module,
             images,
@@ -314,6 +312,26 @@ impl<'a> Uses<'a> {
         }
         Ok(())
     }
+}
+
+/// A module without its data, and what its memory holds at first.
+fn stripped(bytes: &[u8], shape: &Shape<'_>) -> Result<(Vec<u8>, Vec<Image>), Reason> {
+    let pages = shape.pages()?.filter(|pages| *pages <= MOST_PAGES);
+    let (Some(pages), None) = (pages, shape.start) else {
+        return Err(Reason::new(
+            "its module starts by itself, or has other than one memory of at most 32 MiB",
+        ));
+    };
+    let (module, mut images) = strip::module(bytes)?;
+    // Zeros are an image too: a server has them at hand, and need not open the memory for each guest.
+    if images.is_empty() && pages > 0 {
+        images.push(Image {
+            memory: 0,
+            pages,
+            bytes: Vec::new(),
+        });
+    }
+    Ok((module, images))
 }
 
 /// Whether a component does nothing but export the function that it imports, under this name.

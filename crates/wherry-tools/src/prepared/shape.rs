@@ -124,6 +124,18 @@ impl<'a> Shape<'a> {
         Ok(effects)
     }
 
+    /// How many pages its one memory has at first, if it has one that is neither shared nor of 64 bits or other pages.
+    pub(super) fn pages(&self) -> Result<Option<u64>, Reason> {
+        let memories = self.memories.clone().into_iter().flatten();
+        let memories = memories.collect::<Result<Vec<_>, _>>()?;
+        Ok(match memories.as_slice() {
+            [memory] if !memory.shared && !memory.memory64 && memory.page_size_log2.is_none() => {
+                Some(memory.initial)
+            }
+            _ => None,
+        })
+    }
+
     /// How many items of a kind it defines.
     pub(super) fn defined(&self, kind: Kind) -> u32 {
         match kind {
