@@ -61,6 +61,10 @@ test: $(VENV)/.native ## Run the tests; ARGS goes to pytest: make test ARGS="-k 
 	cargo test --release --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/.native ## Serve good and bad clients for ten minutes, and say what leaked, was lost or was slow
+	$(PY) -m tests.soak $(ARGS)
+
 # Kept beside the caches: the fuzz targets need it, and nothing else does.
 CARGO_FUZZ := $(CACHE)/cargo-tools/bin/cargo-fuzz
 $(CARGO_FUZZ):

@@ -66,7 +66,7 @@ class Client:
 
     async def ask(self, sent: bytes) -> Answer:
         """Send a request and read its answer."""
-        if self._streams is None or self._left == 0:
+        if self._streams is None or self._left == 0 or self._streams[0].at_eof():
             await self.close()
             self._streams, self._left = await asyncio.open_connection(*self.address), self.KEPT
         reader, writer = self._streams
