@@ -82,11 +82,20 @@ def test_a_connection_without_a_request_is_closed() -> None:
         assert rest(one) == b""
 
 
-def test_a_pause_between_requests_has_its_time() -> None:
-    """Then the connection is closed, which a client has to reckon with."""
+@pytest.mark.parametrize("content", [b"", b"content"], ids=["without content", "with content"])
+def test_a_pause_between_requests_has_its_time(content: bytes) -> None:
+    """Then the connection is closed without a word, whatever came before."""
     with served(idle_time="300ms") as server, socket.create_connection(server.address, timeout=10) as one:
-        ask(one)
-        assert rest(one) == b""
+        one.sendall(b"POST /exact HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        assert rest(one).partition(b"\r\n\r\n")[2] == b"Hello, World!"
+
+
+def test_content_that_nobody_reads_is_no_request() -> None:
+    """Its client says that there is more of it: the connection ends, whatever it looks like."""
+    with served() as server, socket.create_connection(server.address, timeout=10) as one:
+        one.sendall(b"POST /exact HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + HELLO)
+        assert rest(one).partition(b"\r\n\r\n")[2] == b"Hello, World!"
+        assert server.statistics()["requests"] == 1
 
 
 def test_a_request_may_begin_in_a_pause() -> None:

@@ -4,7 +4,7 @@
 //! is asked, so that there is no list to keep. A command is asked as CGI. Start at [`Application::new`].
 
 use crate::admission::Admission;
-use crate::arriving::{Arriving, Pace};
+use crate::arriving::{Arriving, Content, Pace};
 use crate::body::Answer;
 use crate::cgi::{Between, Cgi, Start};
 use crate::exchange::Exchange;
@@ -22,7 +22,6 @@ use crate::settings::{ApplicationSettings, Reuse};
 use crate::tasks::Tasks;
 use http::Response;
 use http::request::Parts;
-use hyper::body::Incoming;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Resource, TypedFunc};
@@ -220,7 +219,7 @@ impl Application {
     pub(crate) fn call(
         self: &Arc<Self>,
         parts: Parts,
-        incoming: Incoming,
+        incoming: Content,
         between: Between,
         pace: Pace,
         exchange: &Arc<Exchange>,

@@ -4,12 +4,14 @@
 //! reset, and the client may never see its answer (RFC 9112, 9.6).
 
 use crate::exchange::Exchange;
+use crate::gate::Traffic;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -31,9 +33,55 @@ pub struct Pace {
     pub rate: u64,
 }
 
+/// What a request holds, as its connection reads it.
+pub struct Content {
+    incoming: Incoming,
+    traffic: Arc<Traffic>,
+}
+
+impl Content {
+    /// That of a request on this connection.
+    pub fn new(incoming: Incoming, traffic: &Arc<Traffic>) -> Self {
+        let content = Self {
+            incoming,
+            traffic: Arc::clone(traffic),
+        };
+        content
+            .traffic
+            .unread
+            .store(!content.is_end_stream(), Ordering::Relaxed);
+        content
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let polled = ready!(Pin::new(&mut this.incoming).poll_frame(context));
+        if polled.is_none() || this.incoming.is_end_stream() {
+            this.traffic.unread.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
 /// A body that ends the request when it is malformed, larger than it may be, or slower.
 pub struct Arriving {
-    incoming: Option<Incoming>,
+    incoming: Option<Content>,
     left: u64,
     exchange: Arc<Exchange>,
     pace: Pace,
@@ -46,7 +94,7 @@ pub struct Arriving {
 
 impl Arriving {
     /// The body of at most so many bytes, at no less than that pace.
-    pub fn new(incoming: Incoming, most: u64, pace: Pace, exchange: Arc<Exchange>) -> Self {
+    pub fn new(incoming: Content, most: u64, pace: Pace, exchange: Arc<Exchange>) -> Self {
         Self {
             incoming: Some(incoming),
             left: most,
@@ -185,7 +233,7 @@ impl Drop for Arriving {
 }
 
 /// Reads over what is left of a body, on a task of its own, until it ends or that takes too long.
-pub fn read_over(mut incoming: Incoming) {
+pub fn read_over(mut incoming: Content) {
     if incoming.is_end_stream() {
         return;
     }

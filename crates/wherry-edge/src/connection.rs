@@ -3,6 +3,7 @@
 //! A connection of HTTP/1.1 on which nothing happens gives back all that serving it takes, and waits with its socket alone: of
 //! ten thousand that are kept alive, most are idle. Start at [`Connections::serve`].
 
+use crate::arriving::Content;
 use crate::gate::{Gate, Traffic, Transport};
 use crate::head::Arrival;
 use crate::observe::record::Recorded;
@@ -221,6 +222,7 @@ impl Connections {
                     Pin::new(&mut connection).graceful_shutdown();
                 }
                 () = &mut quiet => {
+                    quiet.as_mut().reset(tokio::time::Instant::now() + QUIET);
                     let before = std::mem::replace(&mut served, traffic.served.load(Ordering::Relaxed));
                     if traffic.is_gone() && served == before {
                         break Ok(());
@@ -236,10 +238,9 @@ impl Connections {
                                 return Some((parts.io.into_inner().into_inner(), parts.read_buf));
                             }
                             Poll::Ready(ended) => break ended,
-                            Poll::Pending => continue,
+                            Poll::Pending => {}
                         }
                     }
-                    quiet.as_mut().reset(tokio::time::Instant::now() + QUIET);
                 }
             }
         };
@@ -329,6 +330,7 @@ fn answering(
     let (shared, traffic) = (Arc::clone(shared), Arc::clone(traffic));
     service_fn(move |request: Request<Incoming>| {
         let (shared, running) = (Arc::clone(&shared), Running::new(&traffic));
+        let request = request.map(|incoming| Content::new(incoming, &traffic));
         async move {
             let response: Response<Recorded> = shared.answer(request).await;
             Ok(response.map(|answer| Sent { answer, running }))

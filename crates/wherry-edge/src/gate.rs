@@ -108,6 +108,8 @@ pub struct Traffic {
     pub served: AtomicU64,
     /// Whether anything was read since the last request came.
     pub seen: AtomicBool,
+    /// Whether there is content of the last request that was not read yet. What follows then is no request.
+    pub unread: AtomicBool,
     /// Whether anything waits to be written.
     pub blocked: AtomicBool,
     /// Whether it is to be looked at if the client closed its side.
@@ -131,10 +133,10 @@ impl Traffic {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing is on its way, in either direction.
+    /// Whether nothing is on its way, in either direction, and nothing can be that ends elsewhere.
     pub fn is_idle(&self) -> bool {
-        let read = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        self.running.load(Ordering::Relaxed) == 0 && !read(&self.seen) && !read(&self.blocked)
+        let flags = [&self.seen, &self.unread, &self.blocked];
+        self.running.load(Ordering::Relaxed) == 0 && !flags.iter().any(|flag| flag.load(Ordering::Relaxed))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::admission::{Admission, Places};
 use crate::application::Application;
-use crate::arriving::{Pace, read_over};
+use crate::arriving::{Content, Pace, read_over};
 use crate::body::Answer;
 use crate::cgi::Between;
 use crate::compression::Negotiated;
@@ -21,7 +21,6 @@ use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TRAILER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,7 +60,7 @@ impl Drop for Connection {
 
 impl Connection {
     /// Answers a request.
-    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Recorded> {
+    pub async fn answer(self: Arc<Self>, request: Request<Content>) -> Response<Recorded> {
         let mut record = Record::new(&self, &request);
         let response = self.service.answer(request, &mut record).await;
         let status = response.status();
@@ -71,7 +70,7 @@ impl Connection {
 
 impl Service {
     /// Answers a request, with the fields that all answers have.
-    async fn answer(&self, request: Request<Incoming>, record: &mut Record) -> Response<Answer> {
+    async fn answer(&self, request: Request<Content>, record: &mut Record) -> Response<Answer> {
         let version = request.version();
         let mut response = match self.serve(request, record).await {
             Ok(response) => response,
@@ -91,7 +90,7 @@ impl Service {
 
     async fn serve(
         &self,
-        request: Request<Incoming>,
+        request: Request<Content>,
         record: &mut Record,
     ) -> Result<Response<Answer>, StatusCode> {
         let arrival = record.arrival();
@@ -168,7 +167,7 @@ impl Service {
 }
 
 /// Counts a request that is not served, and reads its body over.
-fn refuse(account: &Account, status: StatusCode, incoming: Incoming) -> StatusCode {
+fn refuse(account: &Account, status: StatusCode, incoming: Content) -> StatusCode {
     account.refused.fetch_add(1, Ordering::Relaxed);
     read_over(incoming);
     status
