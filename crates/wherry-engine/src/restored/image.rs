@@ -5,8 +5,8 @@ use super::kernel::page_size;
 use super::mapping::{Mapping, sealed};
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
 /// The start of a memory: to be mapped, and to be written back from.
 pub(super) struct Source {
@@ -18,8 +18,10 @@ pub(super) struct Source {
 }
 
 struct Kept {
-    file: Arc<File>,
+    file: File,
     from: u64,
+    /// What is not zero, or may not be.
+    filled: Vec<Range<usize>>,
     mapping: Mapping,
 }
 
@@ -40,21 +42,26 @@ impl Source {
                 ..Self::zeros()
             });
         }
-        let (file, from) = match contents {
-            Contents::Bytes(bytes) => (Arc::new(sealed(bytes, length)?), 0),
+        let ((file, filled), from) = match contents {
+            Contents::Bytes(bytes) => (sealed(bytes, length)?, 0),
             Contents::File(file, from, given) if *given == length && from.is_multiple_of(page as u64) => {
-                (Arc::clone(file), *from)
+                ((file.try_clone()?, std::iter::once(0..length).collect()), *from)
             }
             Contents::File(file, from, given) => {
                 let mut bytes = vec![0; *given];
                 file.read_exact_at(&mut bytes, *from)?;
-                (Arc::new(sealed(&bytes, length)?), 0)
+                (sealed(&bytes, length)?, 0)
             }
         };
         let mut mapping = Mapping::reserve(length)?;
         mapping.map_private(0, &file, from, length)?;
         Ok(Self {
-            kept: Some(Kept { file, from, mapping }),
+            kept: Some(Kept {
+                file,
+                from,
+                filled,
+                mapping,
+            }),
             length,
             least,
         })
@@ -85,10 +92,28 @@ impl Source {
     /// Those of the system.
     pub(super) fn map(&self, mapping: &mut Mapping, at: usize) -> io::Result<()> {
         match &self.kept {
-            Some(kept) => mapping.map_private(at, &kept.file, kept.from, self.length)?,
+            Some(kept) => {
+                mapping.map_private(at, &kept.file, kept.from, self.length)?;
+                // Pages that are zero take room in the file once they are mapped: a stack that nobody reaches into stays out of it.
+                for range in &kept.filled {
+                    mapping.populate(at + range.start..at + range.end);
+                }
+            }
             None => mapping.without_huge_pages()?,
         }
         mapping.open(at..at + self.least)
+    }
+
+    /// Bytes that the file takes, for tests.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        let kept = self.kept.as_ref();
+        kept.map_or(0, |kept| {
+            kept.file
+                .metadata()
+                .map_or(u64::MAX, |found| found.blocks() * 512)
+        })
     }
 
     /// All of it.

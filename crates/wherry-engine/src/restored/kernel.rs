@@ -40,7 +40,8 @@ fn try_out() -> Result<Method, &'static str> {
         return Err("this system has pages of over 64 KiB");
     }
     let contents = vec![7; 4 * page];
-    let (Ok(file), Ok(mut mapping)) = (sealed(&contents, contents.len()), Mapping::reserve(4 * page)) else {
+    let (Ok((file, _)), Ok(mut mapping)) = (sealed(&contents, contents.len()), Mapping::reserve(4 * page))
+    else {
         return Err("this system has no sealed memory files");
     };
     let mapped = mapping.map_private(0, &file, 0, 4 * page);

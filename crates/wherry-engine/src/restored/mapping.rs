@@ -58,8 +58,7 @@ impl Mapping {
     pub(super) fn map_private(&mut self, at: usize, file: &File, from: u64, length: usize) -> io::Result<()> {
         self.within(&(at..at.saturating_add(length)))?;
         let from = from.try_into().map_err(io::Error::other)?;
-        // Its pages are mapped at once. For writing, each would be copied now.
-        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE | libc::MAP_POPULATE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE;
         // SAFETY: the range is within addresses of our own, which nothing else knows of.
         let mapped = unsafe {
             let start = self.start.add(at).cast();
@@ -69,6 +68,21 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         self.without_huge_pages()
+    }
+
+    /// Has the pages of a range mapped at once, for reading: for writing, each would be copied now. Where the kernel does not
+    /// do that, each is mapped when it is first needed.
+    pub(super) fn populate(&self, range: Range<usize>) {
+        if self.within(&range).is_ok() && !range.is_empty() {
+            // SAFETY: the range is within addresses of our own, and nothing in it changes.
+            unsafe {
+                libc::madvise(
+                    self.start.add(range.start).cast(),
+                    range.len(),
+                    libc::MADV_POPULATE_READ,
+                )
+            };
+        }
     }
 
     /// Has the kernel make no huge pages here, which may become writable without a fault.
@@ -160,11 +174,12 @@ impl Drop for Mapping {
     }
 }
 
-/// A file in memory of `length` bytes that begins with `contents` and is zero from there on; nobody can change it any more.
+/// A file in memory of `length` bytes that begins with `contents` and is zero from there on; nobody can change it any more. What is
+/// zero takes no room in it; says what does.
 ///
 /// # Errors
 /// Those of the system.
-pub(super) fn sealed(contents: &[u8], length: usize) -> io::Result<File> {
+pub(super) fn sealed(contents: &[u8], length: usize) -> io::Result<(File, Vec<Range<usize>>)> {
     const PIECE: usize = 64 << 10;
     // SAFETY: the name is a string that ends in zero.
     let descriptor = unsafe {
@@ -179,18 +194,22 @@ pub(super) fn sealed(contents: &[u8], length: usize) -> io::Result<File> {
     // SAFETY: the descriptor was opened just now, for this file alone.
     let file = unsafe { File::from_raw_fd(descriptor) };
     file.set_len(u64::try_from(length).map_err(io::Error::other)?)?;
-    let mut from = 0_u64;
-    for piece in contents.chunks(PIECE) {
-        // What is never written is zero and takes no room.
-        if piece.iter().any(|byte| *byte != 0) {
-            file.write_all_at(piece, from)?;
+    let mut filled: Vec<Range<usize>> = Vec::new();
+    for (piece, from) in contents.chunks(PIECE).zip((0..).step_by(PIECE)) {
+        if piece.iter().all(|byte| *byte == 0) {
+            continue;
         }
-        from += piece.len() as u64;
+        file.write_all_at(piece, from as u64)?;
+        let end = length.min(from + PIECE);
+        match filled.last_mut() {
+            Some(last) if last.end == from => last.end = end,
+            _ => filled.push(from..end),
+        }
     }
     let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
     // SAFETY: it says what may be done to the file from now on.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(file)
+    Ok((file, filled))
 }

@@ -368,6 +368,26 @@ fn little_is_kept_of_a_guest_that_wrote_much() {
 }
 
 #[test]
+fn a_stack_that_nobody_reaches_into_takes_no_room() {
+    // As compilers of C put it: before the data, and far larger than what is used of it.
+    let stack = 16 << 20;
+    let mut bytes = vec![0; stack];
+    bytes.extend([1; 5000]);
+    let source = Arc::new(super::image::Source::new(&Contents::Bytes(bytes), 20 << 20).unwrap());
+    let mut slots: Vec<_> = (0..3)
+        .map(|_| super::slot::Slot::new(&source, 4 << 30, 1 << 20).unwrap())
+        .collect();
+    let method = super::kernel::method().unwrap();
+    for slot in &mut slots {
+        // SAFETY: the bytes are in the memory, which is open.
+        unsafe { slot.start().add(stack - 9000).write_bytes(7, 9000) };
+        slot.reset(method, false).unwrap();
+    }
+    assert!(source.room() <= 1 << 20, "{}", source.room());
+    assert!(slots.iter_mut().all(|slot| slot.is_as_new().unwrap()));
+}
+
+#[test]
 fn places_that_nobody_uses_go() {
     let tested = Arc::new(Tested::new(VERIFIED));
     finish(tested.images.drive(Arc::clone(&tested).guest(1))).unwrap();
