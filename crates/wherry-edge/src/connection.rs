@@ -4,7 +4,7 @@
 //! ten thousand that are kept alive, most are idle. Start at [`Connections::serve`].
 
 use crate::arriving::Content;
-use crate::gate::{Gate, Traffic, Transport};
+use crate::gate::{Gate, LINGER, MOST_LINGERED, Traffic, Transport};
 use crate::head::Arrival;
 use crate::observe::record::Recorded;
 use crate::service::{Connection, Service};
@@ -48,11 +48,6 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// How long the first request of a connection is waited for when the server stops.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// How long a client that was told that the connection ends is read from, and how much, so that it sees why: RFC 9112, 9.6.
-const LINGER: Duration = Duration::from_secs(2);
-/// See [`LINGER`].
-const MOST_LINGERED: usize = 1 << 20;
 
 /// What a client is told that speaks without TLS where there has to be some.
 const NOT_SECURE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 23\r\n\r\nThis is a port of HTTPS";
@@ -261,7 +256,7 @@ impl Connections {
     /// Serves HTTP/2 until the connection ends.
     async fn http2(&self, transport: Transport, first: Bytes, shared: &Arc<Connection>) {
         let traffic = Arc::new(Traffic::default());
-        let gate = Gate::new(transport, first, Arc::clone(&traffic), self.times.write);
+        let gate = Gate::new(transport, first, Arc::clone(&traffic), self.times.write).closing();
         let mut builder = http2::Builder::new(Streams::new(self.times.write));
         builder
             .timer(TokioTimer::new())

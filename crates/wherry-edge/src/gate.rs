@@ -150,7 +150,23 @@ pub struct Gate {
     patience: Duration,
     /// Runs while it does.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// How its end is made known, where that is for whoever uses it to say.
+    closing: Option<Closing>,
 }
+
+/// The end of a connection: what its client still sends is read over, so that it sees what was sent to it.
+#[derive(Default)]
+struct Closing {
+    /// Runs from when the client was told.
+    lingering: Option<Pin<Box<Sleep>>>,
+    /// Bytes that were read over.
+    over: usize,
+}
+
+/// How long a client that was told that the connection ends is read from, and how much: RFC 9112, 9.6.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// See [`LINGER`].
+pub const MOST_LINGERED: usize = 1 << 20;
 
 impl Gate {
     /// A connection on which `first` was read already.
@@ -161,6 +177,15 @@ impl Gate {
             traffic,
             patience,
             stalled: None,
+            closing: None,
+        }
+    }
+
+    /// The same, closed when it is shut down.
+    pub fn closing(self) -> Self {
+        Self {
+            closing: Some(Closing::default()),
+            ..self
         }
     }
 
@@ -239,8 +264,26 @@ impl AsyncWrite for Gate {
         this.watch(context, polled)
     }
 
-    /// Writes what there is, and leaves the socket open: who has the connection closes it.
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(context)
+    /// Writes what there is, and leaves the socket open unless it is [`Gate::closing`]: who has the connection closes it.
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(context))?;
+        let Self {
+            transport, closing, ..
+        } = self.get_mut();
+        let Some(Closing { lingering, over }) = closing else {
+            return Poll::Ready(Ok(()));
+        };
+        if lingering.is_none() {
+            ready!(Pin::new(&mut *transport).poll_shutdown(context))?;
+        }
+        let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        while *over < MOST_LINGERED {
+            match transport.poll_some(context) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => *over += bytes.len(),
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return lingering.as_mut().poll(context).map(Ok),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
