@@ -20,6 +20,7 @@ from wherry import Limits, edge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 HELLO = b"GET /exact HTTP/1.1\r\nHost: a\r\n\r\n"
 KILOBYTES = 20
@@ -233,7 +234,7 @@ def many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_thousands_of_idle_connections_are_small_beside_busy_ones(count: int) -> None:
+def test_thousands_of_idle_connections_are_small_beside_busy_ones(count: int, tmp_path: Path) -> None:
     """Each was used, and is again in the end; the server raises the limit of files that it started with."""
     done, answered = threading.Event(), itertools.count()
 
@@ -245,7 +246,11 @@ def test_thousands_of_idle_connections_are_small_beside_busy_ones(count: int) ->
                 assert b"Hello, World!" in one.recv(65536)
                 next(answered)
 
-    with serving(http_application("lean"), before="ulimit -Sn 256") as server, ExitStack() as open_ones:
+    target = tmp_path / "edge.toml"
+    target.write_text(
+        f"[server]\nidle-time = '10m'\n[[application]]\ntarget = '{http_application('lean')}'\n"
+    )
+    with serving(target, before="ulimit -Sn 256") as server, ExitStack() as open_ones:
         connect = partial(socket.create_connection, server.address, 20)
         working = [open_ones.enter_context(connect()) for _ in range(64)]
         busy = threading.Thread(target=work, args=[working])
