@@ -88,10 +88,11 @@ def _setting(flag: str, of: type[ServerSettings | ApplicationSettings], field: s
 )
 @_setting("--admin", ServerSettings, "admin", metavar="ADDR:PORT", default_text="nowhere")
 @option("--no-server-header", is_flag=True, help="Answers do not name the server", group=_SERVING)
+@option("--dev", is_flag=True, help="Show what is wrong with a guest to its client", group=_SERVING)
 @option("--open", "opened", is_flag=True, help="Show it in a browser", group=_SERVING)
 @option("--watch", is_flag=True, help="Reload when what is served changes on the disk", group=_SERVING)
 @serving_options
-def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said: Any) -> None:  # noqa: FBT001 - flags
+def serve(target: str, no_server_header: bool, dev: bool, opened: bool, watch: bool, **said: Any) -> None:  # noqa: FBT001 - flags
     """Answer HTTP requests with an application, each in a fresh sandbox.
 
     TARGET is a `.wasm` file, the folder of a project, a packed file, a package by name, or an `edge.toml`
@@ -106,6 +107,7 @@ def serve(target: str, no_server_header: bool, opened: bool, watch: bool, **said
     settings["tls"] = _certificates(said.pop("tls_cert"), said.pop("tls_key"))
     file = said.pop("policy")
     settings["server_header"] = False if no_server_header else None
+    settings["dev"] = True if dev else None
     settings["log"] = _log(said.pop("log"), said.pop("log_format"))
     flags = _flags(said)
     server = start(

@@ -123,6 +123,7 @@ class ServerSettings(_Settings, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Requests that are answered at once, of all applications together.")
     ] = 1024
     server_header: Annotated[bool, Meta(description="Answers name the server.")] = True
+    dev: Annotated[bool, Meta(description="Errors of guests are shown to their clients.")] = False
     tls: Annotated[
         tuple[Certificate, ...],
         Meta(description="Certificates: HTTPS alone. The first is for clients that ask for no name of them."),

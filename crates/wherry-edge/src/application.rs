@@ -285,8 +285,8 @@ impl Prepared {
         arriving: Arriving,
         exchange: Arc<Exchange>,
     ) -> wasmtime::Result<()> {
-        let seen_in = Arc::clone(&exchange);
-        let seen = seen_in.seen();
+        let answered = Arc::clone(&exchange);
+        let seen = answered.seen();
         let (mut used, request, outparam) = match self.pool.take() {
             Some(mut used) => {
                 let store = &mut used.instance.store;
@@ -301,7 +301,10 @@ impl Prepared {
         let running = seen.trace().map(Trace::guest);
         let result = handle.call_async(&mut *store, arguments).await;
         Spanning::over(running, &result);
-        result?;
+        if let Err(error) = result {
+            answered.note_memory(&store.data().meter);
+            return Err(error);
+        }
         if self.pool.wants(&used) && used.instance.store.data_mut().rest() {
             self.pool.put(used);
         }

@@ -8,8 +8,9 @@ use crate::observe::record::Seen;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use wherry_engine::meter::Meter;
 
 /// How many bytes of an answer wait to be sent before the guest has to wait.
 pub const ROOM: usize = 64 << 10;
@@ -19,6 +20,7 @@ pub struct Exchange {
     state: Mutex<State>,
     /// What is wrong with the request, as a status; 0 for nothing.
     fault: AtomicU16,
+    refused_memory: AtomicBool,
     seen: Seen,
 }
 
@@ -80,6 +82,7 @@ impl Exchange {
                 ..State::default()
             }),
             fault: AtomicU16::new(0),
+            refused_memory: AtomicBool::new(false),
             seen,
         }
     }
@@ -87,6 +90,16 @@ impl Exchange {
     /// What is known of the request.
     pub fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// Notes what a guest that failed had been told of memory, which may be why.
+    pub fn note_memory(&self, meter: &Meter) {
+        self.refused_memory.store(meter.refused(), Ordering::Relaxed);
+    }
+
+    /// Whether its guest was refused memory before it failed.
+    pub fn was_refused_memory(&self) -> bool {
+        self.refused_memory.load(Ordering::Relaxed)
     }
 
     /// The answer as it stands.

@@ -131,6 +131,7 @@ impl Full {
         };
         Spanning::over(running, &result);
         if result.is_err() {
+            exchange.note_memory(&used.instance.store.data().meter);
             // What its guest left open is not whole.
             poll_fn(|context| {
                 while pump(&body, &exchange, context) == Moved::Bytes {}

@@ -12,6 +12,7 @@ mod body;
 pub mod cgi;
 mod compression;
 mod connection;
+mod development;
 mod exchange;
 pub mod files;
 mod full;

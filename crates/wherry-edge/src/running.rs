@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::{Sleep, sleep_until};
-use wasmtime::PoolConcurrencyLimitError;
 use wherry_engine::error::{Error, Kind};
 use wherry_engine::ticker::Ticking;
+use wherry_engine::trap::{Allowed, explain};
 
 /// How many slices a guest may compute on between the head of its answer and what it does next, before the head goes out.
 const SLICES: u32 = 10;
@@ -42,7 +42,7 @@ pub type Call = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
 #[derive(Debug)]
 pub enum Failure {
     /// The guest ended in a trap, or the host could not go on.
-    Trap(wasmtime::Error),
+    Trap(Error),
     /// It was not done in time.
     Time,
     /// The request turned out to be none: malformed, too large or too slow, as the status says.
@@ -53,6 +53,33 @@ pub enum Failure {
     NoAnswer,
     /// Its answer is larger than it may be.
     TooMuch,
+}
+
+impl Failure {
+    /// What there is to say about it.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Trap(error) => error.message().to_owned(),
+            Self::NoAnswer => "the guest gave no answer, or one that cannot be sent".to_owned(),
+            Self::TooMuch => "the body of the answer is larger than `max-response`".to_owned(),
+            Self::Time => "the guest ran longer than its time limit".to_owned(),
+            Self::Request(status) => format!("the body of the request is refused: {status}"),
+            Self::Busy => "no more guests fit into memory".to_owned(),
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Trap(error) => error.hint(),
+            Self::Time => Some("raise it with `--timeout`, or answer sooner"),
+            Self::TooMuch => Some("raise it with `--max-response`"),
+            Self::NoAnswer => {
+                Some("set the answer before the handler returns, with a length that is that of its body")
+            }
+            Self::Request(_) | Self::Busy => None,
+        }
+    }
 }
 
 /// A guest that answers.
@@ -106,7 +133,7 @@ impl Running {
                     self.call = None;
                     return Poll::Ready(Ok(()));
                 }
-                Poll::Ready(Err(error)) => failed(error),
+                Poll::Ready(Err(error)) => failed(error, &self.exchange),
                 Poll::Pending if !self.late(context) => return Poll::Pending,
                 Poll::Pending => Failure::Time,
             }
@@ -244,10 +271,12 @@ fn unsent(state: &mut State) -> Failure {
     }
 }
 
-fn failed(error: wasmtime::Error) -> Failure {
-    let busy = error.is::<PoolConcurrencyLimitError>()
-        || error
-            .downcast_ref::<Error>()
-            .is_some_and(|error| error.kind() == Kind::Busy);
-    if busy { Failure::Busy } else { Failure::Trap(error) }
+fn failed(error: wasmtime::Error, exchange: &Exchange) -> Failure {
+    let limits = exchange.seen().route().application.limits();
+    let error = explain(error, &Allowed::by(limits, exchange.was_refused_memory()));
+    if error.kind() == Kind::Busy {
+        Failure::Busy
+    } else {
+        Failure::Trap(error)
+    }
 }

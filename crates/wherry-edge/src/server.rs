@@ -124,6 +124,7 @@ impl Server {
             admission: Admission::new(settings.total_concurrency, usize::MAX, WAIT),
             statistics,
             observer,
+            dev: settings.dev,
             name: settings.server_header.then(|| HeaderValue::from_static("wherry")),
             pace: Pace {
                 time: settings.body_time,

@@ -8,6 +8,7 @@ use crate::arriving::{Content, Pace, read_over};
 use crate::body::Answer;
 use crate::cgi::Between;
 use crate::compression::Negotiated;
+use crate::development::{explained, wants_page};
 use crate::exchange::End;
 use crate::head::{Arrival, check};
 use crate::observe::Observer;
@@ -34,6 +35,8 @@ pub struct Service {
     pub statistics: Statistics,
     /// Who tells of it.
     pub observer: Observer,
+    /// Whether errors of guests are shown to their clients.
+    pub dev: bool,
     /// What the answers say of the server, if anything.
     pub name: Option<HeaderValue>,
     /// How long the body of a request may take.
@@ -72,9 +75,14 @@ impl Service {
     /// Answers a request, with the fields that all answers have.
     async fn answer(&self, request: Request<Content>, record: &mut Record) -> Response<Answer> {
         let version = request.version();
+        let html = self.dev && wants_page(request.headers());
         let mut response = match self.serve(request, record).await {
             Ok(response) => response,
-            Err(status) => refusal(status, &record.id),
+            Err(Refused {
+                status,
+                why: Some(failure),
+            }) if self.dev => explained(status, record, &failure, html),
+            Err(Refused { status, .. }) => refusal(status, &record.id),
         };
         let headers = response.headers_mut();
         if let Some(name) = &self.name
@@ -92,12 +100,12 @@ impl Service {
         &self,
         request: Request<Content>,
         record: &mut Record,
-    ) -> Result<Response<Answer>, StatusCode> {
+    ) -> Result<Response<Answer>, Refused> {
         let arrival = record.arrival();
         let (mut parts, incoming) = request.into_parts();
         let route = match check(&mut parts, arrival).and_then(|()| self.route(&parts)) {
             Ok(route) => route,
-            Err(status) => return Err(refuse(&self.statistics.unrouted, status, incoming)),
+            Err(status) => return Err(refuse(&self.statistics.unrouted, status, incoming).into()),
         };
         let exchange = record.assign(route);
         let (route, account) = (exchange.seen().route(), exchange.seen().account());
@@ -112,13 +120,13 @@ impl Service {
             return Ok(packed(answer));
         }
         if incoming.size_hint().lower() > application.settings().max_request {
-            return Err(refuse(account, StatusCode::PAYLOAD_TOO_LARGE, incoming));
+            return Err(refuse(account, StatusCode::PAYLOAD_TOO_LARGE, incoming).into());
         }
         let head = parts.method == Method::HEAD;
         let Some(places) = self.places(application).await else {
             account.busy.fetch_add(1, Ordering::Relaxed);
             read_over(incoming);
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
+            return Err(StatusCode::SERVICE_UNAVAILABLE.into());
         };
         let between = Between {
             client: record.client().address,
@@ -133,7 +141,10 @@ impl Service {
             Ok((status, fields)) => Ok(packed(answer(running, status, fields, head))),
             Err(failure) => {
                 exchange.seen().tell(&failure);
-                Err(status_of(&failure))
+                Err(Refused {
+                    status: status_of(&failure),
+                    why: Some(failure),
+                })
             }
         }
     }
@@ -163,6 +174,19 @@ impl Service {
             application.admission.enter().await?,
             self.admission.enter().await?,
         ))
+    }
+}
+
+/// An answer that is the server's own.
+struct Refused {
+    status: StatusCode,
+    /// What is wrong with the guest, where that is why.
+    why: Option<Failure>,
+}
+
+impl From<StatusCode> for Refused {
+    fn from(status: StatusCode) -> Self {
+        Self { status, why: None }
     }
 }
 

@@ -75,6 +75,8 @@ pub struct ServerSettings {
     pub total_concurrency: usize,
     /// Whether answers name the server.
     pub server_header: bool,
+    /// Whether errors of guests are shown to their clients.
+    pub dev: bool,
     /// Certificates and their keys; none for a server without TLS.
     pub tls: Vec<Files>,
     /// How long the handshake of TLS may take.

@@ -74,25 +74,14 @@ impl Account {
 
     /// Counts what went wrong with a request, and keeps what there is to say about it.
     pub fn tell(&self, id: &RequestId, failure: &Failure) {
-        let (counter, words) = match failure {
-            Failure::Trap(error) => (&self.failed, error.root_cause().to_string()),
-            Failure::NoAnswer => (
-                &self.failed,
-                "the guest gave no answer, or one that cannot be sent".to_owned(),
-            ),
-            Failure::TooMuch => (
-                &self.failed,
-                "the body of the answer is larger than `max-response`".to_owned(),
-            ),
-            Failure::Time => (&self.late, "the guest ran longer than its time limit".to_owned()),
-            Failure::Request(status) => (
-                &self.refused,
-                format!("the body of the request is refused: {status}"),
-            ),
-            Failure::Busy => (&self.busy, "no more guests fit into memory".to_owned()),
+        let counter = match failure {
+            Failure::Trap(_) | Failure::NoAnswer | Failure::TooMuch => &self.failed,
+            Failure::Time => &self.late,
+            Failure::Request(_) => &self.refused,
+            Failure::Busy => &self.busy,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.failures.keep(format!("{id} {words}"));
+        self.failures.keep(format!("{id} {}", failure.words()));
     }
 }
 

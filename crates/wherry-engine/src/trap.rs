@@ -4,15 +4,53 @@
 
 use crate::error::{Error, Frame, Kind, Payload};
 use crate::guest::Guest;
-use crate::limits::{Limit, in_bytes};
+use crate::limits::{Limit, Limits, in_bytes};
 use wasmtime::component::__internal::wasmtime_environ::demangle_function_name;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+/// What a guest was allowed, as far as that may have ended it.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowed {
+    memory: u64,
+    /// Whether it was refused memory over that.
+    refused: bool,
+    stack: usize,
+    fuel: Option<u64>,
+    handles: u64,
+}
+
+impl Allowed {
+    /// What a guest with these limits is; `refused` says whether it wanted more memory.
+    #[must_use]
+    pub fn by(limits: &Limits, refused: bool) -> Self {
+        Self {
+            memory: limits.memory,
+            refused,
+            stack: limits.stack,
+            fuel: limits.fuel,
+            handles: limits.handles.into(),
+        }
+    }
+}
+
 /// Says what ended a call.
 #[must_use]
 pub fn classify(error: wasmtime::Error, guest: &Guest) -> Error {
+    let allowed = Allowed {
+        memory: guest.meter.limit() as u64,
+        refused: guest.meter.refused(),
+        stack: guest.stack,
+        fuel: guest.fuel,
+        handles: guest.files.handles(),
+    };
+    explain(error, &allowed)
+}
+
+/// The same where there is nothing left of the guest but what it was allowed.
+#[must_use]
+pub fn explain(error: wasmtime::Error, allowed: &Allowed) -> Error {
     let frames = error
         .downcast_ref::<WasmBacktrace>()
         .map(frames)
@@ -31,12 +69,12 @@ pub fn classify(error: wasmtime::Error, guest: &Guest) -> Error {
         Ok(mut ours) if ours.kind() == Kind::Trap => {
             match ours.take_payload().map(Payload::downcast) {
                 // The engine failed while a value was written or read: what it said counts.
-                Some(Ok(inner)) => classify(*inner, guest),
+                Some(Ok(inner)) => explain(*inner, allowed),
                 _ => ours.with_frames(frames),
             }
         }
         Ok(ours) => ours.with_frames(frames),
-        Err(error) => trapped(&error, guest).with_frames(frames),
+        Err(error) => trapped(&error, allowed).with_frames(frames),
     }
 }
 
@@ -47,13 +85,13 @@ fn exited(code: i32) -> Error {
     Error::new(Kind::Exit, format!("the guest exited with code {code}")).with_exit_code(code)
 }
 
-fn trapped(error: &wasmtime::Error, guest: &Guest) -> Error {
+fn trapped(error: &wasmtime::Error, allowed: &Allowed) -> Error {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => used_up(Kind::Stack, Limit::Stack, guest.stack as u64),
-        Some(Trap::OutOfFuel) => used_up(Kind::Fuel, Limit::Fuel, guest.fuel.unwrap_or_default()),
-        None if error.root_cause().is::<ResourceTableError>() => out_of_table(guest),
-        None if told(error, NO_HANDLE) => out_of_handles(guest),
-        trap if guest.meter.refused() => out_of_memory(trap, guest),
+        Some(Trap::StackOverflow) => used_up(Kind::Stack, Limit::Stack, allowed.stack as u64),
+        Some(Trap::OutOfFuel) => used_up(Kind::Fuel, Limit::Fuel, allowed.fuel.unwrap_or_default()),
+        None if error.root_cause().is::<ResourceTableError>() => out_of_table(allowed),
+        None if told(error, NO_HANDLE) => out_of_handles(allowed),
+        trap if allowed.refused => out_of_memory(trap, allowed),
         Some(trap) => Error::new(Kind::Trap, format!("the guest trapped: {}", name(*trap))),
         None => Error::new(Kind::Trap, format!("the guest failed: {}", error.root_cause())),
     }
@@ -76,25 +114,25 @@ fn told(error: &wasmtime::Error, words: &str) -> bool {
 }
 
 /// A function that has no error of its own for it wanted one more handle.
-fn out_of_table(guest: &Guest) -> Error {
+fn out_of_table(allowed: &Allowed) -> Error {
     let message = format!(
         "the guest has as many open handles as the limit of {} allows",
-        guest.files.handles()
+        allowed.handles
     );
-    Error::new(Kind::Memory, message).with_hint(Limit::Handles.hint(guest.files.handles()))
+    Error::new(Kind::Memory, message).with_hint(Limit::Handles.hint(allowed.handles))
 }
 
 /// The host keeps no more for this guest: files, sockets, streams, tasks, resources.
-fn out_of_handles(guest: &Guest) -> Error {
+fn out_of_handles(allowed: &Allowed) -> Error {
     let message = format!(
         "the guest has more handles than its memory limit of {} allows",
-        in_bytes(guest.meter.limit() as u64)
+        in_bytes(allowed.memory)
     );
-    Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint(guest.meter.limit() as u64))
+    Error::new(Kind::Memory, message).with_hint(Limit::Memory.hint(allowed.memory))
 }
 
 /// A trap after memory was refused: that is most likely why.
-fn out_of_memory(trap: Option<&Trap>, guest: &Guest) -> Error {
+fn out_of_memory(trap: Option<&Trap>, allowed: &Allowed) -> Error {
     let what = trap.map_or_else(
         || "failed".to_owned(),
         |trap| format!("trapped ({})", name(*trap)),
@@ -103,10 +141,10 @@ fn out_of_memory(trap: Option<&Trap>, guest: &Guest) -> Error {
         Kind::Memory,
         format!(
             "the guest {what} after it was refused memory over the limit of {}",
-            in_bytes(guest.meter.limit() as u64)
+            in_bytes(allowed.memory)
         ),
     )
-    .with_hint(Limit::Memory.hint(guest.meter.limit() as u64))
+    .with_hint(Limit::Memory.hint(allowed.memory))
 }
 
 /// The engine's words for a trap, without their prefix.

@@ -131,6 +131,7 @@ impl Cgi {
             })
             .await
         };
+        exchange.note_memory(&store.data().meter);
         answered(ended, &stdout)
     }
 

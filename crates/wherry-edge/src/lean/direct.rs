@@ -144,6 +144,9 @@ impl Direct {
         let running = seen.trace().map(Trace::guest);
         let result = call(&mut store, &instance, &self.handle, (request + 1, outparam + 1)).await;
         Spanning::over(running, &result);
+        if result.is_err() {
+            of.note_memory(&store.data().meter);
+        }
         result
     }
 }

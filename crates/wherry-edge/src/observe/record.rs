@@ -118,6 +118,12 @@ impl Record {
         }
     }
 
+    /// What the application is called that it is for.
+    pub fn application(&self) -> Option<&str> {
+        let exchange = self.exchange.as_ref()?;
+        Some(&exchange.seen().account().name)
+    }
+
     /// How it came.
     pub fn arrival(&self) -> Arrival {
         self.connection.arrival
