@@ -20,6 +20,7 @@ use crate::running::{Call, note_slice};
 use crate::sandboxes::again;
 use crate::settings::{ApplicationSettings, Reuse};
 use crate::tasks::Tasks;
+use crate::turns::Line;
 use http::Response;
 use http::request::Parts;
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub struct Application {
     settings: ApplicationSettings,
     /// Who is let in, of the requests for it.
     pub(crate) admission: Admission,
+    /// Whose turns its guests take.
+    pub(crate) line: Line,
 }
 
 /// What makes guests of it.
@@ -103,11 +106,11 @@ impl Application {
         package: Option<&str>,
     ) -> Result<Self> {
         let (images, plain) = (program.images().cloned(), program.plain().map(str::to_owned));
-        let reuse = settings.reuse();
+        let (reuse, line) = (settings.reuse(), Line::new());
         let handler = handler(&program);
         check(reuse, handler.as_ref().ok(), &program.name)?;
         let host = match handler {
-            Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits, reuse)?)),
+            Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits, reuse, line)?)),
             Ok(Handler::Call(handle)) => match prepare(&program, handle, &limits, reuse.most) {
                 Some(prepared) => {
                     let alone = if reuse.most == 1 { alone(&program) } else { None };
@@ -132,6 +135,7 @@ impl Application {
         Ok(Self {
             images,
             plain,
+            line,
             ..made
         })
     }
@@ -169,6 +173,7 @@ impl Application {
             files: files.transpose()?,
             images: None,
             plain: None,
+            line: Line::new(),
             limits,
             admission: Admission::new(settings.concurrency, settings.queue, settings.wait),
             settings,

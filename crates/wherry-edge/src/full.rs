@@ -10,6 +10,7 @@ use crate::observe::record::{Peak, Seen};
 use crate::observe::spans::{Spanning, Trace};
 use crate::pool::{Pool, Used};
 use crate::pump::{self, Moved};
+use crate::running::in_slice;
 use crate::sandboxes::{Sandboxes, again};
 use http::request::Parts;
 use http::{Request, Response};
@@ -122,7 +123,7 @@ impl Full {
                     if let Poll::Ready(result) = call.as_mut().poll(context) {
                         return Poll::Ready(result);
                     }
-                    if pump(&body, &exchange, context) != Moved::Bytes {
+                    if pump(&body, &exchange, context) != Moved::Bytes || in_slice() {
                         return Poll::Pending;
                     }
                 }

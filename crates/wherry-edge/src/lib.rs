@@ -34,3 +34,4 @@ pub mod statistics;
 mod streams;
 mod tasks;
 pub mod tls;
+mod turns;

@@ -5,6 +5,7 @@
 
 use crate::admission::Places;
 use crate::exchange::{Asked, End, Exchange, State};
+use crate::turns::{Line, Turn};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::cell::Cell;
@@ -31,7 +32,13 @@ pub fn note_slice() {
     SLICED.set(true);
 }
 
-fn in_slice() -> bool {
+/// Begins one.
+pub fn begin_slice() {
+    SLICED.set(false);
+}
+
+/// Whether it was over before the guest had to wait.
+pub fn in_slice() -> bool {
     SLICED.get()
 }
 
@@ -90,19 +97,27 @@ pub struct Running {
     sleep: Option<Pin<Box<Sleep>>>,
     /// When its client was last given a piece that it had to wait for.
     handed: Option<Instant>,
+    turn: Turn,
     _places: Places,
     _ticking: Ticking,
 }
 
 impl Running {
     /// A guest that has `time` for its answer.
-    pub fn new(call: Call, exchange: Arc<Exchange>, time: Option<Duration>, places: Places) -> Self {
+    pub fn new(
+        call: Call,
+        exchange: Arc<Exchange>,
+        time: Option<Duration>,
+        line: Line,
+        places: Places,
+    ) -> Self {
         Self {
             call: Some(call),
             exchange,
             deadline: time.map(|time| Instant::now() + time),
             sleep: None,
             handed: None,
+            turn: Turn::new(line),
             _places: places,
             _ticking: Ticking::start(),
         }
@@ -123,8 +138,7 @@ impl Running {
         let Some(call) = &mut self.call else {
             return Poll::Ready(Ok(()));
         };
-        SLICED.set(false);
-        let polled = call.as_mut().poll(context);
+        let polled = self.turn.poll(context, |context| call.as_mut().poll(context));
         let failure = if let Some(status) = self.exchange.fault() {
             Failure::Request(status)
         } else {

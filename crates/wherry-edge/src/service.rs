@@ -136,7 +136,7 @@ impl Service {
         };
         let call = application.call(parts, incoming, between, self.pace, &exchange);
         let time = application.limits().timeout;
-        let mut running = Running::new(call, Arc::clone(&exchange), time, places);
+        let mut running = Running::new(call, Arc::clone(&exchange), time, application.line, places);
         match running.head().await {
             Ok((status, fields)) => Ok(packed(answer(running, status, fields, head))),
             Err(failure) => {

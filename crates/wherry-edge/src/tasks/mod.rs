@@ -11,8 +11,10 @@ use crate::arriving::Arriving;
 use crate::exchange::Exchange;
 use crate::observe::record::Peak;
 use crate::observe::spans::{Spanning, Trace};
+use crate::running::in_slice;
 use crate::sandboxes::Sandboxes;
 use crate::settings::Reuse;
+use crate::turns::Line;
 use answering::Progress;
 use http::Request;
 use http::request::Parts;
@@ -63,11 +65,12 @@ impl Tasks {
     ///
     /// # Errors
     /// As [`Sandboxes::new`] and [`Sandboxes::exporting`].
-    pub fn new(program: Program, policy: Policy, limits: &Limits, reuse: Reuse) -> Result<Self> {
+    pub fn new(program: Program, policy: Policy, limits: &Limits, reuse: Reuse, line: Line) -> Result<Self> {
         let sandboxes = Sandboxes::new(program, policy, limits)?;
         let service = sandboxes.exporting(ServicePre::new)?;
         let component = Arc::new(Component { sandboxes, service });
-        let shared = (reuse.most > 1).then(|| Shared::new(Arc::clone(&component), limits.clone(), reuse));
+        let shared =
+            (reuse.most > 1).then(|| Shared::new(Arc::clone(&component), limits.clone(), reuse, line));
         Ok(Self { component, shared })
     }
 
@@ -112,7 +115,7 @@ impl Tasks {
                     answering.last(&exchange, context);
                     return Poll::Ready(ended);
                 }
-                if answering.poll(&exchange, context) != Progress::Some {
+                if answering.poll(&exchange, context) != Progress::Some || in_slice() {
                     return Poll::Pending;
                 }
             }

@@ -13,6 +13,7 @@ use crate::observe::record::Peak;
 use crate::pool::PATIENCE;
 use crate::settings::Reuse;
 use crate::statistics::Account;
+use crate::turns::{Line, Turn};
 use http::Request;
 use http::request::Parts;
 use std::future::poll_fn;
@@ -29,6 +30,7 @@ pub struct Shared {
     component: Arc<Component>,
     limits: Limits,
     reuse: Reuse,
+    line: Line,
     instances: Mutex<Vec<Arc<Runner>>>,
 }
 
@@ -64,11 +66,12 @@ struct Seat {
 
 impl Shared {
     /// Instances of this component, used again like that.
-    pub fn new(component: Arc<Component>, limits: Limits, reuse: Reuse) -> Self {
+    pub fn new(component: Arc<Component>, limits: Limits, reuse: Reuse, line: Line) -> Self {
         Self {
             component,
             limits,
             reuse,
+            line,
             instances: Mutex::default(),
         }
     }
@@ -137,10 +140,11 @@ impl Shared {
             over: watch::Sender::new(false),
         });
         let (component, limits) = (Arc::clone(&self.component), self.limits.clone());
-        let (own, several) = (Arc::clone(&runner), self.reuse.at_once > 1);
+        let (own, several, line) = (Arc::clone(&runner), self.reuse.at_once > 1, self.line);
         let account = Arc::clone(account);
         tokio::spawn(async move {
             let _ticking = Ticking::start();
+            let mut turn = Turn::new(line);
             let running = async {
                 let fate = Arc::clone(&own.fate);
                 // Which of its requests prints something is not known: it has a name of its own.
@@ -148,14 +152,16 @@ impl Shared {
                 let store = component.sandboxes.store(&limits, &voices)?;
                 let _peak = Peak::new(store.data().meter.watched(), Arc::clone(&account));
                 let instance = component.instance(store, given_to, fate, several).await?;
-                // Apart from what polls it, and gone before anybody hears of its end.
-                Box::pin(instance.run()).await
+                instance.run().await
             };
+            let mut running = Box::pin(running);
             let ended = tokio::select! {
                 biased;
                 () = own.abandoned() => Ok(()),
-                ended = running => ended,
+                ended = poll_fn(|context| turn.poll(context, |context| running.as_mut().poll(context))) => ended,
             };
+            // Before anybody hears of its end.
+            drop(running);
             own.state().end(ended);
             own.over.send_replace(true);
         });
