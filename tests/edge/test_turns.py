@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,9 +93,13 @@ def pinned(folder: Path, processor: int) -> Iterator[int]:
             process.kill()
 
 
-def asked(port: int, path: str, connection: http.client.HTTPConnection | None = None) -> float:
+def connected(port: int) -> closing[http.client.HTTPConnection]:
+    """A connection that is closed in the end."""
+    return closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20))
+
+
+def asked(path: str, connection: http.client.HTTPConnection) -> float:
     """How long an answer takes, in seconds."""
-    connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     begun = time.perf_counter()
     connection.request("GET", path)
     connection.getresponse().read()
@@ -107,12 +111,12 @@ def slowest(port: int, interval: float, count: int) -> float:
     lines = 8
 
     def ask(line: int) -> list[float]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         took, due = [], time.perf_counter() + line * interval
-        for _ in range(count // lines):
-            time.sleep(max(0.0, due - time.perf_counter()))
-            took.append(asked(port, "/tell/", connection))
-            due += lines * interval
+        with connected(port) as connection:
+            for _ in range(count // lines):
+                time.sleep(max(0.0, due - time.perf_counter()))
+                took.append(asked("/tell/", connection))
+                due += lines * interval
         return took
 
     with ThreadPoolExecutor(lines) as pool:
@@ -128,15 +132,15 @@ def test_a_bad_tenant_costs_a_good_one_two_slices_at_the_most(tmp_path: Path) ->
     """
     processors = sorted(os.sched_getaffinity(0))
     with pinned(tmp_path, processors[0]) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        each = sorted(asked(port, "/tell/", connection) for _ in range(300))[150]
+        with connected(port) as connection:
+            each = sorted(asked("/tell/", connection) for _ in range(300))[150]
         alone = [slowest(port, each / 0.3, 400) for _ in range(3)]
         stop = threading.Event()
 
         def flood(path: str) -> None:
             while not stop.is_set():
-                with suppress(OSError, http.client.HTTPException):
-                    asked(port, path)
+                with suppress(OSError, http.client.HTTPException), connected(port) as connection:
+                    asked(path, connection)
 
         for bad, path in BAD.items():
             stop.clear()
