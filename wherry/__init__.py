@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from wherry.runtime.program import Denial as Denial
     from wherry.runtime.program import Running as Running
     from wherry.runtime.sandbox import Sandbox as Sandbox
+    from wherry.runtime.streams import Future as Future
+    from wherry.runtime.streams import Stream as Stream
     from wherry.runtime.values import Err as Err
     from wherry.runtime.values import Ok as Ok
     from wherry.runtime.values import Record as Record
@@ -43,6 +45,7 @@ _SOURCES: dict[str, str] = {
     "Denial": "wherry.runtime.program",
     "Err": "wherry.runtime.values",
     "Function": "wherry._native",
+    "Future": "wherry.runtime.streams",
     "Instance": "wherry.runtime.instance",
     "Limits": "wherry._native",
     "Ok": "wherry.runtime.values",
@@ -52,6 +55,7 @@ _SOURCES: dict[str, str] = {
     "Running": "wherry.runtime.program",
     "Sandbox": "wherry.runtime.sandbox",
     "Some": "wherry.runtime.values",
+    "Stream": "wherry.runtime.streams",
     "Variant": "wherry.runtime.values",
     "aio": "wherry.runtime",
     "inspect": "wherry.api",

@@ -15,11 +15,14 @@ __all__ = [
     "Instance",
     "Limits",
     "Policy",
+    "Reading",
     "Record",
     "Resource",
     "Server",
     "Setting",
+    "Stream",
     "Streams",
+    "Wake",
     "about",
     "binary_form",
     "cache_clear",
@@ -61,6 +64,7 @@ __all__ = [
     "wasi_interfaces",
     "wit_model",
     "wit_text",
+    "with_docs",
     "without_other_exports",
     "world_name",
 ]
@@ -104,6 +108,7 @@ class Component:
         precompiled: bool = False,
         target: str | None = None,
     ) -> Self: ...
+    def use_classes(self, classes: Sequence[tuple[str, str, Sequence[str], Sequence[object]]]) -> None: ...
     def instantiate(
         self,
         policy: Policy,
@@ -145,6 +150,7 @@ def generate_bindings(wit: _Path, language: str, world: str | None = None) -> di
 def go_module() -> dict[str, str]: ...
 def prepare(data: _Bytes) -> tuple[_Bytes, list[tuple[int, int, _Bytes]]]: ...
 def wasi_interfaces() -> dict[str, str]: ...
+def with_docs(data: _Bytes, wit: _Path, world: str | None = None) -> _Bytes: ...
 def without_other_exports(data: _Bytes, wit: _Path, world: str | None = None) -> _Bytes: ...
 def world_name(wit: _Path, world: str | None = None) -> str: ...
 
@@ -199,7 +205,16 @@ def wit_text(data: bytes, name: str) -> str: ...
 
 @final
 class Instance:
-    def function(self, index: int) -> Function: ...
+    def alive(self) -> bool: ...
+    def function(
+        self,
+        index: int,
+        error: type[BaseException] | None = None,
+        *,
+        waits: bool = False,
+        renew: Callable[[], object] | None = None,
+    ) -> Function: ...
+    def wrap_resources(self, wrap: Mapping[tuple[str | None, str], Callable[[Resource], object]]) -> None: ...
     def run(self, index: int) -> int: ...
     def close(self) -> None: ...
     def cancel(self) -> None: ...
@@ -457,6 +472,26 @@ class Streams:
         stderr: int | Literal["inherit", "capture"] | None = None,
     ) -> Self: ...
     def captured(self) -> tuple[bytes | None, bytes | None]: ...
+
+# streams.rs
+
+@final
+class Reading:
+    def run(self) -> tuple[Any] | None: ...
+    def stop(self) -> None: ...
+
+@final
+class Stream:
+    @property
+    def pipe(self) -> str: ...
+    @property
+    def done(self) -> bool: ...
+    def reading(self) -> Reading: ...
+    def close(self) -> None: ...
+
+@final
+class Wake:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 # verify_run.rs
 

@@ -110,6 +110,8 @@ __all__ = [
 
 TYPE_CHECKING = False  # not from `typing`, whose import would take longer than the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from wherry.runtime.program import Denial
 
     Frame = tuple[str | None, str | None, str | None, int | None]
@@ -267,7 +269,7 @@ class ResultError(GuestError):
     def __init__(self, value: object = None, *, message: str | None = None) -> None:
         super().__init__(message if message is not None else f"the function returned an error: {value!r}")
         self.args = (value,)  # what pickling makes it from again
-        self.value = value
+        self.value: Any = value
 
 
 class InterruptedCallError(GuestError):

@@ -34,6 +34,7 @@ impl Port for Value {
     type Token<'t> = ();
     type Ref<'t> = Value;
     type Owned = Value;
+    type Items<'t> = std::vec::IntoIter<Value>;
     type Names = ();
     type Home = ();
 
@@ -82,11 +83,11 @@ impl Port for Value {
         Ok(take(bytes))
     }
 
-    fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Vec<Self::Ref<'t>>> {
+    fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Self::Items<'t>> {
         let Value::List(items) = value else {
             return Err(unfit(expected));
         };
-        Ok(items.clone())
+        Ok(items.clone().into_iter())
     }
 
     fn entries<'t>(value: &Self::Ref<'t>) -> Result<Vec<(Self::Ref<'t>, Self::Ref<'t>)>> {
@@ -135,7 +136,7 @@ impl Port for Value {
         }
     }
 
-    fn resource(_: &Value, _: bool, _: bool) -> Result<Handle<Value>> {
+    fn resource(_: &Value, (): &(), _: Option<u32>, _: bool) -> Result<Handle<Value>> {
         Err(unfit("resource"))
     }
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from wherry import _native
-from wherry.build import builder
+from wherry.build import builder, rust_debian
 from wherry.build.languages import toolchain
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ __all__ = [
     "project",
     "python_command",
     "python_stores",
+    "streams",
     "text",
 ]
 
@@ -124,10 +125,11 @@ def http_application(which: Literal["direct", "lean", "full", "keeping", "tasks"
     return _http("keeping" if which == "keeping" else "answering", which)
 
 
-def http_probe(host: Literal["direct", "lean", "full"], *, large: bool = False) -> Path:
-    """The component made from ``http/probing.c``; the large one is served prepared."""
+def http_probe(host: Literal["direct", "lean", "full"], *, large: bool = False, still: bool = False) -> Path:
+    """The component from ``http/probing.c``: the large one is served prepared, the still one put back."""
     # The stack that the linker takes by itself is sixteen megabytes, which each guest would have to look at.
     flags = ["-mreference-types", "-Wl,-z,stack-size=65536", *(["-DLARGE"] if large else [])]
+    flags += ["-DSTILL"] if still else []
     return _http("probing", host, *flags)
 
 
@@ -198,6 +200,24 @@ def project(name: str, language: Language, folder: Path) -> Path:
         shutil.move(built.path, output)
 
     return cached(f"{name}.wasm", make, *sources, toolchain(language).identity())
+
+
+def streams() -> Path:
+    """The component made from ``streams``, in Rust: it gives and takes streams and futures of all kinds."""
+    folder = GUESTS / "streams"
+    files = ("Cargo.toml", "Cargo.lock", "src/lib.rs", "wit/streams.wit")
+
+    def build(output: Path) -> None:
+        crate = output.parent / "crate"
+        for file in files:
+            (crate / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / file, crate / file)
+        command = ["cargo", "build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip1"]
+        _run(command, cwd=crate, env=rust_debian.environment(lambda _what, _part: None))
+        core = crate / "target" / "wasm32-wasip1" / "release" / "streams.wasm"
+        output.write_bytes(_native.componentize(core.read_bytes()))
+
+    return cached("streams.wasm", build, *((folder / file).read_bytes() for file in files))
 
 
 def http_component(source: Path) -> Path:

@@ -133,11 +133,12 @@ class Datagrams(socketserver.ThreadingUDPServer):
 class _WebHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 10
+    disable_nagle_algorithm = True
 
     def answer(self) -> None:
         assert isinstance(self.server, Web)
         length = int(self.headers.get("content-length") or 0)
-        body = self.rfile.read(length)
+        body = bytearray(self.rfile.read(length))
         if self.headers.get("transfer-encoding") == "chunked":
             while size := int(self.rfile.readline(), 16):
                 body += self.rfile.read(size)
@@ -148,6 +149,11 @@ class _WebHandler(http.server.BaseHTTPRequestHandler):
             self.send(302, b"", location="/secret")
         elif self.path.startswith("/bytes/"):
             self.send(200, b"x" * int(self.path.rpartition("/")[2]))
+        elif self.path.startswith("/last"):
+            self.send(200, b"last", connection="close")
+        elif self.path.startswith("/unsaid"):
+            self.close_connection = True
+            self.send(200, b"unsaid")
         elif self.path.startswith("/late"):
             time.sleep(3)
             self.send(200, b"late")
@@ -176,17 +182,19 @@ class _WebHandler(http.server.BaseHTTPRequestHandler):
 
 
 class Web(_Server):
-    """HTTP/1.1, with TLS if there is a context; remembers requests."""
+    """HTTP/1.1, with TLS if there is a context; remembers requests, and counts connections."""
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.requests: list[tuple[str, dict[str, str], int]] = []
+        self.connections = 0
         self.tls = tls
         super().__init__((address, port), _WebHandler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept, and shake hands on the thread of the connection."""
         connection, address = super().get_request()
+        self.connections += 1
         if self.tls is not None:
             connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
@@ -201,15 +209,22 @@ class _MultiplexHandler(socketserver.BaseRequestHandler):
         config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
         connection = h2.connection.H2Connection(config)
         with contextlib.suppress(OSError), self.server.tls.wrap_socket(self.request, server_side=True) as tls:
+            self.server.connections += 1
             connection.initiate_connection()
+            waiting: list[h2.events.RequestReceived] = []
             asked: dict[int | None, h2.events.RequestReceived] = {}
             tls.sendall(connection.data_to_send())
             while data := tls.recv(65536):
                 for event in connection.receive_data(data):
                     if isinstance(event, h2.events.RequestReceived):
                         asked[event.stream_id] = event
+                    elif isinstance(event, h2.events.DataReceived) and event.stream_id is not None:
+                        connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                     elif isinstance(event, h2.events.StreamEnded):
-                        self.answer(connection, asked.pop(event.stream_id))
+                        waiting.append(asked.pop(event.stream_id))
+                while len(waiting) >= self.server.together:
+                    for _ in range(self.server.together):
+                        self.answer(connection, waiting.pop())
                 tls.sendall(connection.data_to_send())
 
     def answer(self, connection: h2.connection.H2Connection, event: h2.events.RequestReceived) -> None:
@@ -225,11 +240,13 @@ class _MultiplexHandler(socketserver.BaseRequestHandler):
 
 
 class Multiplexed(_Server):
-    """HTTP/2 over TLS, chosen by ALPN."""
+    """HTTP/2 over TLS, chosen by ALPN; answers so many requests at a time, the last one first."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, together: int = 1) -> None:
         tls.set_alpn_protocols(["h2"])
         self.tls = tls
+        self.together = together
+        self.connections = 0
         self.requests: list[dict[str, str]] = []
         super().__init__(("127.0.0.1", 0), _MultiplexHandler)
 

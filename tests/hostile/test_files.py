@@ -461,4 +461,4 @@ def test_no_descriptor_of_the_host_is_left_open() -> None:
         10,
     )
     assert left.files == 0
-    assert left.threads == 0
+    assert left.threads <= 0

@@ -300,7 +300,8 @@ class _Check:
                 self._check((*path, key), value[key], fields[key].type, {})
         for key, field in fields.items():
             if field.required and key not in value:
-                right = f"add `[{key}]`" if not path else f"add `{key} = …`"
+                section = f"[[{key}]]" if _is_of([], field.type) else f"[{key}]"
+                right = f"add `{key} = …`" if path else f"add `{section}`"
                 self._say(path, f"`{key}` is missing", right, at_key=True)
 
     def _mapping(self, path: positions.Path, value: object, form: types.DictType) -> None:

@@ -69,6 +69,11 @@ class _Threads:
 _THREADS = _Threads(MOST_THREADS)
 
 
+async def call_on_thread(cancel: Callable[[], None], work: Callable[[], Result]) -> Result:
+    """Run ``work`` on a thread; cancelling the task calls ``cancel`` and waits for the thread."""
+    return await _on(_THREADS, cancel, work)
+
+
 async def _on_thread(
     cancel: Callable[[], None], work: Callable[..., Result], *args: Any, **named: Any
 ) -> Result:
@@ -95,10 +100,32 @@ async def _on(threads: _Threads, cancel: Callable[[], None], work: Callable[[], 
         raise
 
 
+async def wait_on_thread(stop: Callable[[], None], work: Callable[[], Result]) -> Result:
+    """Run ``work`` on a thread; cancelling the task calls ``stop``, and nobody waits for the thread then."""
+    context = contextvars.copy_context()
+    context.run(_loop.set, asyncio.get_running_loop())
+    submitted = _THREADS.submit(functools.partial(context.run, work))
+    future = asyncio.wrap_future(submitted)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if not submitted.cancel():
+            stop()
+            # What it comes to then is of no interest.
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        raise
+
+
+def callers_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop of the coroutine that called the guest of this thread, where it was one."""
+    loop = _loop.get()
+    return loop if loop is not None and loop.is_running() else None
+
+
 def wait_for_host(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Wait for a coroutine that a host function returned. The core calls it, on the thread of the guest."""
-    loop = _loop.get()
-    if loop is None or not loop.is_running():
+    loop = callers_loop()
+    if loop is None:
         return asyncio.run(coroutine)
     return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wherry import _native
 from wherry.errors import GrantError, UsageError
@@ -12,10 +11,14 @@ from wherry.runtime import leaving
 from wherry.runtime.imports import host_functions
 from wherry.runtime.instance import Instance
 
+TYPE_CHECKING = False  # not from `typing`, which takes longer to import than the rest of this
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol
 
     from wherry._native import Limits, Policy
+else:
+    Protocol = object
 
 __all__ = ["Component", "Origin", "Readable", "load"]
 
@@ -27,7 +30,7 @@ class Readable(Protocol):
         """At most ``size`` of its bytes."""
 
 
-class Origin(NamedTuple):
+class Origin:
     """What a component brings along from the package that it came in.
 
     ``name`` is what its command is called, ``entry`` where it starts if that is said, ``args`` come
@@ -36,14 +39,27 @@ class Origin(NamedTuple):
     the package asks for, ``agreed`` is ``None`` and ``asks`` and ``hint`` say so.
     """
 
-    name: str
-    entry: str | None
-    args: tuple[str, ...]
-    files: Policy
-    agreed: Policy | None
-    limits: Limits | None
-    asks: str
-    hint: str
+    __slots__ = ("agreed", "args", "asks", "entry", "files", "hint", "limits", "name")
+
+    def __init__(  # noqa: PLR0917 - as the record that it is
+        self,
+        name: str,
+        entry: str | None,
+        args: tuple[str, ...],
+        files: Policy,
+        agreed: Policy | None,
+        limits: Limits | None,
+        asks: str = "",
+        hint: str = "",
+    ) -> None:
+        self.name = name
+        self.entry = entry
+        self.args = args
+        self.files = files
+        self.agreed = agreed
+        self.limits = limits
+        self.asks = asks
+        self.hint = hint
 
 
 class Component:
@@ -103,15 +119,34 @@ class Component:
         :class:`~wherry.errors.GrantError` when its package asks for what nobody has agreed to, and what the
         guest's start ends in.
         """
+        native = self.start(policy=policy, limits=limits, imports=imports, deterministic=deterministic)
+        return Instance(self, native)
+
+    def start(
+        self,
+        *,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        imports: Mapping[str, object] | None = None,
+        deterministic: bool = False,
+    ) -> _native.Instance:
+        """The sandbox of :meth:`instantiate` alone, for generated bindings."""
         if self._imports:
             leaving.prepare()
-        native = self._native.instantiate(
+        return self._native.instantiate(
             granted(policy, self.origin, deterministic=deterministic),
             limits if limits is not None else usual_limits(self.origin),
             None,
             host_functions(self.name, self._imports, imports or {}),
         )
-        return Instance(self, native)
+
+    def use_classes(self, classes: Sequence[tuple[str, str, Sequence[str], Sequence[object]]]) -> None:
+        """Have generated classes stand for the types of the component, before its first call."""
+        self._native.use_classes(classes)
+
+    def places(self) -> dict[tuple[str | None, str], int]:
+        """The place of each function, by its interface and its name in WIT."""
+        return {named: place for place, named in enumerate(self._exports)}
 
     def __reduce__(self) -> tuple[object, tuple[bytes, str, Origin | None]]:
         return _restore, (self._native.bytes(), self.name, self.origin)

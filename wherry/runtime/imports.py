@@ -7,11 +7,15 @@ attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from wherry.errors import LinkError
 from wherry.wit.names import pascal_case, snake_case
+
+TYPE_CHECKING = False  # not from `typing`, which takes longer to import than the rest of this
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["host_functions"]
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
-
 from wherry import _native
 from wherry.errors import NoSuchExportError
 from wherry.wit.names import pascal_case, snake_case
 
+TYPE_CHECKING = False  # not from `typing`, which takes longer to import than the rest of this
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any, Protocol
 
     from wherry.runtime.component import Component
+else:
+    Protocol = object
 
 __all__ = ["Functions", "Instance", "Interface", "ResourceClass", "find_interface", "left_behind"]
 

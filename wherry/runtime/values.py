@@ -11,18 +11,35 @@ from wherry._native import Record, Resource, make_record
 __all__ = ["Err", "Ok", "Record", "Resource", "Some", "Variant"]
 
 
-class _Wrapper:
+TYPE_CHECKING = False  # not from `typing`, which takes longer to import than the rest of this
+if TYPE_CHECKING:
+    from typing import Generic, TypeVar
+
+    Value = TypeVar("Value")
+else:
+    Value = object
+
+    class Generic:
+        """What stands for ``typing.Generic`` where nobody checks types: ``Some[int]`` is ``Some``."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, item: object) -> type:
+            return cls
+
+
+class _Wrapper(Generic[Value]):
     """One value under a name; equal to its like with an equal value."""
 
     __slots__ = ("value",)
     __match_args__ = ("value",)
-    value: object
+    value: Value
 
-    def __init__(self, value: object = None) -> None:
+    def __init__(self, value: Value = None) -> None:  # type: ignore[assignment]  # `Ok()` is `Ok(None)`
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.value == self.value
+        return type(other) is type(self) and bool(other.value == self.value)
 
     def __hash__(self) -> int:
         return hash((type(self), self.value))
@@ -31,7 +48,7 @@ class _Wrapper:
         return f"{type(self).__name__}({self.value!r})"
 
 
-class Some(_Wrapper):
+class Some(_Wrapper[Value]):
     """A value that is there, where a bare one would leave that open.
 
     ``option<option<u32>>`` has three values: ``None``, ``Some(None)`` and ``Some(5)``.
@@ -40,13 +57,13 @@ class Some(_Wrapper):
     __slots__ = ()
 
 
-class Ok(_Wrapper):
+class Ok(_Wrapper[Value]):
     """The good case of a ``result`` that is not the whole result of a function."""
 
     __slots__ = ()
 
 
-class Err(_Wrapper):
+class Err(_Wrapper[Value]):
     """The error case of a ``result`` that is not the whole result of a function."""
 
     __slots__ = ()

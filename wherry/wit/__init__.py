@@ -36,8 +36,13 @@ own, borrow of a    a ``Resource`` object     the name of the class    the same
 guest's resource
 own, borrow of a    the Python object that    the name of the class    any object that implements it
 host's resource     was handed to the guest
-stream, future,     not yet: a function that  ``Stream``, ``Future``,
-error-context       needs one says so         ``ErrorContext``
+stream<u8>          ``Stream`` of pieces of   ``Stream[bytes]``        bytes, or an iterable of pieces, with
+                    bytes                                              ``for`` or with ``async for``
+stream<T>           ``Stream``, an iterator   ``Stream[T]``            any iterable, with ``for`` or with
+                    of both kinds                                      ``async for``
+future<T>           ``Future``, awaitable     ``Future[T]``            any awaitable
+error-context       no: it is gated in the    ``ErrorContext``         a function that needs one says so
+                    component model itself
 =================== ========================= ======================== =======================================
 
 Names of functions, parameters and fields are those of WIT in snake_case and those of classes in PascalCase:

@@ -216,11 +216,17 @@ Item: TypeAlias = Interface | Function | WorldType | Other
 
 
 class World(msgspec.Struct, frozen=True, tag_field="form", tag="component"):
-    """What a component imports and exports, in the order of the file, and every type that this mentions."""
+    """What a component imports and exports, in the order of the file, and every type that this mentions.
+
+    ``docs`` is what the author's interface file says, as far as the component has it: of the world under the
+    empty name, of an interface under its name, of a function or type under ``INTERFACE#ITEM``, and of a
+    field, case or flag under ``INTERFACE#ITEM.MEMBER``. Items of the world itself begin with ``#``.
+    """
 
     imports: tuple[Item, ...]
     exports: tuple[Item, ...]
     types: tuple[TypeDef, ...]
+    docs: dict[str, str] = {}
 
     def definition(self, used: Type) -> TypeDef | Primitive:
         """What ``used`` is once aliases are followed; its name is that of the definition."""

@@ -82,6 +82,10 @@ class _Writer:
                 return f"Some[{inner}] | None" if can_be_none(self.world, payload) else f"{inner} | None"
             case model.Result(ok=ok, err=err):
                 return f"Ok[{self.optional(ok)}] | Err[{self.optional(err)}]"
+            case model.Stream(payload=payload) if (
+                payload is not None and self.world.definition(payload) == "u8"
+            ):
+                return "Stream[bytes]"
             case model.Stream(payload=payload):
                 return f"Stream[{self.optional(payload)}]"
             case model.Future(payload=payload):

@@ -5,16 +5,13 @@
 //! which can be killed, and whose memory is bounded; [`worker`] is what runs there. What is little work is told by
 //! [`effort`](crate::effort), which bounds it from above. Start reading at [`compile`].
 
-use std::any::Any;
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use wasmtime::CodeBuilder;
 
 use crate::effort::Effort;
 use crate::error::{Error, Kind, Result};
@@ -25,7 +22,12 @@ use crate::registry::Registry;
 use crate::validate::{Validated, validate};
 
 pub mod child;
+#[cfg(feature = "compiler")]
+mod code;
 pub mod worker;
+
+#[cfg(feature = "compiler")]
+use code::image;
 
 /// How often the user's wishes are looked at while compiling.
 const POLL: Duration = Duration::from_millis(20);
@@ -233,42 +235,17 @@ fn late(limit: Option<Duration>) -> Error {
     ))
 }
 
-/// Compiles in this thread and the pool that it belongs to.
-fn image(bytes: &[u8], form: Form, key: &EngineKey) -> Result<Vec<u8>> {
-    let engine = mode::engine(key)?;
-    let compiled = catch_unwind(AssertUnwindSafe(|| {
-        let mut builder = CodeBuilder::new(&engine);
-        builder.wasm_binary(bytes, None)?;
-        match form {
-            Form::Component => builder.compile_component_serialized(),
-            _ => builder.compile_module_serialized(),
-        }
-    }));
-    match compiled {
-        Ok(compiled) => compiled.map_err(|error| refused(&error)),
-        Err(panic) => Err(Error::new(
-            Kind::Internal,
-            format!("a fault in the compiler: {}", panic_message(&*panic)),
-        )),
-    }
-}
-
-/// The compiler's refusal of what passed validation.
-fn refused(error: &wasmtime::Error) -> Error {
-    let message = format!("{error:#}");
-    let kind = if message.contains("Unsupported feature") {
-        Kind::Unsupported
-    } else {
-        Kind::Compile
-    };
-    Error::new(kind, format!("the compiler gave up: {message}"))
-        .with_hint("the code is valid but over what the compiler can do; smaller functions may help")
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
+/// Where there is no compiler, all that is not compiled yet is refused.
+#[cfg(not(feature = "compiler"))]
+fn image(_: &[u8], _: Form, key: &EngineKey) -> Result<Vec<u8>> {
+    let mode = key.mode.name();
+    let error = Error::new(
+        Kind::Unsupported,
+        "it has to be compiled, and this build of Wherry has no compiler",
+    );
+    Err(error.with_hint(format!(
+        "compile it ahead of time: `wherry compile --mode {mode} FILE -o OUT`"
+    )))
 }
 
 /// One pool per process: the threads of rayon's own do not survive a fork.

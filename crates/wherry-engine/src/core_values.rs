@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::Sandbox;
-use crate::values::{Outcome, Port, Scalar};
+use crate::values::{Opening, Outcome, Port, Scalar};
 use wasmtime::{Func, FuncType, Val, ValType};
 
 /// Calls a function of a core module.
@@ -39,9 +39,9 @@ fn lower<P: Port>(ty: &FuncType, arguments: &P::Owned) -> Result<Vec<Val>> {
                 format!("expected {} arguments, got {}", ty.params().len(), items.len()),
             ));
         }
-        let pairs = ty.params().zip(&items).enumerate();
+        let pairs = ty.params().zip(items).enumerate();
         pairs
-            .map(|(index, (ty, item))| value::<P>(&ty, item).map_err(|e| e.in_path(&format!("[{index}]"))))
+            .map(|(index, (ty, item))| value::<P>(&ty, &item).map_err(|e| e.in_path(&format!("[{index}]"))))
             .collect()
     })
 }
@@ -102,7 +102,10 @@ fn lift<P: Port>(results: &[Val]) -> Result<Outcome<P, 1>> {
         let value = match results.len() {
             0 => P::nothing(token),
             1 => values.next().unwrap_or_else(|| Ok(P::nothing(token)))?,
-            _ => P::from_tuple(token, values.collect::<Result<_>>()?)?,
+            count => {
+                P::begin(token, Opening::Tuple(count));
+                P::from_tuple(token, values.collect::<Result<_>>()?)?
+            }
         };
         Ok(Outcome {
             value: P::own(value),

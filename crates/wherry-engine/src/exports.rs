@@ -3,6 +3,7 @@
 //! [`Surface::of`] reads both from compiled code, in the order of the file. Functions of core modules are in it too, with
 //! numbers as values.
 
+use crate::error::{Error, Kind};
 use crate::interfaces::{Standing, standing};
 use crate::program::{Code, Program};
 use crate::values::bridge::MAX_FLAT;
@@ -21,6 +22,8 @@ pub struct Surface {
     pub resources: Vec<(Option<String>, String)>,
     /// The resources that the program implements: interface, name and place.
     pub own_resources: Vec<(Option<String>, String, ComponentExportIndex)>,
+    /// Whether a function takes streams or futures, which the embedding program fills while the guest runs.
+    pub feeds: bool,
     /// Whether anything that is imported may wait, so that calls need a stack of their own.
     pub waits: bool,
 }
@@ -50,6 +53,30 @@ pub struct Export {
     pub(crate) flat_results: Option<usize>,
     /// Where it is in compiled code.
     pub place: Place,
+}
+
+impl Export {
+    /// An error about a value with the function and the parameter that it is about, by the name that it is `spelled` with.
+    #[must_use]
+    pub fn located(&self, error: Error, spelled: impl FnOnce(&str) -> String) -> Error {
+        if error.kind() != Kind::Value {
+            return error;
+        }
+        // The path begins with the place of the argument: `[0].field`.
+        let path = error.path();
+        let argument = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let named = argument.and_then(|(place, rest)| {
+            let name = self.params.get(place.parse::<usize>().ok()?)?;
+            Some(format!("`{}{rest}`: ", spelled(name)))
+        });
+        let message = format!(
+            "{}(): {}{}",
+            self.name,
+            named.unwrap_or_default(),
+            error.message()
+        );
+        error.with_message(message)
+    }
 }
 
 /// Where an export is in compiled code.
@@ -149,6 +176,7 @@ impl Surface {
         match item {
             ComponentItem::ComponentFunc(function) => {
                 if let Some(place) = component.get_export_index(None, name) {
+                    self.feeds |= takes_pipes(function);
                     self.exports.push(component_export(None, name, function, place));
                 }
             }
@@ -165,6 +193,7 @@ impl Surface {
                     let place = component.get_export_index(Some(&outer), inner);
                     match (&item.ty, place) {
                         (ComponentItem::ComponentFunc(function), Some(place)) => {
+                            self.feeds |= takes_pipes(function);
                             self.exports
                                 .push(component_export(Some(name), inner, function, place));
                         }
@@ -218,6 +247,26 @@ fn core_export(name: &str, ty: &ExternType) -> Option<Export> {
         flat_results: None,
         place: Place::Module,
     })
+}
+
+/// Whether a stream or future is anywhere in the parameters of a function.
+fn takes_pipes(function: &ComponentFunc) -> bool {
+    function.params().any(|(_, ty)| has_pipe(&ty))
+}
+
+fn has_pipe(ty: &Type) -> bool {
+    match ty {
+        Type::Stream(_) | Type::Future(_) => true,
+        Type::List(list) => has_pipe(&list.ty()),
+        Type::FixedLengthList(list) => has_pipe(&list.ty()),
+        Type::Map(map) => has_pipe(&map.value()),
+        Type::Record(record) => record.fields().any(|field| has_pipe(&field.ty)),
+        Type::Tuple(tuple) => tuple.types().any(|ty| has_pipe(&ty)),
+        Type::Variant(cases) => cases.cases().any(|case| case.ty.is_some_and(|ty| has_pipe(&ty))),
+        Type::Option(option) => has_pipe(&option.ty()),
+        Type::Result(result) => [result.ok(), result.err()].iter().flatten().any(has_pipe),
+        _ => false,
+    }
 }
 
 fn fallible(function: &ComponentFunc) -> bool {

@@ -11,7 +11,7 @@ use crate::meter::{Meter, Shares};
 use crate::monitor::Monitor;
 use crate::network::requests::Requests;
 use crate::network::{Connections, Network};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, Pool};
 use crate::policy::Policy;
 use crate::profile::Sampler;
 use crate::stdio::{Stdio, Thread};
@@ -165,7 +165,6 @@ impl Guest {
     /// Counts anew what is limited for each request, when it answers another one; false when that should not be: it used up
     /// too much, or left too many handles open.
     pub fn renew(&mut self) -> bool {
-        self.requests.heard = None;
         self.network.renew();
         self.files.renew();
         let spoke = self.watch.room.as_ref().is_none_or(|room| room.renew());
@@ -176,9 +175,14 @@ impl Guest {
         self.meter.renew() && spoke && tidy
     }
 
-    /// Has somebody hear of the requests that it sends.
-    pub fn hear(&mut self, heard: Arc<dyn Outgoing>) {
-        self.requests.heard = Some(heard);
+    /// Has somebody hear of the requests that it sends, or nobody.
+    pub fn hear(&mut self, heard: Option<Arc<dyn Outgoing>>) {
+        self.requests.heard = heard;
+    }
+
+    /// Has it share connections with the other guests of its application, which were granted the same.
+    pub fn share(&mut self, pool: &Arc<Pool>) {
+        self.requests.pool = Arc::clone(pool);
     }
 
     /// Notes that the guest was refused memory. It was only told that it has no more, and may end for that reason.

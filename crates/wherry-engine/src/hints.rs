@@ -29,6 +29,18 @@ pub fn in_python(entries: &[Entry]) -> Vec<String> {
     })
 }
 
+/// The same for a caller of the C interface.
+#[must_use]
+pub fn in_c(entries: &[Entry]) -> Vec<String> {
+    told(entries, |grant| {
+        let value = if is_switch(grant) { "true" } else { &grant.value };
+        format!(
+            "`wherry_policy_set(policy, \"{}\", \"{value}\", ...)`",
+            grant.flag
+        )
+    })
+}
+
 /// Refusals that one grant would lift, or that have one name.
 struct Cause<'a> {
     entry: &'a Entry,

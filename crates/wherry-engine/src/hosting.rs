@@ -6,11 +6,12 @@
 use crate::error::{Error, Kind, Result};
 use crate::exports::{Import, Surface};
 use crate::guest::Guest;
-use crate::values::{Context, Lifted, Port, Returned, host_resource};
+use crate::values::{Context, Lifted, Port, Returned, Started, host_resource};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
-use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::component::{Accessor, Linker, LinkerInstance};
+use wasmtime::{AsContextMut, StoreContextMut};
 
 /// The host functions of one instance, in the order of [`Template::imports`].
 pub struct Host<P: Port> {
@@ -23,7 +24,7 @@ pub struct Host<P: Port> {
 /// Defines what a component imports beyond WASI.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] for an asynchronous function, [`Kind::Link`] when the engine refuses a name.
+/// [`Kind::Link`] when the engine refuses a name.
 pub fn define<P: Port>(linker: &mut Linker<Guest>, surface: &Surface) -> Result<()> {
     let refused =
         |error: wasmtime::Error| Error::new(Kind::Link, format!("an import cannot be defined: {error:#}"));
@@ -51,15 +52,6 @@ pub fn define<P: Port>(linker: &mut Linker<Guest>, surface: &Surface) -> Result<
             }
         }
         for (index, import) in imports {
-            if import.asynchronous {
-                return Err(Error::new(
-                    Kind::Unsupported,
-                    format!(
-                        "the import `{}` is `async`, which host functions cannot be yet",
-                        import.name
-                    ),
-                ));
-            }
             function::<P>(&mut place, index, import).map_err(refused)?;
         }
     }
@@ -112,20 +104,48 @@ fn typed<P: Port, const PARAMS: usize, const RESULTS: usize>(
 ) -> wasmtime::Result<()> {
     let fallible = import.fallible;
     let name: Arc<str> = import.name.as_str().into();
+    if import.asynchronous {
+        return place.func_wrap_concurrent(
+            &import.name,
+            move |accessor: &Accessor<Guest>, arguments: Lifted<P, PARAMS>| {
+                let name = Arc::clone(&name);
+                Box::pin(async move {
+                    let host = accessor.with(|mut store| arrived::<P>(store.as_context_mut()))?;
+                    let returned = match P::start(implemented(&host, index)?, arguments.0, fallible)? {
+                        Started::Done(value) => value,
+                        Started::Later(mut later) => {
+                            let value = poll_fn(|cx| later.poll(cx, 1)).await?;
+                            value
+                                .ok_or_else(|| Error::new(Kind::Internal, "a host function without an end"))?
+                        }
+                    };
+                    accessor.with(|mut store| store.get().watch.check_after_host())?;
+                    Ok(Returned::<P, RESULTS>(returned, name))
+                })
+            },
+        );
+    }
     place.func_wrap(
         &import.name,
-        move |store: StoreContextMut<'_, Guest>,
+        move |mut store: StoreContextMut<'_, Guest>,
               arguments: Lifted<P, PARAMS>|
               -> wasmtime::Result<Returned<P, RESULTS>> {
-            let host = host::<P>(&store)?;
-            let function = host
-                .functions
-                .get(index)
-                .ok_or_else(|| Error::new(Kind::Internal, "an import without a host function"))?;
-            Ok(Returned(
-                P::invoke(function, arguments.0, fallible)?,
-                Arc::clone(&name),
-            ))
+            let host = arrived::<P>(store.as_context_mut())?;
+            let returned = P::invoke(implemented(&host, index)?, arguments.0, fallible)?;
+            store.data().watch.check_after_host()?;
+            Ok(Returned(returned, Arc::clone(&name)))
         },
     )
+}
+
+/// The host of a guest that has called it with arguments which are lifted: streams among them are listened to.
+fn arrived<P: Port>(store: StoreContextMut<'_, Guest>) -> wasmtime::Result<Arc<Host<P>>> {
+    let host = host::<P>(&store)?;
+    host.context.listen(store)?;
+    Ok(host)
+}
+
+fn implemented<P: Port>(host: &Host<P>, index: usize) -> Result<&P::Owned> {
+    let function = host.functions.get(index);
+    function.ok_or_else(|| Error::new(Kind::Internal, "an import without a host function"))
 }

@@ -11,9 +11,12 @@ use crate::limits::Limits;
 use crate::program::Program;
 use crate::sandbox::{Callee, Linked, Sandbox};
 use crate::values::bridge::{MAX_FLAT, Piece, PieceResult, PieceType, Pieces, Signature, enter};
-use crate::values::{Context, Outcome, Params, Port, TypeNames, Types};
+use crate::values::{Context, Incoming, Outcome, Params, Port, TypeNames, Types};
 use crate::{core_values, hosting};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{self, Poll, Waker};
+use wasmtime::AsContextMut;
 use wasmtime::component::{Func, ResourceAny, ResourceType, TypedFunc};
 
 /// A program that is linked for one host language.
@@ -70,6 +73,40 @@ pub struct Instance<P: Port> {
     context: Arc<Context<P>>,
 }
 
+/// Has a guest that is driven for a reader rest, so that another thread can call it: it goes on with that call.
+#[derive(Default)]
+pub struct Pause {
+    asked: AtomicBool,
+    driver: Mutex<Option<Waker>>,
+}
+
+impl Pause {
+    fn driver(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
+        self.driver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for it; a guest that computes rests when it waits next.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        if let Some(driver) = self.driver().take() {
+            driver.wake();
+        }
+    }
+
+    /// Whether it is asked for.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    fn poll(&self, cx: &task::Context<'_>) -> Poll<()> {
+        *self.driver() = Some(cx.waker().clone());
+        if self.is_asked() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
 /// A function of one instance, with its shapes.
 pub struct Function<P: Port> {
     callee: Callee,
@@ -115,13 +152,37 @@ impl<P: Port> Instance<P> {
     /// [`Kind::Value`] when an argument does not fit, after which the instance can still be used; else as
     /// [`Sandbox::run`].
     pub fn call(&mut self, function: &Function<P>, arguments: P::Owned) -> Result<Outcome<P, 1>> {
-        let sandbox = &mut self.sandbox;
-        enter(&self.context, &function.signature, || {
-            match (function.callee, function.asynchronous) {
+        let (sandbox, context) = (&mut self.sandbox, &self.context);
+        enter(context, &function.signature, || {
+            let outcome = match (function.callee, function.asynchronous) {
                 (Callee::Component(callee), None) => call_as::<P, 1>(sandbox, callee, arguments),
                 (Callee::Component(callee), Some(flat)) => call_async(sandbox, callee, arguments, flat),
                 (Callee::Module(callee), _) => core_values::call(sandbox, callee, &arguments),
-            }
+            }?;
+            context.listen(sandbox.store().as_context_mut())?;
+            Ok(outcome)
+        })
+    }
+
+    /// Has the guest go on until a stream or future of its own brings something, or comes to its end, or `pause` is asked.
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`].
+    pub fn read(&mut self, incoming: &Incoming<P>, pause: &Pause) -> Result<()> {
+        let (sandbox, context) = (&mut self.sandbox, &self.context);
+        enter(context, &Signature::default(), || {
+            context.listen(sandbox.store().as_context_mut())?;
+            let changed = std::future::poll_fn(|cx| {
+                if pause.poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                incoming.poll_changed(cx)
+            });
+            sandbox.run(
+                (),
+                |_, ()| Ok(()),
+                async |store, ()| store.run_concurrent(async |_| changed.await).await,
+            )
         })
     }
 

@@ -66,6 +66,7 @@ pub mod shell;
 mod stdin;
 pub mod stdio;
 mod stores;
+pub mod templates;
 pub mod ticker;
 mod toml_file;
 pub mod trap;

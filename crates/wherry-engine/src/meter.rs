@@ -60,6 +60,12 @@ impl Meter {
         within && self.kept <= self.limit
     }
 
+    /// Forgets what came after `used` bytes were used: the guest was put back to what it was then.
+    pub fn rewind(&mut self, used: usize) {
+        (self.used, self.granted, self.refused, self.told) = (used, 0, false, false);
+        self.peak.store(used, Ordering::Relaxed);
+    }
+
     /// Whether the guest was refused memory that it asked for.
     #[must_use]
     pub fn refused(&self) -> bool {

@@ -329,8 +329,9 @@ pub(crate) fn config(key: &EngineKey) -> Result<Config> {
     config
         .epoch_interruption(mode.epochs)
         .consume_fuel(mode.fuel)
-        .cranelift_nan_canonicalization(mode.deterministic)
         .relaxed_simd_deterministic(mode.deterministic);
+    #[cfg(feature = "compiler")]
+    config.cranelift_nan_canonicalization(mode.deterministic);
     if mode.deterministic {
         fuse(&mut config, key.target.as_deref());
     }
@@ -354,6 +355,7 @@ pub(crate) fn config(key: &EngineKey) -> Result<Config> {
 }
 
 /// What a processor of this kind needs to multiply and add in one step, under the names of the code generator.
+#[cfg(feature = "compiler")]
 const FUSING: [&str; 6] = [
     "has_sse3",
     "has_ssse3",
@@ -370,6 +372,7 @@ const FUSING: [&str; 6] = [
 /// it since 2013, and one that lacks it refuses guests with relaxed SIMD; the portable interpreter runs them there.
 fn fuse(config: &mut Config, target: Option<&str>) {
     match target {
+        #[cfg(feature = "compiler")]
         Some(target) if target.starts_with("x86_64") => {
             for flag in FUSING {
                 // SAFETY: it says which instructions may be used; code that uses them is loaded only where they are.
@@ -421,7 +424,11 @@ fn fingerprint(key: &EngineKey, engine: &Engine) -> String {
     if key.restored {
         "restored".hash(&mut hash);
     }
+    // Without a compiler there is nothing to be kept under this name.
+    #[cfg(feature = "compiler")]
     engine.precompile_compatibility_hash().hash(&mut hash);
+    #[cfg(not(feature = "compiler"))]
+    let _ = engine;
     hex(&hash.0.finalize()[..16])
 }
 

@@ -6,8 +6,10 @@
 //! that name led there. Start at [`Network::connects`].
 
 mod connection;
+mod departing;
 mod dialling;
 mod lookup;
+pub(crate) mod pool;
 mod quota;
 pub(crate) mod requests;
 mod sockets;
@@ -19,7 +21,9 @@ pub(crate) mod tls;
 use crate::guest::Guest;
 use crate::limits::{Limit, Limits, typed_duration};
 use crate::monitor::{Access, Grant, Monitor, Subject};
-use crate::policy::{Host, HttpRule, ListenRule, NetRule, Policy, canonical, default_port, special};
+use crate::policy::{
+    Host, HostPattern, HttpRule, ListenRule, NetRule, Policy, canonical, default_port, special,
+};
 pub(crate) use dialling::Connections;
 use hickory_resolver::TokioResolver;
 use quota::{Count, Slot, Slots, Transfer};
@@ -333,11 +337,7 @@ impl Network {
 
     /// Whether the guest may send a request. Where the host leads is another question: [`Network::leads`].
     fn sends(&self, method: &str, scheme: &str, host: &Host, port: u16, path: &str) -> bool {
-        let hosts = |rule: &&HttpRule| match host {
-            Host::Name(name) => rule.host.covers_name(name),
-            Host::Address(address) => rule.host.covers_address(*address),
-        };
-        let mut rules = self.http.iter().filter(hosts).peekable();
+        let mut rules = self.rules_of(host).peekable();
         let why = match rules.peek() {
             Some(_) => format!("{method} was not granted there"),
             None => "it was not granted".to_owned(),
@@ -359,6 +359,21 @@ impl Network {
             why,
             lift,
         )
+    }
+
+    /// Whether a granted request is granted by a rule that names its host, rather than every public one: what is answered in this
+    /// process may be answered to nobody else.
+    fn names(&self, method: &str, scheme: &str, host: &Host, port: u16, path: &str) -> bool {
+        self.rules_of(host)
+            .any(|rule| rule.host != HostPattern::Any && rule.covers(method, scheme, port, path))
+    }
+
+    /// The rules for requests to a host.
+    fn rules_of(&self, host: &Host) -> impl Iterator<Item = &HttpRule> {
+        self.http.iter().filter(move |rule| match host {
+            Host::Name(name) => rule.host.covers_name(name),
+            Host::Address(address) => rule.host.covers_address(*address),
+        })
     }
 
     /// Whether a request for a host may go to an address that the host led to.

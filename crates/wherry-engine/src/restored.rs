@@ -58,15 +58,17 @@ mod tests;
 
 #[cfg(not(target_os = "linux"))]
 mod absent;
+mod rewound;
 
 #[cfg(not(target_os = "linux"))]
-pub use absent::{Drive, Images, unavailable};
+pub use absent::{Drive, Images, Lease, unavailable};
 #[cfg(target_os = "linux")]
-pub use drive::Drive;
+pub use drive::{Drive, Lease};
 #[cfg(target_os = "linux")]
 pub use kernel::unavailable;
 #[cfg(target_os = "linux")]
 pub use memories::Images;
+pub use rewound::Beginnings;
 
 /// What a memory of a component holds at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +126,8 @@ pub struct Counts {
     pub made: u64,
     /// Memories that were put back to what they were.
     pub reset: u64,
+    /// Those of them that stay with their guest, for the next request to it.
+    pub rewound: u64,
     /// Those of them where the kernel had to be asked what was written.
     pub asked: u64,
     /// Those of them that were given back as a whole.

@@ -146,6 +146,10 @@ const COUNTED: [(&str, &str, &str); 3] = [
 ];
 
 /// One fresh sandbox.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of the program and of the store which do not depend on each other"
+)]
 pub struct Sandbox {
     store: Store<Guest>,
     inner: Inner,
@@ -153,6 +157,8 @@ pub struct Sandbox {
     /// The fuel that it was given.
     given: Option<u64>,
     waits: bool,
+    /// It calls functions of the embedding program, which may take longer than a tick.
+    hosted: bool,
     concurrent: bool,
     mode: Mode,
     alive: bool,
@@ -189,6 +195,7 @@ impl Sandbox {
             timeout: limits.timeout,
             given: limits.fuel,
             waits,
+            hosted: !linked.surface.imports.is_empty(),
             concurrent: key.concurrency,
             mode: key.mode,
             alive: true,
@@ -349,7 +356,7 @@ impl Sandbox {
         let watch = &mut self.store.data_mut().watch;
         if !watch.whole || watch.deadline.is_none() {
             (watch.deadline, watch.allowance) = match self.timeout {
-                Some(timeout) if self.waits || watch.whole => {
+                Some(timeout) if self.waits || self.hosted || watch.whole => {
                     (Some((Instant::now() + timeout, timeout)), None)
                 }
                 timeout => (None, timeout),

@@ -4,14 +4,23 @@
 //! lock in it: a thread that holds one while another forks would leave it held for ever in the child.
 
 use crate::{fork, mode};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How often a running guest is asked whether it should stop.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// How many idle ticks pass before the thread ends.
-const IDLE_TICKS: u32 = 100;
+/// How often it is while others wait for the processor: see [`hurry`].
+pub const SLICE: Duration = Duration::from_millis(2);
+
+/// How long it stays so.
+const HURRIED: Duration = Duration::from_millis(100);
+
+/// How long nothing runs before the thread ends.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Others wait for the processor.
+static HURRY: AtomicBool = AtomicBool::new(false);
 
 /// How many guests run that the epoch must reach.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -55,18 +64,30 @@ fn start() {
     }
 }
 
+/// Has running guests be asked at each [`SLICE`] for a while, as others wait for the processor.
+pub fn hurry() {
+    if !HURRY.load(Ordering::Relaxed) {
+        HURRY.store(true, Ordering::Relaxed);
+    }
+}
+
 fn run() {
     let generation = fork::generation();
-    let mut idle = 0;
+    let (mut idle, mut hurried) = (Duration::ZERO, Duration::ZERO);
     loop {
-        std::thread::sleep(TICK);
+        if HURRY.swap(false, Ordering::Relaxed) {
+            hurried = HURRIED;
+        }
+        let tick = if hurried.is_zero() { TICK } else { SLICE };
+        hurried = hurried.saturating_sub(tick);
+        std::thread::sleep(tick);
         mode::increment_epochs();
         idle = if RUNNING.load(Ordering::SeqCst) == 0 {
-            idle + 1
+            idle + tick
         } else {
-            0
+            Duration::ZERO
         };
-        if idle < IDLE_TICKS {
+        if idle < IDLE {
             continue;
         }
         THREAD.store(0, Ordering::SeqCst);
@@ -74,6 +95,6 @@ fn run() {
         if RUNNING.load(Ordering::SeqCst) == 0 || THREAD.swap(generation, Ordering::SeqCst) != 0 {
             return;
         }
-        idle = 0;
+        idle = Duration::ZERO;
     }
 }

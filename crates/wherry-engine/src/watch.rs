@@ -55,6 +55,12 @@ impl Cancel {
         self.0.store(true, Ordering::Release);
     }
 
+    /// Whether that was asked.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
     /// Forgets an earlier request.
     pub fn reset(&self) {
         self.0.store(false, Ordering::Release);
@@ -72,6 +78,17 @@ impl Watch {
             self.deadline = Some((Instant::now() + time, time));
         }
         self.check()
+    }
+
+    /// Whether a guest may go on that was in a function of the embedding program, which may have taken its time.
+    ///
+    /// # Errors
+    /// [`Kind::Time`] and [`Kind::Interrupted`].
+    pub fn check_after_host(&self) -> Result<()> {
+        if self.deadline.is_some() || self.cancel.is_asked() {
+            return self.check();
+        }
+        Ok(())
     }
 
     /// Whether the guest may go on.

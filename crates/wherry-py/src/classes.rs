@@ -73,12 +73,23 @@ pub fn variant_parts<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Case<'py
     Ok(None)
 }
 
+/// Whether a value is a result: `Ok` or `Err`.
+pub fn is_result(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    Ok(value.is_exact_instance(Class::Ok.get(py)?) || value.is_exact_instance(Class::Err.get(py)?))
+}
+
+/// Whether a host function returned a coroutine.
+pub fn is_coroutine(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    Ok(value.is_exact_instance(COROUTINE.import(value.py(), "types", "CoroutineType")?))
+}
+
 /// What a host function returned, waited for if it is a coroutine.
 pub fn awaited(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
-    static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static WAIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
-    if !value.is_exact_instance(COROUTINE.import(py, "types", "CoroutineType")?) {
+    if !is_coroutine(&value)? {
         return Ok(value);
     }
     let wait = WAIT.get_or_try_init(py, || {

@@ -2,28 +2,30 @@
 
 use crate::door::{self, Patience, beside, through};
 use crate::errors::raise;
-use crate::instance::{Cell, Home, Instance};
+use crate::home::Home;
+use crate::instance::{Cell, Instance};
 use crate::limits::Limits;
 use crate::loading::{self, Wanted};
 use crate::policy::Policy;
 use crate::port::Python3;
 use crate::stdio::Streams;
+use crate::typed::{self, Given};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use wherry_engine::determinism;
 use wherry_engine::exports::{Export, Import};
 use wherry_engine::guest::Guest;
 use wherry_engine::hosting::Host;
 use wherry_engine::instance::Template;
 use wherry_engine::limits::Limits as EngineLimits;
-use wherry_engine::mode::{Mode, POOL, POOL_MEMORY, Pool};
 use wherry_engine::policy::Policy as EnginePolicy;
 use wherry_engine::program::{Code, Program, Source};
 use wherry_engine::run::command;
 use wherry_engine::stdio::Stdio;
+use wherry_engine::templates::{Choice, Templates};
 use wherry_engine::values::{Context, TypeNames};
 use wherry_engine::watch::{Cancel, Question};
 use wherry_tools::model::{Model, TypeKind};
@@ -31,17 +33,14 @@ use wherry_tools::model::{Model, TypeKind};
 /// A program that was loaded. Private: `wherry.Component` wraps it.
 #[pyclass(frozen, module = "wherry._native")]
 pub struct Component {
-    template: Arc<Template<Python3>>,
-    /// The same program in modes that were asked for since, such as with fuel.
-    others: Mutex<HashMap<Key, Arc<Template<Python3>>>>,
+    templates: Templates<Python3>,
     exports: Arc<Vec<Export>>,
     target: Option<String>,
+    /// Classes of generated bindings, for templates that are made later too.
+    classes: OnceLock<Vec<Given>>,
     /// What may be compiled, and how long that may take, for the modes that are asked for later.
     limits: EngineLimits,
 }
-
-/// What engine a template is for: mode, stack, and whether its guests come out of the pool.
-type Key = (Mode, usize, Option<Pool>);
 
 /// An export or import as Python sees it: interface, name, parameters, whether it returns, whether it may fail.
 type Entry = (Option<String>, String, Vec<String>);
@@ -66,21 +65,32 @@ impl Component {
             },
             Err(_) => Source::Path(source.extract::<PathBuf>()?),
         };
-        let key = (
-            Mode::Interruptible,
-            EngineLimits::embedded().stack,
-            Some(Pool::Calls),
-        );
         let limits = limits.inner.clone();
-        let template = make(py, source, key, precompiled, target.clone(), name, &limits)?;
+        let template = make(
+            py,
+            source,
+            Choice::usual(),
+            precompiled,
+            target.clone(),
+            name,
+            &limits,
+        )?;
         let exports = Arc::new(template.linked.surface.exports.clone());
         Ok(Self {
-            template: Arc::new(template),
-            others: Mutex::default(),
+            templates: Templates::new(template),
             exports,
+            classes: OnceLock::new(),
             target,
             limits,
         })
+    }
+
+    /// Has values of named types be objects of these classes, each with its kind, its name and the names of its members. To be
+    /// called before the first call of a function.
+    fn use_classes(&self, py: Python<'_>, classes: Vec<Given>) -> PyResult<()> {
+        typed::prepare(py, &self.templates.usual.types, &classes)?;
+        let _ = self.classes.set(classes);
+        Ok(())
     }
 
     /// Makes one fresh sandbox. Without `streams` it writes where this process does, and reads nothing. `functions` are the host
@@ -98,7 +108,7 @@ impl Component {
         let limits = &determinism::limits(&policy.inner, &limits.inner).map_err(|error| raise(py, error))?;
         let template = self.template(py, &policy.inner, limits)?;
         // The places of exports are those of one compiled component and no other.
-        let exports = if Arc::ptr_eq(&template, &self.template) {
+        let exports = if Arc::ptr_eq(&template, &self.templates.usual) {
             Arc::clone(&self.exports)
         } else {
             Arc::new(template.linked.surface.exports.clone())
@@ -107,7 +117,8 @@ impl Component {
             Some(streams) => (streams.arguments.clone(), streams.take(py)?),
             None => (vec![template.linked.program.name.clone()], Stdio::outputs()),
         };
-        let patience = Patience::of(&policy.inner, limits, &functions);
+        let calls = !functions.is_empty() || template.linked.surface.feeds;
+        let patience = Patience::of(&policy.inner, limits, calls);
         let home = Arc::new(Home::new(Arc::clone(&exports)));
         let context = Arc::new(Context::new(Arc::clone(&template.types), Arc::clone(&home)));
         let host = Arc::new(Host { functions, context });
@@ -167,7 +178,7 @@ impl Component {
 
     /// What has to be provided, WASI left out: interface, name in WIT, parameters.
     fn imports(&self) -> Vec<Entry> {
-        let imports: &[Import] = self.template.imports();
+        let imports: &[Import] = self.templates.usual.imports();
         imports
             .iter()
             .map(|import| {
@@ -183,7 +194,7 @@ impl Component {
     /// The place in `exports()` of the function that a command starts with, which `entry` names if not the usual one.
     #[pyo3(signature = (entry = None))]
     fn entry_point(&self, py: Python<'_>, entry: Option<&str>) -> PyResult<usize> {
-        let entry = command(&self.template.linked, entry).map_err(|error| raise(py, error))?;
+        let entry = command(&self.templates.usual.linked, entry).map_err(|error| raise(py, error))?;
         let place = self
             .exports
             .iter()
@@ -193,7 +204,7 @@ impl Component {
 
     /// The binary that was compiled.
     fn bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let program = &self.template.linked.program;
+        let program = &self.templates.usual.linked.program;
         let bytes = through(py, || program.bytes())?;
         Ok(PyBytes::new(py, &bytes))
     }
@@ -201,19 +212,19 @@ impl Component {
     /// SHA-256 of the source.
     #[getter]
     fn digest(&self) -> &str {
-        &self.template.linked.program.digest
+        &self.templates.usual.linked.program.digest
     }
 
     /// What it is called in messages.
     #[getter]
     fn name(&self) -> &str {
-        &self.template.linked.program.name
+        &self.templates.usual.linked.program.name
     }
 
     /// Whether it is a component; else it is a core module.
     #[getter]
     fn is_component(&self) -> bool {
-        matches!(self.template.linked.program.code, Code::Component(_))
+        matches!(self.templates.usual.linked.program.code, Code::Component(_))
     }
 }
 
@@ -225,45 +236,19 @@ impl Component {
         policy: &EnginePolicy,
         limits: &EngineLimits,
     ) -> PyResult<Arc<Template<Python3>>> {
-        let mode = match (policy.deterministic, limits.fuel) {
-            (true, _) => Mode::Deterministic,
-            (false, Some(_)) => Mode::Metered,
-            (false, None) => Mode::Interruptible,
-        };
-        let program = &self.template.linked.program;
-        // What the pool has no room for is refused to some guests and not to others.
-        let room =
-            mode != Mode::Deterministic && limits.memory <= POOL_MEMORY && Cell::alive() < POOL as usize;
-        let pooled = room.then_some(Pool::Calls);
-        let fits = mode == program.key.mode && limits.stack == program.key.stack;
-        if fits && pooled == program.key.pooled {
-            return Ok(Arc::clone(&self.template));
-        }
-        let key = (mode, limits.stack, pooled);
-        let known = |others: &HashMap<_, Arc<Template<Python3>>>| others.get(&key).cloned();
-        if let Some(template) = known(&self.others.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(template);
-        }
-        let bytes = match through(py, || program.bytes()) {
-            // Compiled code has no source to make code for another engine from; the engine that it came with will do.
-            Err(_) if fits => return Ok(Arc::clone(&self.template)),
-            bytes => bytes?,
-        };
-        let source = Source::Bytes {
-            bytes: bytes.to_vec(),
-            name: program.name.clone(),
-        };
-        let template = Arc::new(make(
-            py,
-            source,
-            key,
-            false,
-            self.target.clone(),
-            program.name.clone(),
-            &self.limits,
-        )?);
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(others.entry(key).or_insert(template)))
+        let choice = Choice::of(policy, limits, Cell::alive());
+        self.templates.get(
+            choice,
+            |program| through(py, || program.bytes()),
+            |source, choice| {
+                let name = self.templates.usual.linked.program.name.clone();
+                let template = make(py, source, choice, false, self.target.clone(), name, &self.limits)?;
+                if let Some(classes) = self.classes.get() {
+                    typed::prepare(py, &template.types, classes)?;
+                }
+                Ok(template)
+            },
+        )
     }
 }
 
@@ -271,17 +256,17 @@ impl Component {
 fn make(
     py: Python<'_>,
     source: Source,
-    (mode, stack, pooled): Key,
+    choice: Choice,
     precompiled: bool,
     target: Option<String>,
     name: String,
     limits: &EngineLimits,
 ) -> PyResult<Template<Python3>> {
     let wanted = Wanted {
-        mode,
-        stack,
+        mode: choice.mode,
+        stack: choice.stack,
         prepared: false,
-        pooled,
+        pooled: choice.pooled,
         target,
         name,
         precompiled,

@@ -44,10 +44,10 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For a guest with these grants that may call `functions`; `None` where nothing can hold a call up. Without a time limit
-    /// functions stay on the thread of who makes the call.
-    pub fn of(policy: &Policy, limits: &Limits, functions: &[Py<PyAny>]) -> Option<Self> {
-        let calls = !functions.is_empty();
+    /// For a guest with these grants; `calls` says whether it may call functions of the embedding program, or read what that
+    /// gives as a stream. `None` where nothing can hold a call up. Without a time limit functions stay on the thread of who
+    /// makes the call.
+    pub fn of(policy: &Policy, limits: &Limits, calls: bool) -> Option<Self> {
         let apart = if calls {
             limits.timeout.is_some()
         } else {

@@ -98,6 +98,15 @@ pub fn result_error(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     CLASS.import(py, "wherry.errors", "ResultError")
 }
 
+/// Whether an exception says that the instance cannot be called any more, here or in this process.
+pub fn says_ended(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    static CLOSED: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static FORKED: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let closed = CLOSED.import(py, "wherry.errors", "ClosedError")?;
+    let forked = FORKED.import(py, "wherry.errors", "ForkedError")?;
+    Ok(error.is_instance(py, closed) || error.is_instance(py, forked))
+}
+
 /// A Python exception on its way through the engine.
 pub fn carry(error: PyErr) -> Error {
     Error::new(Kind::Host, "host code raised an exception").with_payload(Box::new(error))

@@ -1,27 +1,28 @@
-//! One sandbox and the functions in it, as Python calls them.
+//! One sandbox, as Python holds it.
 //!
-//! [`Cell`] holds the engine's instance and lets one call at a time through; [`Function`] is what `instance.add` is. Names,
+//! [`Cell`] holds the engine's instance and lets one call at a time through; what `instance.add` is, is in `function.rs`. Names,
 //! interfaces and resources as people see them are put together in `wherry/runtime/instance.py`.
 
 use crate::door::{Patience, beside, guarded, question};
-use crate::errors::{carry, raise, result_error};
-use crate::names::attribute;
+use crate::errors::{carry, raise};
+use crate::function::Function;
 use crate::port::Python3;
+use crate::streams::Stop;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError, Weak};
+use pyo3::types::{PyBytes, PyTuple, PyType};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::exports::Export;
 use wherry_engine::hints;
 use wherry_engine::hosting::Host;
-use wherry_engine::instance::{Function as EngineFunction, Instance as EngineInstance};
+use wherry_engine::instance::{Instance as EngineInstance, Pause};
 use wherry_engine::linear_memory;
 use wherry_engine::monitor::{Entry, Monitor, Verdict};
-use wherry_engine::values::bridge::{Piece, PieceType};
-use wherry_engine::values::lift::scalar_value;
-use wherry_engine::values::{Outcome, ResourceAny, ResourceType};
+use wherry_engine::values::{Incoming, ResourceAny, Taken};
 use wherry_engine::watch::Cancel;
 
 /// An instance that lets one call at a time through.
@@ -36,7 +37,69 @@ pub struct Cell {
     patience: Option<Patience>,
     /// A call did not come back in time, and holds the instance until it does.
     left: AtomicBool,
+    /// The thread that runs a call, as `this_thread` numbers them; 0 where there is none.
+    holder: AtomicU64,
+    /// How a guest rests that runs for a reader of a stream, and not in a call.
+    driven: Mutex<Option<Arc<Pause>>>,
+    /// How many calls wait for that.
+    callers: AtomicUsize,
 }
+
+/// How long a use of an instance waits for another.
+#[derive(Clone)]
+pub enum Turn {
+    /// Not at all.
+    Now,
+    /// Until it is free.
+    Waiting,
+    /// Not at all; others may interrupt it by this.
+    Reading(Arc<Pause>),
+}
+
+/// An instance is used by this thread: what it runs meanwhile finds that out.
+struct Holding<'a>(&'a Cell);
+
+impl<'a> Holding<'a> {
+    fn new(cell: &'a Cell) -> Self {
+        cell.holder.store(this_thread(), Ordering::Relaxed);
+        Self(cell)
+    }
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        *self.0.driven() = None;
+        self.0.holder.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A call that waits for a reader of a stream, counted for as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A number for each thread, from 1.
+fn this_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static NUMBER: u64 = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
+}
+
+/// The longest and shortest time between two looks at whether an instance is free.
+const LOOKS: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(1));
 
 /// How many instances are alive in this process.
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -64,19 +127,69 @@ impl Cell {
             monitor,
             patience,
             left: AtomicBool::new(false),
+            holder: AtomicU64::new(0),
+            driven: Mutex::default(),
+            callers: AtomicUsize::new(0),
+        }
+    }
+
+    /// Waits for the next batch of a stream or future, and runs the guest meanwhile, unless another thread does. Nothing is its
+    /// end.
+    pub fn read(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        incoming: &Arc<Incoming<Python3>>,
+        stop: &Stop,
+    ) -> Result<Option<Py<PyAny>>> {
+        let question = question(py).map_err(carry)?;
+        loop {
+            match incoming.take() {
+                Taken::Batch(batch) => return Ok(Some(batch)),
+                Taken::Failed(error) => return Err(error),
+                Taken::Over => return Ok(None),
+                Taken::Nothing => {}
+            }
+            if stop.is_asked() {
+                return Err(Error::new(Kind::Interrupted, "the wait for a stream was ended"));
+            }
+            let pause = stop.begin();
+            let busy = self.callers.load(Ordering::Relaxed) > 0 || {
+                let (theirs, rest) = (Arc::clone(incoming), Arc::clone(&pause));
+                let driven = self.call(py, Turn::Reading(pause), move |instance| {
+                    instance.read(&theirs, &rest)
+                });
+                match driven {
+                    Err(error) if error.kind() == Kind::Busy => true,
+                    driven => {
+                        driven.or_else(|error| incoming.fail(error))?;
+                        false
+                    }
+                }
+            };
+            if busy {
+                py.detach(|| incoming.wait(LOOKS.1));
+                question.as_ref().map_or(Ok(()), |question| question())?;
+            }
         }
     }
 
     /// Runs the guest without the GIL; where the host could hold it up, on a thread of its own.
-    fn call<R: Send + 'static>(
+    pub fn call<R: Send + 'static>(
         self: &Arc<Self>,
         py: Python<'_>,
+        turn: Turn,
         work: impl FnOnce(&mut EngineInstance<Python3>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
+        // A host function that calls back waits for nobody: the call is its own.
+        let own = self.holder.load(Ordering::Relaxed) == this_thread();
+        let turn = match turn {
+            Turn::Waiting if own => Turn::Now,
+            turn => turn,
+        };
         let Some(patience) = self.patience else {
             let question = question(py).map_err(carry)?;
             let run = || {
-                self.running(|instance| {
+                self.running(&turn, |instance| {
                     instance.sandbox.watch().question = question;
                     work(instance)
                 })
@@ -85,7 +198,7 @@ impl Cell {
         };
         let (theirs, late) = (Arc::clone(self), Arc::clone(self));
         let run = move || {
-            theirs.running(|instance| {
+            theirs.running(&turn, |instance| {
                 instance.sandbox.watch().question = None;
                 work(instance)
             })
@@ -110,27 +223,75 @@ impl Cell {
 
     /// Does something with the instance, unless a call is running in it.
     pub fn with<R>(&self, work: impl FnOnce(&mut EngineInstance<Python3>) -> Result<R>) -> Result<R> {
-        let mut slot = match self.instance.try_lock() {
-            Ok(slot) => slot,
-            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                return Err(self.taken(
-                    "the instance is running a call already",
-                    "give each thread an instance of its own; they share the compiled component",
-                ));
-            }
-        };
+        self.held(&Turn::Now, work)
+    }
+
+    /// Does something with the instance, when it is free.
+    fn held<R>(
+        &self,
+        turn: &Turn,
+        work: impl FnOnce(&mut EngineInstance<Python3>) -> Result<R>,
+    ) -> Result<R> {
+        let mut slot = self.taken_up(turn)?;
+        let _holding = Holding::new(self);
         let instance = slot.as_mut().ok_or_else(|| {
             Error::new(Kind::Closed, "the instance was closed")
                 .with_hint("make a new one from the same component: `component.instantiate()`")
         })?;
         self.drain(instance);
+        if let Turn::Reading(pause) = turn {
+            *self.driven() = Some(Arc::clone(pause));
+        }
         work(instance)
     }
 
+    fn driven(&self) -> MutexGuard<'_, Option<Arc<Pause>>> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The instance, when it is free: who runs it for a reader of a stream lets a call go first.
+    fn taken_up(&self, turn: &Turn) -> Result<MutexGuard<'_, Option<EngineInstance<Python3>>>> {
+        let mut pause = LOOKS.0;
+        let mut waiting = None;
+        loop {
+            match self.instance.try_lock() {
+                Ok(slot) => return Ok(slot),
+                Err(TryLockError::Poisoned(slot)) => return Ok(slot.into_inner()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let holder = self.holder.load(Ordering::Relaxed);
+            let driven = self.driven().clone();
+            let own = holder == this_thread();
+            let waits = match turn {
+                Turn::Waiting => true,
+                // Who holds it has not said yet what for, or has just done it.
+                Turn::Now => driven.is_some() || holder == 0,
+                Turn::Reading(_) => false,
+            };
+            if own || !waits || self.left.load(Ordering::Acquire) {
+                let hint = if own {
+                    "what a host function needs of it, it has to ask before or after the call"
+                } else {
+                    "give each thread an instance of its own; they share the compiled component"
+                };
+                return Err(self.taken("the instance is running a call already", hint));
+            }
+            if let Some(driven) = driven {
+                waiting.get_or_insert_with(|| Waiting::new(&self.callers));
+                driven.ask();
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LOOKS.1);
+        }
+    }
+
     /// The same for what runs the guest: where that ends it, the error says what it was refused.
-    fn running<R>(&self, work: impl FnOnce(&mut EngineInstance<Python3>) -> Result<R>) -> Result<R> {
-        self.with(work).map_err(|error| {
+    fn running<R>(
+        &self,
+        turn: &Turn,
+        work: impl FnOnce(&mut EngineInstance<Python3>) -> Result<R>,
+    ) -> Result<R> {
+        self.held(turn, work).map_err(|error| {
             if error.kind().is_guest_s() {
                 return error.with_more_hints(&hints::in_python(&self.monitor.entries()));
             }
@@ -146,93 +307,37 @@ impl Cell {
         }
     }
 
-    fn close(&self) -> Result<()> {
-        match self.instance.try_lock() {
-            Ok(mut slot) => drop(slot.take()),
-            Err(TryLockError::Poisoned(slot)) => drop(slot.into_inner().take()),
-            // What was left behind is closed when it comes back.
-            Err(TryLockError::WouldBlock) if self.left.load(Ordering::Acquire) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(self.taken(
-                    "the instance is running a call and cannot be closed",
-                    "wait for the call, or cancel it",
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a resource remembers of the instance it lives in.
-pub struct Home {
-    cell: OnceLock<Weak<Cell>>,
-    resources: OnceLock<Vec<(ResourceType, Option<String>, String)>>,
-    exports: Arc<Vec<Export>>,
-}
-
-impl Home {
-    pub fn new(exports: Arc<Vec<Export>>) -> Self {
-        Self {
-            cell: OnceLock::new(),
-            resources: OnceLock::new(),
-            exports,
-        }
-    }
-
-    /// Says where home is, once the instance is there.
-    pub fn settle(&self, cell: &Arc<Cell>, resources: Vec<(ResourceType, Option<String>, String)>) {
-        let _ = self.cell.set(Arc::downgrade(cell));
-        let _ = self.resources.set(resources);
-    }
-
-    /// The interface and name of a resource type.
-    pub fn resource_name(&self, ty: ResourceType) -> Option<(Option<String>, String)> {
-        let known = self.resources.get()?.iter().find(|(known, ..)| *known == ty)?;
-        Some((known.1.clone(), known.2.clone()))
-    }
-
-    /// A method of a resource, by its Python name.
-    pub fn method(&self, resource: ResourceType, name: &str) -> Result<Option<Function>> {
-        let Some(cell) = self.cell.get().and_then(Weak::upgrade) else {
-            return Err(Error::new(
-                Kind::Closed,
-                "the instance of the resource was closed",
-            ));
-        };
-        let Some((interface, owner)) = self.resource_name(resource) else {
-            return Ok(None);
-        };
-        let prefix = format!("[method]{owner}.");
-        let found = self.exports.iter().find(|export| {
-            let member = export.name.strip_prefix(&prefix);
-            export.interface == interface && member.is_some_and(|member| attribute(member) == name)
-        });
-        let Some(export) = found.cloned() else {
-            return Ok(None);
-        };
-        let inner = Arc::new(cell.with(|instance| instance.function(&export))?);
-        Ok(Some(Function {
-            owner: None,
-            cell,
-            inner,
-            export,
-        }))
-    }
-
     /// Ends a resource now, or after the call that is running.
     pub fn release(&self, resource: ResourceAny) -> Result<()> {
-        let Some(cell) = self.cell.get().and_then(Weak::upgrade) else {
-            return Ok(());
-        };
-        if let Ok(mut slot) = cell.instance.try_lock() {
+        if let Ok(mut slot) = self.instance.try_lock() {
+            let _holding = Holding::new(self);
             return slot
                 .as_mut()
                 .map_or(Ok(()), |instance| instance.drop_resource(resource));
         }
-        cell.released
+        self.released
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(resource);
+        Ok(())
+    }
+
+    fn close(&self) -> Result<()> {
+        let slot = self.taken_up(&Turn::Now);
+        // What was left behind is closed when it comes back.
+        if slot.is_err() && self.left.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let busy = || {
+            self.taken(
+                "the instance is running a call and cannot be closed",
+                "wait for the call, or cancel it",
+            )
+        };
+        let mut slot = slot.map_err(|_| busy())?;
+        // What feeds its streams is closed with it, which may run code that comes back here.
+        let _holding = Holding::new(self);
+        drop(slot.take());
         Ok(())
     }
 }
@@ -271,28 +376,55 @@ impl Instance {
         let _ = self.cell.close();
     }
 
-    /// The function at a place in the list of exports.
-    fn function(slf: &Bound<'_, Self>, index: usize) -> PyResult<Function> {
+    /// Whether functions can be called: it was not closed, and nothing has ended it.
+    fn alive(&self, py: Python<'_>) -> bool {
+        py.detach(|| {
+            self.cell
+                .held(&Turn::Waiting, |instance| instance.sandbox.usable())
+        })
+        .is_ok()
+    }
+
+    /// The function at a place in the list of exports. It raises `error` for the error case of a result, and with `waits` it
+    /// waits for calls of other threads. Where the instance has ended, `renew` gives the function that is called instead, or
+    /// nothing.
+    #[pyo3(signature = (index, error = None, *, waits = false, renew = None))]
+    fn function(
+        slf: &Bound<'_, Self>,
+        index: usize,
+        error: Option<Bound<'_, PyType>>,
+        waits: bool,
+        renew: Option<Py<PyAny>>,
+    ) -> PyResult<Function> {
         let (py, this) = (slf.py(), slf.get());
         let missing = || raise(py, Error::new(Kind::NoExport, "there is no such export"));
         let export = this.exports.get(index).ok_or_else(missing)?.clone();
-        let inner = this
-            .cell
-            .with(|instance| instance.function(&export))
-            .map_err(|error| raise(py, error))?;
+        let turn = if waits { Turn::Waiting } else { Turn::Now };
+        let found = || this.cell.held(&turn, |instance| instance.function(&export));
+        let inner = py.detach(found).map_err(|error| raise(py, error))?;
         Ok(Function {
             owner: Some(slf.clone().unbind()),
             cell: Arc::clone(&this.cell),
             inner: Arc::new(inner),
             export,
+            error: error.map(Bound::unbind),
+            waits,
+            renew,
         })
+    }
+
+    /// Has what comes out of the guest for its resources, each by its interface and name, made by these functions; each is
+    /// given the `Resource`.
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+    fn wrap_resources(&self, py: Python<'_>, wrap: HashMap<(Option<String>, String), Py<PyAny>>) {
+        self.host.context.home.wrap(py, &wrap);
     }
 
     /// Runs a command from the function at this place, and returns its exit code as far as the function tells: a guest that
     /// calls `exit` raises `GuestExit`.
     fn run(slf: &Bound<'_, Self>, index: usize) -> PyResult<u8> {
         let py = slf.py();
-        let function = Self::function(slf, index)?;
+        let function = Self::function(slf, index, None, false, None)?;
         let outcome = function.call(py, PyTuple::empty(py))?;
         Ok(outcome.failed.into())
     }
@@ -378,162 +510,5 @@ impl Instance {
         self.cell
             .with(|instance| Ok(instance.context().held()))
             .map_err(|error| raise(py, error))
-    }
-}
-
-/// A function of one instance.
-///
-/// Called with positional or keyword arguments, by the names of the parameters in WIT (in snake case). Where the only
-/// parameter is a record, its fields may be given as keyword arguments.
-#[pyclass(frozen, module = "wherry")]
-pub struct Function {
-    /// The Python object of the instance, for the garbage collector; methods of resources have none.
-    owner: Option<Py<Instance>>,
-    cell: Arc<Cell>,
-    inner: Arc<EngineFunction<Python3>>,
-    export: Export,
-}
-
-#[pymethods]
-impl Function {
-    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
-        visit.call(&self.owner)
-    }
-
-    #[pyo3(signature = (*args, **kwargs))]
-    fn __call__(
-        &self,
-        py: Python<'_>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Py<PyAny>> {
-        let arguments = match kwargs {
-            None if args.len() == self.export.params.len() => args.clone(),
-            _ => self.arguments(args, kwargs)?,
-        };
-        if let Some(value) = self.call_pieces(py, &arguments)? {
-            return Ok(value);
-        }
-        let Outcome { value, failed } = self.call(py, arguments)?;
-        if failed {
-            return Err(PyErr::from_value(result_error(py)?.call1((value,))?));
-        }
-        Ok(value)
-    }
-
-    /// The name in WIT.
-    #[getter]
-    fn name(&self) -> &str {
-        &self.export.name
-    }
-
-    fn __repr__(&self) -> String {
-        let params: Vec<String> = self.export.params.iter().map(|name| attribute(name)).collect();
-        format!("<function {}({})>", self.export.name, params.join(", "))
-    }
-}
-
-impl Function {
-    /// Calls a function of small values: they cross before and after, so that the GIL is released once and not three times.
-    fn call_pieces(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyAny>>> {
-        let made = self
-            .inner
-            .pieces(arguments.as_any())
-            .map_err(|error| raise(py, self.located(error)))?;
-        let Some((pieces, result)) = made else {
-            return Ok(None);
-        };
-        let inner = Arc::clone(&self.inner);
-        let returned = self
-            .cell
-            .call(py, move |instance| instance.call_pieces(&inner, pieces))
-            .map_err(|error| raise(py, self.located(error)))?;
-        let value = match (result, returned) {
-            (PieceType::Scalar(scalar), Some(Piece::Bits(bits))) => scalar_value::<Python3>(py, scalar, bits)
-                .map_err(|error| raise(py, error))?
-                .unbind(),
-            (_, Some(Piece::Text(text))) => PyString::new(py, &text).into_any().unbind(),
-            _ => py.None(),
-        };
-        Ok(Some(value))
-    }
-
-    /// Calls it without the GIL.
-    fn call(&self, py: Python<'_>, arguments: Bound<'_, PyTuple>) -> PyResult<Outcome<Python3, 1>> {
-        let arguments = arguments.into_any().unbind();
-        let inner = Arc::clone(&self.inner);
-        self.cell
-            .call(py, move |instance| instance.call(&inner, arguments))
-            .map_err(|error| raise(py, self.located(error)))
-    }
-
-    /// Puts arguments in the order of the parameters.
-    fn arguments<'py>(
-        &self,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyTuple>> {
-        let py = args.py();
-        let names: Vec<String> = self.export.params.iter().map(|name| attribute(name)).collect();
-        let mut given: Vec<Option<Bound<'py, PyAny>>> = args.iter().map(Some).collect();
-        let wrong = |what: String| {
-            let error = Error::new(Kind::Value, format!("{}(): {what}", self.export.name));
-            raise(
-                py,
-                error.with_hint(format!(
-                    "call it as `{}({})`",
-                    attribute(&self.export.name),
-                    names.join(", ")
-                )),
-            )
-        };
-        if given.len() > names.len() {
-            return Err(wrong(format!(
-                "takes {} arguments, got {}",
-                names.len(),
-                given.len()
-            )));
-        }
-        given.resize(names.len(), None);
-        let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
-        if let (Some(kwargs), true, [None]) = (kwargs, self.export.takes_record, given.as_slice())
-            && !kwargs.contains(&names[0])?
-        {
-            given[0] = Some(kwargs.clone().into_any());
-            return PyTuple::new(py, given.into_iter().flatten().collect::<Vec<_>>());
-        }
-        for (name, value) in kwargs.into_iter().flat_map(PyDictMethods::iter) {
-            let name: String = name.extract()?;
-            let place = names.iter().position(|known| *known == name);
-            match place.map(|place| &mut given[place]) {
-                Some(slot @ None) => *slot = Some(value),
-                Some(_) => return Err(wrong(format!("got `{name}` twice"))),
-                None => return Err(wrong(format!("has no parameter `{name}`"))),
-            }
-        }
-        let missing = names.iter().zip(&given).find(|(_, value)| value.is_none());
-        if let Some((name, _)) = missing {
-            return Err(wrong(format!("`{name}` is missing")));
-        }
-        PyTuple::new(py, given.into_iter().flatten().collect::<Vec<_>>())
-    }
-
-    /// An error about a value with the function and the parameter that it is about.
-    fn located(&self, error: Error) -> Error {
-        if error.kind() != Kind::Value {
-            return error;
-        }
-        // The path begins with the place of the argument: `[0].field`.
-        let path = error.path();
-        let argument = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-        let named = argument.and_then(|(place, rest)| {
-            let name = self.export.params.get(place.parse::<usize>().ok()?)?;
-            Some(format!("`{}{rest}`", attribute(name)))
-        });
-        let message = match named {
-            Some(named) => format!("{}(): {named}: {}", self.export.name, error.message()),
-            None => format!("{}(): {}", self.export.name, error.message()),
-        };
-        error.with_message(message)
     }
 }

@@ -10,6 +10,8 @@ mod configuration;
 mod disk;
 mod door;
 mod errors;
+mod function;
+mod home;
 mod inspect;
 mod instance;
 mod limits;
@@ -24,6 +26,8 @@ mod run_command;
 mod server;
 mod settings;
 mod stdio;
+mod streams;
+mod typed;
 mod verify_run;
 
 use pyo3::prelude::*;
@@ -44,17 +48,19 @@ mod _native {
     #[pymodule_export]
     use crate::errors::error_kinds;
     #[pymodule_export]
+    use crate::function::Function;
+    #[pymodule_export]
     use crate::inspect::{binary_form, explain_policy, inspect, policy_beyond, wit_model, wit_text};
     #[pymodule_export]
-    use crate::instance::{Function, Instance};
+    use crate::instance::Instance;
     #[pymodule_export]
     use crate::limits::Limits;
     #[pymodule_export]
     use crate::loading::compile_worker;
     #[pymodule_export]
     use crate::making::{
-        componentize, fuse, generate_bindings, go_module, prepare, wasi_interfaces, without_other_exports,
-        world_name,
+        componentize, fuse, generate_bindings, go_module, prepare, wasi_interfaces, with_docs,
+        without_other_exports, world_name,
     };
     #[pymodule_export]
     use crate::policy::Policy;
@@ -74,6 +80,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::stdio::Streams;
+    #[pymodule_export]
+    use crate::streams::{Reading, Stream, Wake};
     #[pymodule_export]
     use crate::verify_run::verify_run;
 }

@@ -8,6 +8,7 @@ use pyo3::pybacked::PyBackedBytes;
 use wherry_engine::error::{Error, Kind};
 use wherry_tools::bindings::{self, Language};
 use wherry_tools::componentize as component;
+use wherry_tools::docs;
 use wherry_tools::exports;
 use wherry_tools::prepared;
 use wherry_tools::source::Source;
@@ -106,6 +107,20 @@ pub fn without_other_exports(
     world: Option<String>,
 ) -> PyResult<Vec<u8>> {
     py.detach(|| exports::only_those_of(&data, &Source::read(&wit, world.as_deref())?))
+        .map_err(|error| raise(py, refused(&error)))
+}
+
+/// The component in `data` with what the interfaces in `wit` say of themselves, for bindings to it.
+#[pyfunction]
+#[pyo3(signature = (data, wit, world = None))]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn with_docs(
+    py: Python<'_>,
+    data: PyBackedBytes,
+    wit: PathBuf,
+    world: Option<String>,
+) -> PyResult<Vec<u8>> {
+    py.detach(|| docs::embed(data.to_vec(), &Source::read(&wit, world.as_deref())?))
         .map_err(|error| raise(py, refused(&error)))
 }
 

@@ -1,5 +1,6 @@
 //! What is kept with a named WIT type for Python: field names as Python spells them, case names as WIT does.
 
+use crate::typed::Typed;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use wherry_engine::values::Named;
@@ -14,6 +15,9 @@ pub struct Names {
     pub wit: Vec<String>,
     /// Fields that mappings have a method of the same name for, so that the attribute is not the field.
     pub shadowed: Vec<bool>,
+    /// Classes of generated bindings that stand for the type; of several, which have the same members, values that come out
+    /// of a guest are of the first.
+    pub typed: Vec<Typed>,
 }
 
 /// The methods of mappings.
@@ -43,6 +47,7 @@ impl Names {
             python: python.collect(),
             wit: names.iter().map(|&name| name.to_owned()).collect(),
             shadowed: names.iter().map(|name| MAPPING.contains(name)).collect(),
+            typed: Vec::new(),
         }
     }
 

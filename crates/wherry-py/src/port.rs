@@ -4,12 +4,15 @@
 //! memory are the engine's business (`wherry_engine::values`).
 
 use crate::classes;
-use crate::errors::{carry, result_error};
-use crate::instance::Home;
+use crate::errors::carry;
+use crate::home::Home;
 use crate::names::Names;
 use crate::record::Record;
 use crate::resource::Resource;
+use crate::streams::{self, Stream};
+use crate::typed::Typed;
 use pyo3::exceptions::PyAttributeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyMapping, PyString, PyTuple,
@@ -17,7 +20,7 @@ use pyo3::types::{
 use std::sync::Arc;
 use wherry_engine::error::{Error, Kind};
 use wherry_engine::values::ResourceAny;
-use wherry_engine::values::{Handle, Named, Port, Result, Scalar};
+use wherry_engine::values::{Feed, Handle, Incoming, Named, Pipe, Port, Result, Scalar, Started};
 
 /// Values of Python.
 pub enum Python3 {}
@@ -96,6 +99,7 @@ impl Port for Python3 {
     type Token<'t> = Python<'t>;
     type Ref<'t> = Any<'t>;
     type Owned = Py<PyAny>;
+    type Items<'t> = std::vec::IntoIter<Any<'t>>;
     type Names = Arc<Names>;
     type Home = Arc<Home>;
 
@@ -165,18 +169,19 @@ impl Port for Python3 {
         copied_bytes(value).map(|bytes| take(&bytes))
     }
 
-    fn sequence<'t: 't>(value: &Any<'t>, expected: &str) -> Result<Vec<Any<'t>>> {
+    fn sequence<'t: 't>(value: &Any<'t>, expected: &str) -> Result<Self::Items<'t>> {
         if let Ok(list) = value.cast::<PyList>() {
-            return Ok(list.iter().collect());
+            return Ok(list.iter().collect::<Vec<_>>().into_iter());
         }
         if let Ok(tuple) = value.cast::<PyTuple>() {
-            return Ok(tuple.iter().collect());
+            return Ok(tuple.iter().collect::<Vec<_>>().into_iter());
         }
         let text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyDict>();
         let items = if text { None } else { value.try_iter().ok() };
         items
             .ok_or_else(|| wrong(expected, value))?
-            .collect::<PyResult<_>>()
+            .collect::<PyResult<Vec<_>>>()
+            .map(IntoIterator::into_iter)
             .map_err(carry)
     }
 
@@ -202,6 +207,9 @@ impl Port for Python3 {
     fn field<'t: 't>(value: &Any<'t>, names: &Arc<Names>, index: usize) -> Result<Any<'t>> {
         let py = value.py();
         let name = names.python[index].bind(py);
+        if names.typed.iter().any(|typed| typed.is_class_of(value)) {
+            return value.getattr(name).map_err(carry);
+        }
         if let Ok(record) = value.cast::<Record>() {
             let record = record.get();
             if Arc::ptr_eq(&record.names, names) || record.names.wit == names.wit {
@@ -247,6 +255,11 @@ impl Port for Python3 {
     }
 
     fn case<'t: 't>(value: &Any<'t>, names: &Arc<Names>) -> Result<(usize, Option<Any<'t>>)> {
+        for typed in &names.typed {
+            if let Some(found) = typed.case(value).map_err(carry)? {
+                return Ok(found);
+            }
+        }
         let expected = || {
             let cases = names
                 .wit
@@ -270,6 +283,10 @@ impl Port for Python3 {
     }
 
     fn flags(value: &Any<'_>, names: &Arc<Names>) -> Result<u32> {
+        if names.typed.iter().any(|typed| typed.is_class_of(value)) {
+            let bits = value.getattr(intern!(value.py(), "value"));
+            return bits.and_then(|bits| bits.extract()).map_err(carry);
+        }
         let expected = || {
             let flags = names
                 .wit
@@ -317,11 +334,18 @@ impl Port for Python3 {
         }
     }
 
-    fn resource(value: &Any<'_>, host: bool, take: bool) -> Result<Handle<Py<PyAny>>> {
-        match value.cast::<Resource>() {
-            Ok(resource) if !host => resource.get().handle(take).map(Handle::Guest),
-            _ if host => Ok(Handle::Host(value.clone().unbind())),
-            _ => Err(wrong("a resource of the guest", value)),
+    fn resource(value: &Any<'_>, _: &Arc<Home>, host: Option<u32>, take: bool) -> Result<Handle<Py<PyAny>>> {
+        if host.is_some() {
+            return Ok(Handle::Host(value.clone().unbind()));
+        }
+        if let Ok(resource) = value.cast::<Resource>() {
+            return resource.get().handle(take).map(Handle::Guest);
+        }
+        // An object of generated bindings, which holds the handle.
+        let held = value.getattr(intern!(value.py(), "_handle")).ok();
+        match held.as_ref().and_then(|held| held.cast::<Resource>().ok()) {
+            Some(resource) => resource.get().handle(take).map(Handle::Guest),
+            None => Err(wrong("a resource of the guest", value)),
         }
     }
 
@@ -377,6 +401,9 @@ impl Port for Python3 {
     }
 
     fn from_record<'t: 't>(token: Python<'t>, names: &Arc<Names>, fields: Vec<Any<'t>>) -> Result<Any<'t>> {
+        if let Some(Typed::Record(record)) = names.typed.first() {
+            return record.make(token, &names.python, fields).map_err(carry);
+        }
         let values = fields.into_iter().map(Bound::unbind).collect();
         let record = Record {
             names: Arc::clone(names),
@@ -391,14 +418,23 @@ impl Port for Python3 {
         index: usize,
         payload: Option<Any<'t>>,
     ) -> Result<Any<'t>> {
+        if let Some(typed) = names.typed.first() {
+            return typed.make_case(token, index, payload).map_err(carry);
+        }
         classes::make_variant(token, &names.python[index], payload).map_err(carry)
     }
 
     fn from_enum<'t: 't>(token: Python<'t>, names: &Arc<Names>, index: usize) -> Any<'t> {
+        if let Some(Typed::Enum(members)) = names.typed.first() {
+            return members[index].bind(token).clone();
+        }
         names.python[index].bind(token).clone().into_any()
     }
 
     fn from_flags<'t: 't>(token: Python<'t>, names: &Arc<Names>, bits: u32) -> Result<Any<'t>> {
+        if let Some(Typed::Flags(class)) = names.typed.first() {
+            return class.bind(token).call1((bits,)).map_err(carry);
+        }
         let set = names
             .python
             .iter()
@@ -429,9 +465,14 @@ impl Port for Python3 {
     }
 
     fn from_resource<'t: 't>(token: Python<'t>, handle: ResourceAny, home: &Arc<Home>) -> Result<Any<'t>> {
-        Bound::new(token, Resource::new(handle, home))
+        let wrap = home.wrapper(handle.ty());
+        let resource = Bound::new(token, Resource::new(handle, home))
             .map(Bound::into_any)
-            .map_err(carry)
+            .map_err(carry)?;
+        match wrap {
+            Some(wrap) => wrap.bind(token).call1((resource,)).map_err(carry),
+            None => Ok(resource),
+        }
     }
 
     fn invoke(function: &Py<PyAny>, arguments: Py<PyAny>, fallible: bool) -> Result<Py<PyAny>> {
@@ -441,20 +482,38 @@ impl Port for Python3 {
                 .cast_into::<PyTuple>()
                 .map_err(|error| carry(error.into()))?;
             let returned = function.bind(py).call1(arguments).and_then(classes::awaited);
-            match returned {
-                Ok(value) if !fallible || Self::result(&value).is_ok() => Ok(value.unbind()),
-                Ok(value) => classes::make(py, classes::Class::Ok, value)
-                    .map(Bound::unbind)
-                    .map_err(carry),
-                Err(error) if fallible && error.is_instance(py, result_error(py).map_err(carry)?) => {
-                    let value = error.value(py).getattr("value").map_err(carry)?;
-                    classes::make(py, classes::Class::Err, value)
-                        .map(Bound::unbind)
-                        .map_err(carry)
+            streams::settled(py, returned, fallible)
+        })
+    }
+
+    fn start(function: &Py<PyAny>, arguments: Py<PyAny>, fallible: bool) -> Result<Started<Self>> {
+        Python::attach(|py| {
+            let arguments = arguments.into_bound(py).cast_into::<PyTuple>();
+            let arguments = arguments.map_err(|error| carry(error.into()))?;
+            match function.bind(py).call1(arguments) {
+                Ok(value) if classes::is_coroutine(&value).map_err(carry)? => {
+                    streams::answer(&value, fallible).map(Started::Later)
                 }
-                Err(error) => Err(carry(error)),
+                returned => streams::settled(py, returned, fallible).map(Started::Done),
             }
         })
+    }
+
+    fn from_pipe<'t: 't>(
+        token: Python<'t>,
+        incoming: Arc<Incoming<Self>>,
+        home: &Arc<Home>,
+    ) -> Result<Any<'t>> {
+        streams::wrapped(token, Stream::new(incoming, home.cell()?)).map_err(carry)
+    }
+
+    fn feed(value: &Any<'_>, pipe: Pipe, home: &Arc<Home>) -> Result<Box<dyn Feed<Self>>> {
+        let expected = match pipe {
+            Pipe::Bytes => "bytes, or an iterable or asynchronous iterable of them",
+            Pipe::Elements | Pipe::Units => "an iterable or asynchronous iterable",
+            Pipe::Value | Pipe::Signal => "an awaitable",
+        };
+        streams::feed(value, pipe, &home.cell()?)?.ok_or_else(|| wrong(expected, value))
     }
 
     fn nothing<'t: 't>(token: Python<'t>) -> Any<'t> {

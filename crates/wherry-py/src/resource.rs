@@ -1,7 +1,7 @@
 //! `wherry.Resource`: a resource that a guest implements, as a Python object with deterministic release.
 
 use crate::errors::raise;
-use crate::instance::Home;
+use crate::home::Home;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;

@@ -150,6 +150,7 @@ fn alone(program: &Program, options: &LoadOptions<'_>) -> Option<Alone> {
         memory: apart.memory,
         realloc: apart.realloc,
         initialize: apart.initialize,
+        globals: apart.globals,
     })
 }
 
@@ -211,6 +212,7 @@ impl Server {
         Some(BTreeMap::from([
             ("made", counts.made),
             ("reset", counts.reset),
+            ("rewound", counts.rewound),
             ("asked", counts.asked),
             ("given_back", counts.given_back),
             ("lost", counts.lost),

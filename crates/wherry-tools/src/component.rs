@@ -4,7 +4,7 @@
 //! which one it had before. The first name is taken as the definition; those that follow are aliases of it.
 //! Start reading at [`world`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use wasmparser::PrimitiveValType as P;
 use wasmparser::component_types::{
@@ -32,6 +32,7 @@ pub(crate) fn world(border: &Border) -> World {
         imports,
         exports,
         types: reader.types,
+        docs: BTreeMap::new(),
     }
 }
 
@@ -66,6 +67,7 @@ pub(crate) fn packaged(border: &Border) -> World {
         imports: Vec::new(),
         exports: defined,
         types: reader.types,
+        docs: BTreeMap::new(),
     }
 }
 

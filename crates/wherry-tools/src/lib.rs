@@ -17,6 +17,7 @@ mod component;
 pub mod componentize;
 mod crossing;
 mod declarations;
+pub mod docs;
 pub mod error;
 pub mod exports;
 pub mod inspect;

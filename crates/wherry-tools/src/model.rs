@@ -7,6 +7,8 @@
 //! Types live in one flat list, [`World::types`], and refer to each other by place in it, so that a type that
 //! is used a thousand times is stored once. Start reading at [`Model`].
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// The interface of a file.
@@ -33,6 +35,10 @@ pub struct World {
     pub exports: Vec<Item>,
     /// Every type that the functions mention. [`Type::Defined`] is a place in this list.
     pub types: Vec<TypeDef>,
+    /// What the author's interface file says, as far as the component has it ([`crate::docs`]): of the world under the
+    /// empty name, of an interface under its name, of an item under `INTERFACE#ITEM`, of a field, case or flag under
+    /// `INTERFACE#ITEM.MEMBER`.
+    pub docs: BTreeMap<String, String>,
 }
 
 /// One import or export of a component.

@@ -13,6 +13,7 @@ use wasmparser::{Parser, Payload, ValidPayload, Validator, WasmFeatures};
 use wit_component::WitPrinter;
 
 use crate::component;
+use crate::docs;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::model::Model;
@@ -35,7 +36,7 @@ pub fn model(bytes: &[u8]) -> Result<Model> {
     }
     let border = border(bytes)?;
     let names = package(&border);
-    let world = if names.is_some() {
+    let mut world = if names.is_some() {
         component::packaged(&border)
     } else {
         component::world(&border)
@@ -46,10 +47,11 @@ pub fn model(bytes: &[u8]) -> Result<Model> {
             "the interface is {length} bytes long when printed; at most {LONGEST_INTERFACE} are described"
         )));
     }
-    Ok(match names {
-        Some(names) => Model::Package { names },
-        None => Model::Component(world),
-    })
+    if let Some(names) = names {
+        return Ok(Model::Package { names });
+    }
+    world.docs = docs::read(bytes)?.unwrap_or_default();
+    Ok(Model::Component(world))
 }
 
 /// The interface of the component or WIT package in `bytes` as WIT text; for a core module, which has none,

@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// What a file must be for it to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,13 @@ pub(super) enum Opened {
     Missing,
 }
 
+/// What is known of a file that may be trusted, without opening it.
+pub(super) struct Status {
+    /// Bytes.
+    pub(super) size: u64,
+    pub(super) modified: SystemTime,
+}
+
 #[cfg(unix)]
 pub(super) use unix::Folder;
 
@@ -51,10 +59,12 @@ mod unix {
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 
-    use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, renameat, unlinkat};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, statat, unlinkat};
     use rustix::process::geteuid;
 
-    use super::{File, Opened, Path, PathBuf, Untrusted, io};
+    use super::{File, Opened, Path, PathBuf, Status, Untrusted, io};
 
     /// The folder, held open.
     #[derive(Debug)]
@@ -107,13 +117,25 @@ mod unix {
                 opened => opened?,
             };
             let found = rustix::fs::fstat(&descriptor)?;
-            if !rustix::fs::FileType::from_raw_mode(found.st_mode).is_file() {
-                return Ok(Opened::Untrusted(Untrusted::Kind));
-            }
-            Ok(match untrusted(found.st_uid, found.st_mode) {
+            Ok(match untrusted_file(found.st_uid, found.st_mode) {
                 Some(why) => Opened::Untrusted(why),
                 None => Opened::Trusted(File::from(descriptor)),
             })
+        }
+
+        /// What is known of the file `name`, where that is there and may be trusted; among thousands opening each takes long.
+        pub(in super::super) fn status(&self, name: &str) -> Option<Status> {
+            let found = statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            let since = Duration::new(
+                found.st_mtime.try_into().ok()?,
+                u32::try_from(found.st_mtime_nsec).ok()?,
+            );
+            untrusted_file(found.st_uid, found.st_mode)
+                .is_none()
+                .then_some(Status {
+                    size: found.st_size.try_into().ok()?,
+                    modified: UNIX_EPOCH + since,
+                })
         }
 
         /// Creates the file `name`, which must not be there.
@@ -151,6 +173,13 @@ mod unix {
         }
     }
 
+    fn untrusted_file(owner: u32, mode: u32) -> Option<Untrusted> {
+        if !FileType::from_raw_mode(mode).is_file() {
+            return Some(Untrusted::Kind);
+        }
+        untrusted(owner, mode)
+    }
+
     fn untrusted(owner: u32, mode: u32) -> Option<Untrusted> {
         if owner != geteuid().as_raw() {
             return Some(Untrusted::Owner);
@@ -161,7 +190,7 @@ mod unix {
 
 #[cfg(not(unix))]
 mod elsewhere {
-    use super::{File, Opened, Path, PathBuf, Untrusted, io};
+    use super::{File, Opened, Path, PathBuf, Status, Untrusted, io};
     use crate::compiled::open_for_mapping;
 
     /// The folder, by its path.
@@ -190,6 +219,14 @@ mod elsewhere {
                 found => found?,
             };
             Ok(Opened::Trusted(open_for_mapping(&path)?))
+        }
+
+        pub(in super::super) fn status(&self, name: &str) -> Option<Status> {
+            let found = std::fs::symlink_metadata(self.path.join(name)).ok()?;
+            found.is_file().then_some(Status {
+                size: found.len(),
+                modified: found.modified().ok()?,
+            })
         }
 
         pub(in super::super) fn create(&self, name: &str) -> io::Result<File> {

@@ -216,14 +216,11 @@ impl Cache {
             .filter(|name| name.ends_with(mark) || name.starts_with(mark));
         Ok(marked
             .filter_map(|name| {
-                let Ok(Opened::Trusted(file)) = self.folder.read(&name) else {
-                    return None;
-                };
-                let found = file.metadata().ok()?;
+                let found = self.folder.status(&name)?;
                 Some(Listed {
                     name,
-                    size: found.len(),
-                    used: found.modified().ok()?,
+                    size: found.size,
+                    used: found.modified,
                 })
             })
             .collect())

@@ -1,68 +1,100 @@
-//! One connection of a request: bytes counted, secured where the scheme says so, and gone with the guest.
+//! One connection for requests: secured where the scheme says so, and each of its bytes counted for the request that it
+//! belongs to.
+//!
+//! Over HTTP/1.1 a connection has one request at a time, which pays for all bytes that pass. Over HTTP/2 requests pay for their
+//! fields and bodies, and the first one for what it takes until the connection stands.
 
-use super::quota::{NoRoom, Slot, Transfer};
+use super::departing::Departing;
+use super::quota::{NoRoom, Transfer};
 use super::tls;
 use crate::policy::Host;
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
-use http::{Request, Response, Version};
+use http::{HeaderMap, Request, Response, Uri, Version};
 use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::io::TokioIo;
-use wasmtime_wasi_http::{Error, WasiBody};
 
-/// A connection that a request can be sent on.
+/// Bytes of an answer over HTTP/2 that wait for their reader, and as many times that as one connection carries requests: who
+/// does not read holds nobody else up.
+const WINDOW: u32 = 1 << 20;
+
+/// Requests at once over one connection of HTTP/2.
+pub(super) const STREAMS: u32 = 64;
+
+/// A connection that requests can be sent on.
 pub(super) enum Connection {
-    /// HTTP/1.1.
-    One(hyper::client::conn::http1::SendRequest<WasiBody>),
-    /// HTTP/2.
-    Two(hyper::client::conn::http2::SendRequest<WasiBody>),
+    /// HTTP/1.1: one request after the other.
+    One(One),
+    /// HTTP/2: several at once.
+    Two(Two),
+}
+
+/// A connection of HTTP/1.1.
+pub(super) struct One {
+    pub sender: http1::SendRequest<Departing>,
+    pub payer: Payer,
+    _driving: Driving,
+}
+
+/// A connection of HTTP/2, for one request or for who keeps it.
+#[derive(Clone)]
+pub(super) struct Two {
+    pub sender: http2::SendRequest<Departing>,
+    /// Each request on it has one of these, and so has who keeps it.
+    pub holders: Arc<()>,
+    _driving: Driving,
 }
 
 /// Moves the bytes of a connection. Without a holder of this the connection ends.
 #[derive(Clone)]
-pub(super) struct Driving(
-    #[allow(dead_code, reason = "held so that it is dropped")] Arc<AbortOnDropJoinHandle<()>>,
-);
+struct Driving(#[allow(dead_code, reason = "held so that it is dropped")] Arc<AbortOnDropJoinHandle<()>>);
 
-/// How a connection ended.
-pub(super) type Ended = oneshot::Receiver<Result<(), Error>>;
+/// A request that got no answer.
+pub(super) struct Unsent {
+    pub error: Error,
+    /// The request, where none of it was sent.
+    pub request: Option<Request<Departing>>,
+    /// Whether the other side is gone, and said nothing before.
+    pub gone: bool,
+}
 
 impl Connection {
-    /// Connects to the first of `addresses` that answers.
+    /// Connects to the first of `addresses` that answers; what it takes until the connection stands is paid from `transfer`.
     pub(super) async fn open(
         host: &Host,
         secure: bool,
         addresses: &[SocketAddr],
-        transfer: Arc<Transfer>,
-        slot: Slot,
-    ) -> Result<(Self, Driving, Ended), Error> {
+        transfer: &Arc<Transfer>,
+    ) -> Result<Self, Error> {
         let mut failure = Error::DestinationUnavailable;
         for address in addresses {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
                     // What is sent goes out at once.
                     let _ = stream.set_nodelay(true);
+                    let payer = Payer::default();
+                    payer.pay(transfer);
                     let stream = Counted {
                         stream,
-                        transfer,
-                        _slot: slot,
+                        payer: payer.clone(),
                     };
                     return if secure {
-                        secured(host, stream).await
+                        secured(host, stream, payer).await
                     } else {
-                        one(stream).await
+                        one(stream, payer).await
                     };
                 }
                 Err(error) => failure = unconnected(error),
@@ -71,23 +103,63 @@ impl Connection {
         Err(failure)
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(self, mut request: Request<WasiBody>) -> Result<Response<Incoming>, Error> {
-        let answer = match self {
-            Self::One(mut sender) => {
-                origin_form(&mut request)?;
-                sender.send_request(request).await
+    /// Sends a request to `uri`, which is paid from `transfer`, and waits for the head of its answer.
+    pub(super) async fn send(
+        &mut self,
+        uri: &Uri,
+        mut request: Request<Departing>,
+        transfer: &Arc<Transfer>,
+    ) -> Result<Response<Incoming>, Unsent> {
+        let (sent, payer) = match self {
+            Self::One(one) => {
+                origin_form(uri, &mut request)?;
+                one.payer.pay(transfer);
+                (one.sender.try_send_request(request).await, Some(&one.payer))
             }
-            Self::Two(mut sender) => {
+            Self::Two(two) => {
+                *request.uri_mut() = uri.clone();
                 *request.version_mut() = Version::HTTP_2;
-                sender.send_request(request).await
+                request.headers_mut().remove(HOST);
+                transfer.pay(size(&request), "send")?;
+                request.body_mut().transfer = Some(Arc::clone(transfer));
+                (two.sender.try_send_request(request).await, None)
             }
         };
-        answer.map_err(failed)
+        let answer = sent.map_err(|mut unsent| {
+            let request = unsent.take_message();
+            let error = unsent.into_error();
+            let silent = payer.is_none_or(|payer| !payer.heard());
+            Unsent {
+                request,
+                gone: silent && !error.is_parse() && !error.is_timeout(),
+                error: failed(error),
+            }
+        })?;
+        if payer.is_none() {
+            transfer.pay(fields(answer.headers()), "receive")?;
+        }
+        Ok(answer)
     }
 }
 
-async fn secured(host: &Host, stream: Counted) -> Result<(Connection, Driving, Ended), Error> {
+impl From<Error> for Unsent {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            request: None,
+            gone: false,
+        }
+    }
+}
+
+impl Two {
+    /// Requests that are on it, as who keeps it sees them.
+    pub(super) fn requests(&self) -> usize {
+        Arc::strong_count(&self.holders).saturating_sub(1)
+    }
+}
+
+async fn secured(host: &Host, stream: Counted, payer: Payer) -> Result<Connection, Error> {
     let name = match host {
         Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?,
         Host::Address(address) => ServerName::from(*address),
@@ -95,33 +167,46 @@ async fn secured(host: &Host, stream: Counted) -> Result<(Connection, Driving, E
     let connected = TlsConnector::from(tls::config()?).connect(name, stream).await;
     let stream = connected.map_err(|error| no_room(&error).unwrap_or_else(|| tls::failed(&error)))?;
     if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2) {
-        two(stream).await
+        two(stream, &payer).await
     } else {
-        one(stream).await
+        one(stream, payer).await
     }
 }
 
 async fn one(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-) -> Result<(Connection, Driving, Ended), Error> {
-    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    payer: Payer,
+) -> Result<Connection, Error> {
+    let shaken = http1::handshake(TokioIo::new(stream)).await;
     let (sender, connection) = shaken.map_err(failed)?;
-    let (driving, ended) = driven(connection);
-    Ok((Connection::One(sender), driving, ended))
+    Ok(Connection::One(One {
+        sender,
+        payer,
+        _driving: driven(connection),
+    }))
 }
 
 async fn two(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-) -> Result<(Connection, Driving, Ended), Error> {
-    let shaken = hyper::client::conn::http2::handshake(Tasks::default(), TokioIo::new(stream)).await;
+    payer: &Payer,
+) -> Result<Connection, Error> {
+    let mut builder = http2::Builder::new(Tasks::default());
+    builder
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW * STREAMS);
+    let shaken = builder.handshake(TokioIo::new(stream)).await;
     let (sender, connection) = shaken.map_err(failed)?;
-    let (driving, ended) = driven(connection);
-    Ok((Connection::Two(sender), driving, ended))
+    // From here on each request pays for itself.
+    payer.rest();
+    Ok(Connection::Two(Two {
+        sender,
+        holders: Arc::default(),
+        _driving: driven(connection),
+    }))
 }
 
 /// Gives a request the form of HTTP/1.1: the path alone, and the host as a header (RFC 9112, 3.2).
-fn origin_form(request: &mut Request<WasiBody>) -> Result<(), Error> {
-    let uri = request.uri();
+fn origin_form(uri: &Uri, request: &mut Request<Departing>) -> Result<(), Error> {
     let host = uri.authority().map_or("", Authority::as_str);
     let host = HeaderValue::from_str(host).map_err(|_| Error::HttpRequestUriInvalid)?;
     let path = uri
@@ -134,12 +219,28 @@ fn origin_form(request: &mut Request<WasiBody>) -> Result<(), Error> {
     Ok(())
 }
 
-fn driven(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> (Driving, Ended) {
-    let (sender, ended) = oneshot::channel();
+/// What the head of a request counts over HTTP/2: method, URL and fields, as they are before they are compressed.
+pub(super) fn size<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let target = uri.authority().map_or(0, |authority| authority.as_str().len())
+        + uri.path_and_query().map_or(0, |path| path.as_str().len());
+    request.method().as_str().len() + target + fields(request.headers())
+}
+
+/// What fields count over HTTP/2.
+pub(super) fn fields(fields: &HeaderMap) -> usize {
+    let sizes = fields
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    sizes.sum()
+}
+
+fn driven(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Driving {
     let task = spawn(async move {
-        let _ = sender.send(connection.await.map_err(failed));
+        // Who waits for an answer is told by it.
+        let _ = connection.await;
     });
-    (Driving(Arc::new(task)), ended)
+    Driving(Arc::new(task))
 }
 
 /// The tasks of a connection of HTTP/2; they end with it.
@@ -192,17 +293,57 @@ fn no_room(error: &io::Error) -> Option<Error> {
     loop {
         let inner = error.get_ref()?;
         if inner.is::<NoRoom>() {
-            return Some(Error::HttpResponseBodySize(None));
+            return Some(NoRoom::error());
         }
         error = inner.downcast_ref::<io::Error>()?;
     }
 }
 
-/// A connection whose bytes are counted, and which counts as one itself.
+/// Who pays for the bytes of a connection just now; nobody while no request is on it.
+#[derive(Clone, Default)]
+pub(super) struct Payer(Arc<Mutex<Paying>>);
+
+#[derive(Default)]
+struct Paying {
+    transfer: Option<Arc<Transfer>>,
+    /// Something was received since somebody else paid.
+    heard: bool,
+}
+
+impl Payer {
+    fn pay(&self, transfer: &Arc<Transfer>) {
+        *self.paying() = Paying {
+            transfer: Some(Arc::clone(transfer)),
+            heard: false,
+        };
+    }
+
+    /// Nobody pays any more.
+    pub(super) fn rest(&self) {
+        self.paying().transfer = None;
+    }
+
+    fn heard(&self) -> bool {
+        self.paying().heard
+    }
+
+    fn hear(&self) {
+        self.paying().heard = true;
+    }
+
+    fn transfer(&self) -> Option<Arc<Transfer>> {
+        self.paying().transfer.clone()
+    }
+
+    fn paying(&self) -> MutexGuard<'_, Paying> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection whose bytes are paid for.
 struct Counted {
     stream: TcpStream,
-    transfer: Arc<Transfer>,
-    _slot: Slot,
+    payer: Payer,
 }
 
 impl AsyncRead for Counted {
@@ -211,7 +352,10 @@ impl AsyncRead for Counted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, transfer, .. } = self.get_mut();
+        let Self { stream, payer } = self.get_mut();
+        let Some(transfer) = payer.transfer() else {
+            return Pin::new(stream).poll_read(context, buffer);
+        };
         let read = transfer.moves(buffer.remaining(), |room| {
             // With no room left, one byte shows whether there is more; the end of a connection costs nothing.
             let mut spare = [0];
@@ -232,14 +376,21 @@ impl AsyncRead for Counted {
             transfer.strike("receive");
             return Poll::Ready(Err(NoRoom::io()));
         };
-        buffer.advance(ready!(read)?);
+        let count = ready!(read)?;
+        if count > 0 {
+            payer.hear();
+        }
+        buffer.advance(count);
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Counted {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, transfer, .. } = self.get_mut();
+        let Self { stream, payer } = self.get_mut();
+        let Some(transfer) = payer.transfer() else {
+            return Pin::new(stream).poll_write(context, bytes);
+        };
         let written = transfer.moves(bytes.len(), |room| {
             if room == 0 && !bytes.is_empty() {
                 return (None, 0);

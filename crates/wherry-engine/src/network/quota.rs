@@ -4,6 +4,7 @@ use crate::limits::Limit;
 use crate::monitor::Monitor;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime_wasi_http::Error;
 
 /// Connections at once.
 pub(super) struct Slots {
@@ -114,6 +115,18 @@ impl Transfer {
         })
     }
 
+    /// Counts so many bytes as moved, or none where not all of them fit in.
+    ///
+    /// # Errors
+    /// [`NoRoom::error`].
+    pub(super) fn pay(&self, bytes: usize, operation: &'static str) -> Result<(), Error> {
+        if self.fitting(std::iter::once(bytes)) == 1 {
+            return Ok(());
+        }
+        self.strike(operation);
+        Err(NoRoom::error())
+    }
+
     /// Takes back bytes that were counted and not moved.
     pub(super) fn give_back(&self, bytes: usize) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,6 +156,11 @@ impl Transfer {
 pub(super) struct NoRoom;
 
 impl NoRoom {
+    /// The same as an error of `wasi:http`.
+    pub(super) fn error() -> Error {
+        Error::HttpResponseBodySize(None)
+    }
+
     /// The same as an error of input and output; guests are told that access is denied.
     pub(super) fn io() -> std::io::Error {
         std::io::Error::new(std::io::ErrorKind::PermissionDenied, NoRoom)

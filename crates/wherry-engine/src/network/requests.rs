@@ -4,14 +4,18 @@
 //! form, the path after its dots were walked, and headers without those that are between two hops. Redirects are answers like
 //! others. Start at [`Requests::send_request`](WasiHttpHooks::send_request).
 
-use super::connection::{Connection, Driving, Ended, failed};
+use super::connection::{Connection, failed, fields, size};
+use super::departing::{Departing, Told, trailers};
 use super::lookup::Unresolved;
+use super::pool::{Lease, Opening, Origin, Pool};
+use super::quota::Slot;
 use super::{Network, authority, named};
 use crate::guest::Guest;
 use crate::monitor::{Access, Subject};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Nearby, Outgoing};
 use crate::policy::{Host, default_port, host, plain};
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::uri::{Authority, Uri};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -22,6 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Sleep;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
@@ -58,6 +63,8 @@ fn broken_off(error: &Error) -> ErrorCode {
 /// Sends the requests of one guest.
 pub(crate) struct Requests {
     network: Arc<Network>,
+    /// Where its connections come from, and go to.
+    pub(crate) pool: Arc<Pool>,
     /// Bytes of a body that are taken over at once.
     piece: usize,
     /// Who hears of them.
@@ -69,6 +76,7 @@ impl Requests {
     pub(crate) fn new(network: Arc<Network>, piece: usize) -> Self {
         Self {
             network,
+            pool: Arc::default(),
             piece,
             heard: None,
         }
@@ -87,14 +95,20 @@ impl WasiHttpHooks for Requests {
         _processed: Sending,
     ) -> Box<dyn Future<Output = Result<Answer, Error>> + Send> {
         let (mut parts, body) = request.into_parts();
-        let told = self.heard.clone().map(|heard| heard.sends(&mut parts));
+        let heard = self.heard.clone();
+        let told = heard.clone().and_then(|heard| heard.sends(&mut parts));
         let request = Request::from_parts(parts, body);
-        let call = Call::of(&self.network, request, options.unwrap_or_default());
+        let call = Call::of(&self.network, &self.pool, request, options.unwrap_or_default());
         Box::new(async move {
             let answer = match call {
                 Ok(call) => {
                     let (network, target) = (Arc::clone(&call.to.network), call.target.clone());
-                    let answer = Box::pin(call.answered()).await;
+                    let heard = heard.filter(|_| call.named);
+                    let nearby = heard.and_then(|heard| heard.nearby(call.request.uri()));
+                    let answer = match nearby {
+                        Some(nearby) => Box::pin(call.handed(nearby)).await,
+                        None => Box::pin(call.answered()).await,
+                    };
                     answer.inspect_err(|error| unanswered(&network, target, error))
                 }
                 Err(error) => Err(error),
@@ -138,6 +152,8 @@ fn unanswered(network: &Network, target: String, error: &Error) {
 struct Call {
     /// Its method, and its URL without the query.
     target: String,
+    /// The policy names its host.
+    named: bool,
     request: Request<WasiBody>,
     options: RequestOptions,
     to: Destination,
@@ -146,15 +162,16 @@ struct Call {
 /// Where a request goes.
 struct Destination {
     network: Arc<Network>,
+    pool: Arc<Pool>,
     scheme: &'static str,
-    host: Host,
-    port: u16,
+    origin: Origin,
 }
 
 impl Call {
     /// Takes a request apart, asks whether it is granted, and puts it together anew.
     fn of(
         network: &Arc<Network>,
+        pool: &Arc<Pool>,
         request: Request<WasiBody>,
         options: RequestOptions,
     ) -> Result<Self, Error> {
@@ -179,6 +196,7 @@ impl Call {
         if !network.sends(parts.method.as_str(), scheme, &host, port, &path) {
             return Err(Error::HttpRequestDenied);
         }
+        let named = network.names(parts.method.as_str(), scheme, &host, port, &path);
         if !network.one_more() {
             return Err(Error::ConnectionLimitReached);
         }
@@ -200,12 +218,17 @@ impl Call {
         let request = Request::from_parts(parts, body);
         let to = Destination {
             network: Arc::clone(network),
+            pool: Arc::clone(pool),
             scheme,
-            host,
-            port,
+            origin: Origin {
+                secure: scheme == "https",
+                host,
+                port,
+            },
         };
         Ok(Self {
             target,
+            named,
             request,
             options,
             to,
@@ -217,63 +240,154 @@ impl Call {
         let Self {
             request, options, to, ..
         } = self;
-        let (connection, driving, ended) = to.opened(options.connect_timeout).await?;
-        let network = to.network;
-        let waiting = Patience {
-            network: Arc::clone(&network),
-            own: options.first_byte_timeout,
-            flag: "first-byte-timeout",
-            most: network.first_byte_timeout,
-        };
-        let answer = waiting.of(connection.send(request)).await;
-        let (mut head, incoming) = answer.ok_or(Error::ConnectionReadTimeout)??.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        let (request, mut told) = Departing::of(request);
+        let waiting = Patience::for_head(&to.network, &options);
+        let sent = to.sent(request, options.connect_timeout, &waiting).await;
+        let (lease, answer) = sent.map_err(|error| match told.try_recv() {
+            // What was wrong with its body says more than that it has no answer.
+            Ok(Err(why @ Error::HttpResponseBodySize(_))) => why,
+            _ => error,
+        })?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::HttpUpgradeFailed);
         }
-        for name in &DEFAULT_FORBIDDEN_HEADERS {
-            head.headers.remove(name);
-        }
-        let between = Patience {
-            own: options.between_bytes_timeout,
-            flag: "between-bytes-timeout",
-            most: network.between_bytes_timeout,
-            network,
-        };
-        let body = Arriving {
+        let between = Patience::for_body(to.network, &options);
+        let lease = Arc::new(lease);
+        let answer = answer.map(|incoming| Arriving {
             incoming,
+            failed,
             between,
             sleep: None,
-            _driving: driving.clone(),
-        };
-        let sent = async move {
-            let ended = ended.await.unwrap_or(Ok(()));
-            drop(driving);
-            ended
-        };
-        Ok((Response::from_parts(head, body.boxed_unsync()), Box::new(sent)))
+            paid: lease.is_shared(),
+            held: Some(Held::Lease(Arc::clone(&lease))),
+        });
+        Ok((arriving(answer), Box::new(departed(told, lease))))
+    }
+
+    /// Has it answered without the network. Its limits hold, and its bytes count as over HTTP/2.
+    async fn handed(self, nearby: Nearby) -> Result<Answer, Error> {
+        let Self {
+            request, options, to, ..
+        } = self;
+        let network = to.network;
+        let slot = network.slot("connect").ok_or(Error::ConnectionLimitReached)?;
+        network.transfer.pay(size(&request), "send")?;
+        let (mut request, mut told) = Departing::of(request);
+        request.body_mut().transfer = Some(Arc::clone(&network.transfer));
+        let request = request.map(|body| body.map_err(|_| Error::ConnectionTerminated).boxed_unsync());
+        let answer = Patience::for_head(&network, &options).of(nearby(request)).await;
+        let answer = answer.ok_or(Error::ConnectionReadTimeout)??;
+        if let Ok(Err(why @ Error::HttpResponseBodySize(_))) = told.try_recv() {
+            return Err(why);
+        }
+        network.transfer.pay(fields(answer.headers()), "receive")?;
+        let between = Patience::for_body(network, &options);
+        let answer = answer.map(|incoming| Arriving {
+            incoming,
+            failed: |error| error,
+            between,
+            sleep: None,
+            paid: true,
+            held: Some(Held::Slot(slot)),
+        });
+        Ok((arriving(answer), Box::new(departed(told, ()))))
     }
 }
 
+/// An answer as its guest gets it.
+fn arriving<B>(answer: Response<Arriving<B>>) -> Response<WasiBody>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: 'static,
+{
+    let (mut head, mut body) = answer.into_parts();
+    for name in &DEFAULT_FORBIDDEN_HEADERS {
+        head.headers.remove(name);
+    }
+    body.look();
+    Response::from_parts(head, body.boxed_unsync())
+}
+
+/// What becomes of the body of a request that is answered already; what carries it is held until then.
+async fn departed<T>(mut told: Told, held: T) -> Sent {
+    match told.try_recv() {
+        Ok(Ok(())) | Err(TryRecvError::Closed) => return Ok(()),
+        // Nobody should take what is wrong with the request for what is wrong with the answer, which is there.
+        Ok(Err(error)) => {
+            tokio::task::yield_now().await;
+            return Err(error);
+        }
+        Err(TryRecvError::Empty) => {}
+    }
+    let told = told.await.unwrap_or(Ok(()));
+    drop(held);
+    told
+}
+
 impl Destination {
-    /// Connects to where the host leads.
-    async fn opened(&self, timeout: Option<Duration>) -> Result<(Connection, Driving, Ended), Error> {
+    /// Sends a request, and waits for the head of its answer. One that nobody took in is sent once more, on a connection of its
+    /// own: where a connection waited for too long, the other side may close it at any time (RFC 9112, 9.3.1).
+    async fn sent(
+        &self,
+        mut request: Request<Departing>,
+        timeout: Option<Duration>,
+        waiting: &Patience,
+    ) -> Result<(Lease, Response<Incoming>), Error> {
+        let uri = request.uri().clone();
+        let slot = self
+            .network
+            .slot("connect")
+            .ok_or(Error::ConnectionLimitReached)?;
+        let mut lease = match self.pool.lease(&self.origin, slot) {
+            Ok(lease) => lease,
+            Err(slot) => self.opened(timeout, slot, true).await?,
+        };
+        let mut copy =
+            (lease.reused && is_repeatable(&request, lease.is_shared())).then(|| bodiless(&request));
+        loop {
+            let connection = lease.connection().ok_or(Error::ConnectionTerminated)?;
+            let sending = connection.send(&uri, request, &self.network.transfer);
+            let Some(sent) = waiting.of(sending).await else {
+                lease.distrust();
+                return Err(Error::ConnectionReadTimeout);
+            };
+            let unsent = match sent {
+                Ok(answer) => return Ok((lease, answer)),
+                Err(unsent) => unsent,
+            };
+            let again = unsent.request.or_else(|| copy.take().filter(|_| unsent.gone));
+            match again.filter(|_| lease.reused) {
+                Some(again) => request = again,
+                None => return Err(unsent.error),
+            }
+            let slot = lease.give_up().ok_or(Error::ConnectionLimitReached)?;
+            lease = self.opened(timeout, slot, false).await?;
+        }
+    }
+
+    /// Connects to where the host leads, unless somebody else did meanwhile and shares that.
+    async fn opened(&self, timeout: Option<Duration>, slot: Slot, sharing: bool) -> Result<Lease, Error> {
         let Self {
             network,
+            pool,
             scheme,
-            host,
-            port,
+            origin,
         } = self;
         let opened = async {
-            let slot = network.slot("connect").ok_or(Error::ConnectionLimitReached)?;
-            let addresses = leading(network, scheme, host, *port).await?;
-            Connection::open(
-                host,
-                *scheme == "https",
-                &addresses,
-                Arc::clone(&network.transfer),
-                slot,
-            )
-            .await
+            let opening = (sharing && origin.secure).then(|| pool.opening(origin));
+            let slot = match &opening {
+                Some(Opening::After(first)) => {
+                    drop(first.lock().await);
+                    match pool.lease(origin, slot) {
+                        Ok(lease) => return Ok(lease),
+                        Err(slot) => slot,
+                    }
+                }
+                _ => slot,
+            };
+            let addresses = leading(network, scheme, &origin.host, origin.port).await?;
+            let made = Connection::open(&origin.host, origin.secure, &addresses, &network.transfer).await?;
+            Ok(pool.made(made, origin, slot))
         };
         let connecting = Patience {
             network: Arc::clone(network),
@@ -286,6 +400,23 @@ impl Destination {
             .await
             .ok_or(Error::ConnectionTimeout)?
     }
+}
+
+/// Whether a request may be sent again whatever became of it: it has no body, and does the same when it is done twice (RFC 9110,
+/// 9.2.2). Of a GET and a HEAD over HTTP/1.1 nobody sends a body that has no length.
+fn is_repeatable(request: &Request<Departing>, shared: bool) -> bool {
+    let unsent = matches!(*request.method(), Method::GET | Method::HEAD)
+        && !shared
+        && !request.headers().contains_key(CONTENT_LENGTH);
+    request.method().is_idempotent() && (unsent || request.body().is_end_stream())
+}
+
+/// The same request once more, where it has no body.
+fn bodiless(request: &Request<Departing>) -> Request<Departing> {
+    let mut copy = Request::new(Departing::none());
+    *copy.method_mut() = request.method().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
 }
 
 /// The host and port of an authority that names nothing else.
@@ -334,6 +465,26 @@ struct Patience {
 }
 
 impl Patience {
+    /// That for the head of an answer.
+    fn for_head(network: &Arc<Network>, options: &RequestOptions) -> Self {
+        Self {
+            network: Arc::clone(network),
+            own: options.first_byte_timeout,
+            flag: "first-byte-timeout",
+            most: network.first_byte_timeout,
+        }
+    }
+
+    /// That between two pieces of its body.
+    fn for_body(network: Arc<Network>, options: &RequestOptions) -> Self {
+        Self {
+            own: options.between_bytes_timeout,
+            flag: "between-bytes-timeout",
+            most: network.between_bytes_timeout,
+            network,
+        }
+    }
+
     fn time(&self) -> Duration {
         self.own.map_or(self.most, |own| own.min(self.most))
     }
@@ -357,14 +508,50 @@ impl Patience {
 }
 
 /// The body of an answer, which may not pause for too long while somebody waits for it.
-struct Arriving {
-    incoming: Incoming,
+struct Arriving<B: Body> {
+    incoming: B,
+    /// What its errors are called.
+    failed: fn(B::Error) -> Error,
     between: Patience,
     sleep: Option<Pin<Box<Sleep>>>,
-    _driving: Driving,
+    /// Its bytes are counted here, as its connection does not know whose they are.
+    paid: bool,
+    held: Option<Held>,
 }
 
-impl Body for Arriving {
+/// What an answer has until its end.
+enum Held {
+    /// A connection.
+    Lease(Arc<Lease>),
+    /// A place among those of its guest.
+    Slot(#[allow(dead_code, reason = "held for its drop")] Slot),
+}
+
+impl<B: Body<Data = Bytes>> Arriving<B> {
+    /// Gives back what it holds when nothing comes any more.
+    fn look(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(Held::Lease(lease)) = self.held.take() {
+            lease.read();
+        }
+    }
+
+    /// A frame, where there is room for it.
+    fn counted(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Error> {
+        if self.paid {
+            let size = frame.data_ref().map_or(0, Bytes::len) + trailers(&frame);
+            self.between.network.transfer.pay(size, "receive")?;
+        }
+        Ok(frame)
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Arriving<B> {
     type Data = Bytes;
     type Error = Error;
 
@@ -375,7 +562,16 @@ impl Body for Arriving {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(context) {
             this.sleep = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(failed)));
+            let Some(frame) = frame else {
+                this.end();
+                return Poll::Ready(None);
+            };
+            let frame = frame.map_err(this.failed).and_then(|frame| this.counted(frame));
+            if frame.is_err() {
+                this.held = None;
+            }
+            this.look();
+            return Poll::Ready(Some(frame));
         }
         let time = this.between.time();
         let sleep = this
@@ -383,6 +579,9 @@ impl Body for Arriving {
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
         ready!(sleep.as_mut().poll(context));
         this.between.lost();
+        if let Some(Held::Lease(lease)) = this.held.take() {
+            lease.distrust();
+        }
         Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
     }
 

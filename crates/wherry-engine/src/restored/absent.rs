@@ -11,6 +11,10 @@ use std::task::{Context, Poll};
 #[derive(Clone)]
 pub struct Images(Infallible);
 
+/// The memories of one guest; there are none.
+#[derive(Clone)]
+pub struct Lease(Infallible);
+
 /// A future of one guest; there are none.
 pub struct Drive<F>(Infallible, PhantomData<F>);
 
@@ -34,6 +38,12 @@ impl Images {
     }
 
     /// Never called.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        match self.0 {}
+    }
+
+    /// Never called.
     pub fn tidy(&self) {
         match self.0 {}
     }
@@ -41,6 +51,17 @@ impl Images {
     /// Never called.
     #[must_use]
     pub fn counts(&self) -> Counts {
+        match self.0 {}
+    }
+}
+
+impl Lease {
+    /// Never called.
+    pub fn drive<F>(&self, _future: F) -> Drive<F> {
+        match self.0 {}
+    }
+
+    pub(super) fn rewind(&self) -> bool {
         match self.0 {}
     }
 }

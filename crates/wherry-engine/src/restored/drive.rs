@@ -1,7 +1,9 @@
 //! A guest's future, driven such that it is known whose memories are made during a poll, and whether its thread took a fault.
+//!
+//! A [`Lease`] is what a guest has of the memories: it may outlive the future that made the guest, and drive the next one.
 
 use super::kernel::faults;
-use super::memories::Memories;
+use super::memories::{Memories, Place};
 use crate::error::Error;
 use crate::fork;
 use std::cell::{Cell, RefCell};
@@ -32,27 +34,58 @@ fn enter(driven: Option<Arc<Driven>>) -> Option<Arc<Driven>> {
     CURRENT.try_with(|current| current.replace(driven)).ok().flatten()
 }
 
+/// The memories of one guest, however many futures it runs in, one after another; cheap to clone.
+#[derive(Clone)]
+pub struct Lease(Arc<Driven>);
+
+impl Lease {
+    pub(super) fn new(memories: Arc<Memories>) -> Self {
+        Self(Arc::new(Driven {
+            memories,
+            next: AtomicU32::new(0),
+            live: AtomicU32::new(0),
+            asleep: AtomicBool::new(false),
+            before: AtomicI64::new(UNKNOWN),
+            faulted: AtomicBool::new(false),
+            places: Mutex::default(),
+            refused: Mutex::new(None),
+        }))
+    }
+
+    /// Drives a future that makes the guest and runs it, or runs it again: see [`super::Images::drive`].
+    pub fn drive<F>(&self, future: F) -> Drive<F> {
+        Drive {
+            driven: Arc::clone(&self.0),
+            future: Some(Box::pin(future)),
+        }
+    }
+
+    /// Puts the memories back to what they were, where they are, with their sizes; nobody may touch them before another future
+    /// of this lease is driven. When false, the guest must not be used again: one keeps much, or has no image, or this is
+    /// not called inside of the future.
+    pub(super) fn rewind(&self) -> bool {
+        let driven = &self.0;
+        if !driven.is_here() {
+            return false;
+        }
+        driven.look();
+        let known = !driven.faulted.load(Ordering::Relaxed);
+        let places = driven.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = places.iter().all(|place| place.rewind(known));
+        drop(places);
+        if all {
+            driven.faulted.store(false, Ordering::Relaxed);
+            driven.asleep.store(true, Ordering::Relaxed);
+        }
+        all
+    }
+}
+
 /// A future of one guest: see [`super::Images::drive`].
 pub struct Drive<F> {
     driven: Arc<Driven>,
     /// There until it is done, and dropped as it is polled: with an eye on its memories.
     future: Option<Pin<Box<F>>>,
-}
-
-impl<F> Drive<F> {
-    pub(super) fn new(memories: Arc<Memories>, future: F) -> Self {
-        Self {
-            driven: Arc::new(Driven {
-                memories,
-                next: AtomicU32::new(0),
-                live: AtomicU32::new(0),
-                before: AtomicI64::new(UNKNOWN),
-                faulted: AtomicBool::new(false),
-                refused: Mutex::new(None),
-            }),
-            future: Some(Box::pin(future)),
-        }
-    }
 }
 
 impl<F: Future<Output = wasmtime::Result<T>>, T> Future for Drive<F> {
@@ -97,10 +130,14 @@ pub(super) struct Driven {
     next: AtomicU32,
     /// How many it has.
     live: AtomicU32,
+    /// They are as they were at the start, and nobody touches them before a future is polled again.
+    asleep: AtomicBool,
     /// How many faults this thread had taken when it began to watch.
     before: AtomicI64,
     /// Whether a thread took one while it drove the guest.
     faulted: AtomicBool,
+    /// Its memories.
+    places: Mutex<Vec<Arc<Place>>>,
     refused: Mutex<Option<Error>>,
 }
 
@@ -115,7 +152,10 @@ impl Driven {
     }
 
     /// A memory was handed out. The thread is the one that drives the guest.
-    pub(super) fn begin(&self) {
+    pub(super) fn begin(&self, place: &Arc<Place>) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.push(Arc::clone(place));
+        drop(places);
         if self.live.fetch_add(1, Ordering::Relaxed) == 0 {
             self.watch();
         }
@@ -123,8 +163,7 @@ impl Driven {
 
     /// A memory is dropped; whether it is sure that no fault was taken while the guest had it.
     pub(super) fn end(self: &Arc<Self>) -> bool {
-        let here = current().is_some_and(|driven| Arc::ptr_eq(&driven, self));
-        if here {
+        if self.is_here() {
             self.look();
         } else {
             // It outlived its future, or was taken out of it: nobody watched.
@@ -132,6 +171,16 @@ impl Driven {
         }
         self.live.fetch_sub(1, Ordering::Relaxed);
         !self.faulted.load(Ordering::Relaxed)
+    }
+
+    /// Whether this thread drives it just now.
+    fn is_here(self: &Arc<Self>) -> bool {
+        current().is_some_and(|driven| Arc::ptr_eq(&driven, self))
+    }
+
+    /// Whether it has memories that it may touch.
+    fn is_watched(&self) -> bool {
+        self.live.load(Ordering::Relaxed) > 0 && !self.asleep.load(Ordering::Relaxed)
     }
 
     /// Begins to watch this thread. The count of the last look will do, as it only grows: a fault that was taken since is then
@@ -169,7 +218,8 @@ struct Entered(Option<Arc<Driven>>);
 
 impl Entered {
     fn new(driven: &Arc<Driven>) -> Self {
-        if driven.live.load(Ordering::Relaxed) > 0 {
+        driven.asleep.store(false, Ordering::Relaxed);
+        if driven.is_watched() {
             driven.watch();
         }
         Self(enter(Some(Arc::clone(driven))))
@@ -180,7 +230,7 @@ impl Drop for Entered {
     fn drop(&mut self) {
         let driven = enter(self.0.take());
         if let Some(driven) = driven
-            && driven.live.load(Ordering::Relaxed) > 0
+            && driven.is_watched()
         {
             driven.look();
         }

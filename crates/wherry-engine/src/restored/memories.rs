@@ -1,6 +1,6 @@
 //! The memories of one component: [`Images`]; and what the engine asks for them, [`Creator`].
 
-use super::drive::{self, Drive, Driven};
+use super::drive::{self, Drive, Driven, Lease};
 use super::image::Source;
 use super::kernel;
 use super::shelf::Shelf;
@@ -9,8 +9,8 @@ use super::{Beginning, Counts, Shared, WASM_PAGE};
 use crate::error::{Error, Kind, Result};
 use crate::fork;
 use crate::mode::POOL;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 /// What the memories of a component hold at the start, and places for them; cheap to clone.
@@ -54,6 +54,7 @@ pub(super) struct Pool {
     care: Care,
     made: AtomicU64,
     reset: AtomicU64,
+    rewound: AtomicU64,
     asked: AtomicU64,
     given_back: AtomicU64,
     lost: AtomicU64,
@@ -109,7 +110,13 @@ impl Images {
     /// Drives a future that makes one guest and runs it: the guest's memories are these, and whatever touches them, its store
     /// above all, stays inside the future.
     pub fn drive<F>(&self, future: F) -> Drive<F> {
-        Drive::new(Arc::clone(&self.0), future)
+        self.lease().drive(future)
+    }
+
+    /// The same for a guest that may run in several futures, one after another.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        Lease::new(Arc::clone(&self.0))
     }
 
     /// Gives places back that were not used for long; to be called now and then.
@@ -129,6 +136,7 @@ impl Images {
         self.0.pools.iter().fold(Counts::default(), |sum, pool| Counts {
             made: sum.made + read(&pool.made),
             reset: sum.reset + read(&pool.reset),
+            rewound: sum.rewound + read(&pool.rewound),
             asked: sum.asked + read(&pool.asked),
             given_back: sum.given_back + read(&pool.given_back),
             lost: sum.lost + read(&pool.lost),
@@ -157,6 +165,7 @@ impl Pool {
             care,
             made: AtomicU64::new(0),
             reset: AtomicU64::new(0),
+            rewound: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             given_back: AtomicU64::new(0),
             lost: AtomicU64::new(0),
@@ -198,15 +207,26 @@ impl Pool {
     /// Takes a place back. With `known`, the guest took no fault while it had it.
     fn put(&self, mut slot: Slot, known: bool) {
         self.left();
-        let Some(method) = kernel::method().ok().filter(|_| self.is_ours()) else {
+        if !self.reset(&mut slot, known) {
             return;
+        }
+        let waiting = Waiting::new(slot, &self.kept);
+        if self.kept.load(Ordering::Relaxed) <= KEPT_IN_ALL {
+            self.free.put(waiting);
+        }
+    }
+
+    /// Puts a place back to what it was; false when it must not be used again. With `known` as for [`Pool::put`].
+    fn reset(&self, slot: &mut Slot, known: bool) -> bool {
+        let Some(method) = kernel::method().ok().filter(|_| self.is_ours()) else {
+            return false;
         };
         if !self.care.reset {
-            return self.free.put(Waiting::new(slot, &self.kept));
+            return true;
         }
         let Ok(reset) = slot.reset(method, known) else {
             self.lost.fetch_add(1, Ordering::Relaxed);
-            return;
+            return false;
         };
         self.reset.fetch_add(1, Ordering::Relaxed);
         match reset {
@@ -221,12 +241,9 @@ impl Pool {
         if self.care.verify && !slot.is_as_new().unwrap_or(false) {
             self.different.fetch_add(1, Ordering::Relaxed);
             self.lost.fetch_add(1, Ordering::Relaxed);
-            return;
+            return false;
         }
-        let waiting = Waiting::new(slot, &self.kept);
-        if self.kept.load(Ordering::Relaxed) <= KEPT_IN_ALL {
-            self.free.put(waiting);
-        }
+        true
     }
 }
 
@@ -283,40 +300,73 @@ unsafe impl MemoryCreator for Creator {
     }
 }
 
+/// Where one memory is while a guest has it: its own, and whoever puts it back where it is.
+pub(super) struct Place {
+    /// There until the memory is dropped.
+    slot: Mutex<Option<Slot>>,
+    pool: Arc<Pool>,
+    /// How many bytes the guest reaches.
+    size: AtomicUsize,
+}
+
+/// The most bytes of written pages that a memory keeps which is put back where it is: nobody else can have them.
+const KEPT_IN_PLACE: usize = 1 << 20;
+
+impl Place {
+    fn slot(&self) -> MutexGuard<'_, Option<Slot>> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts it back to what it was, with the size that it had; false when it cannot be used again by the same guest. With
+    /// `known`, that took no page fault.
+    pub(super) fn rewind(&self, known: bool) -> bool {
+        let mut slot = self.slot();
+        // Where its image does not say how large it was, nothing does.
+        let least = self.pool.source.least();
+        let Some(slot) = slot.as_mut().filter(|_| least > 0) else {
+            return false;
+        };
+        let rewound = self.pool.reset(slot, known) && slot.kept() <= KEPT_IN_PLACE;
+        self.size.store(least, Ordering::Relaxed);
+        self.pool.rewound.fetch_add(u64::from(rewound), Ordering::Relaxed);
+        rewound
+    }
+}
+
 /// One memory while a guest has it.
 struct Memory {
-    /// There until it is dropped.
-    slot: Option<Slot>,
-    pool: Arc<Pool>,
+    place: Arc<Place>,
     driven: Arc<Driven>,
-    size: usize,
     capacity: usize,
 }
 
 impl Memory {
     fn new(driven: &Arc<Driven>, minimum: usize, reserved: Option<usize>, guard: usize) -> Result<Self> {
         let fault = |message: String| Error::new(Kind::Internal, message);
-        let place = driven.next();
-        let pool = driven.memories().pools.get(place).ok_or_else(|| {
+        let number = driven.next();
+        let pool = driven.memories().pools.get(number).ok_or_else(|| {
             fault(format!(
-                "a component that was prepared asks for a memory more than its {place}"
+                "a component that was prepared asks for a memory more than its {number}"
             ))
         })?;
         let least = pool.source.least();
         if least != 0 && least != minimum {
-            let message = format!("memory {place} has {minimum} bytes, and its image {least}");
+            let message = format!("memory {number} has {minimum} bytes, and its image {least}");
             return Err(fault(message));
         }
         let capacity = reserved
             .filter(|capacity| *capacity >= minimum)
-            .ok_or_else(|| fault(format!("memory {place} is larger than its addresses")))?;
+            .ok_or_else(|| fault(format!("memory {number} is larger than its addresses")))?;
         let slot = pool.take(capacity, guard)?;
-        driven.begin();
-        let mut memory = Self {
-            slot: Some(slot),
+        let place = Arc::new(Place {
+            slot: Mutex::new(Some(slot)),
             pool: Arc::clone(pool),
+            size: AtomicUsize::new(minimum),
+        });
+        driven.begin(&place);
+        let mut memory = Self {
+            place,
             driven: Arc::clone(driven),
-            size: minimum,
             capacity,
         };
         let grown = memory.grow_to(minimum);
@@ -333,7 +383,7 @@ impl Memory {
 // SAFETY: it says what `Slot` does.
 unsafe impl LinearMemory for Memory {
     fn byte_size(&self) -> usize {
-        self.size
+        self.place.size.load(Ordering::Relaxed)
     }
 
     fn byte_capacity(&self) -> usize {
@@ -341,24 +391,28 @@ unsafe impl LinearMemory for Memory {
     }
 
     fn grow_to(&mut self, size: usize) -> wasmtime::Result<()> {
-        if let Some(slot) = &mut self.slot {
+        if let Some(slot) = &mut *self.place.slot() {
             // An error of the system stays one: the meter takes back what it granted.
             slot.grow(size)?;
-            self.size = size;
+            self.place.size.store(size, Ordering::Relaxed);
         }
         Ok(())
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.slot.as_ref().map_or(std::ptr::null_mut(), Slot::start)
+        self.place
+            .slot()
+            .as_ref()
+            .map_or(std::ptr::null_mut(), Slot::start)
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         let known = self.driven.end();
-        if let Some(slot) = self.slot.take() {
-            self.pool.put(slot, known);
+        let slot = self.place.slot().take();
+        if let Some(slot) = slot {
+            self.place.pool.put(slot, known);
         }
     }
 }

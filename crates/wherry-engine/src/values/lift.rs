@@ -5,8 +5,10 @@
 
 use super::lower::{at, engine_error};
 use super::shape::{Cases, Field, Pair};
-use super::{Context, Node, Port, Result, Scalar, Shape};
+use super::streams::Incoming;
+use super::{Context, Node, Opening, Port, Result, Scalar, Shape};
 use crate::error::{Error, Kind};
+use std::sync::Arc;
 use wasmtime::ValRaw;
 use wasmtime::component::__internal::wasmtime_environ::component::{StringEncoding, TypeResourceTableIndex};
 use wasmtime::component::__internal::{InterfaceType, LiftContext};
@@ -69,7 +71,12 @@ impl<P: Port> Lifting<'_, '_, P> {
         slots: &mut Slots<'_>,
     ) -> Result<P::Ref<'t>> {
         match &node.shape {
-            Shape::Scalar(_) | Shape::Enum(..) | Shape::Flags(..) | Shape::Own(_) | Shape::Borrow(_) => {
+            Shape::Scalar(_)
+            | Shape::Enum(..)
+            | Shape::Flags(..)
+            | Shape::Own(_)
+            | Shape::Borrow(_)
+            | Shape::Pipe(..) => {
                 let bits = slots.next()?;
                 self.number(token, &node.shape, bits)
             }
@@ -78,14 +85,17 @@ impl<P: Port> Lifting<'_, '_, P> {
                 self.heap(token, &node.shape, low32(pointer), low32(length))
             }
             Shape::Record(fields, names) => {
+                P::begin(token, Opening::Record(fields.len()));
                 let items = self.flat_fields(token, fields, slots)?;
                 P::from_record(token, names, items)
             }
             Shape::Tuple(fields) => {
+                P::begin(token, Opening::Tuple(fields.len()));
                 let items = self.flat_fields(token, fields, slots)?;
                 P::from_tuple(token, items)
             }
             Shape::Array(element, count) => {
+                P::begin(token, Opening::List(*count, element.scalar()));
                 let items = (0..*count)
                     .map(|_| self.flat(token, element, slots))
                     .collect::<Result<_>>()?;
@@ -94,7 +104,9 @@ impl<P: Port> Lifting<'_, '_, P> {
             Shape::Variant(cases, _) | Shape::Option(cases, _) | Shape::Result(cases) => {
                 let index = low32(slots.next()?);
                 let before = slots.rest.len();
-                let payload = match Self::payload(cases, index)? {
+                let payload = Self::payload(cases, index)?;
+                P::begin(token, Self::opening(&node.shape, index, payload.is_some()));
+                let payload = match payload {
                     Some(payload) => Some(self.flat(token, payload, slots)?),
                     None => None,
                 };
@@ -112,7 +124,12 @@ impl<P: Port> Lifting<'_, '_, P> {
     /// As [`Lifting::flat`].
     pub fn load<'t>(&mut self, token: P::Token<'t>, node: &Node<P>, offset: usize) -> Result<P::Ref<'t>> {
         match &node.shape {
-            Shape::Scalar(_) | Shape::Enum(..) | Shape::Flags(..) | Shape::Own(_) | Shape::Borrow(_) => {
+            Shape::Scalar(_)
+            | Shape::Enum(..)
+            | Shape::Flags(..)
+            | Shape::Own(_)
+            | Shape::Borrow(_)
+            | Shape::Pipe(..) => {
                 let bits = self.read(offset, node.size)?;
                 self.number(token, &node.shape, bits)
             }
@@ -121,20 +138,21 @@ impl<P: Port> Lifting<'_, '_, P> {
                 self.heap(token, &node.shape, low32(pair), low32(pair >> 32))
             }
             Shape::Record(fields, names) => {
+                P::begin(token, Opening::Record(fields.len()));
                 let items = self.load_fields(token, fields, offset)?;
                 P::from_record(token, names, items)
             }
             Shape::Tuple(fields) => {
+                P::begin(token, Opening::Tuple(fields.len()));
                 let items = self.load_fields(token, fields, offset)?;
                 P::from_tuple(token, items)
             }
-            Shape::Array(element, count) => {
-                let items = self.load_all(token, element, offset, *count)?;
-                P::from_list(token, items)
-            }
+            Shape::Array(element, count) => self.load_all(token, element, offset, *count),
             Shape::Variant(cases, _) | Shape::Option(cases, _) | Shape::Result(cases) => {
                 let index = low32(self.read(offset, cases.discriminant)?);
-                let payload = match Self::payload(cases, index)? {
+                let payload = Self::payload(cases, index)?;
+                P::begin(token, Self::opening(&node.shape, index, payload.is_some()));
+                let payload = match payload {
                     Some(payload) => Some(self.load(token, payload, offset + cases.payload)?),
                     None => None,
                 };
@@ -159,6 +177,7 @@ impl<P: Port> Lifting<'_, '_, P> {
                 let mut slots = Slots::new(slots);
                 let index = low32(slots.next()?);
                 let payload = Self::payload(cases, index)?;
+                P::begin(token, Opening::Result(index == 0, payload.is_some()));
                 (
                     index,
                     payload
@@ -169,6 +188,7 @@ impl<P: Port> Lifting<'_, '_, P> {
             From::Memory(offset) => {
                 let index = low32(self.read(offset, cases.discriminant)?);
                 let payload = Self::payload(cases, index)?;
+                P::begin(token, Opening::Result(index == 0, payload.is_some()));
                 (
                     index,
                     payload
@@ -206,25 +226,50 @@ impl<P: Port> Lifting<'_, '_, P> {
             .collect()
     }
 
+    /// Lifts elements that are side by side, as a list.
+    ///
+    /// # Errors
+    /// As [`Lifting::flat`].
+    pub fn batch<'t>(
+        &mut self,
+        token: P::Token<'t>,
+        element: &Node<P>,
+        offset: usize,
+        count: usize,
+    ) -> Result<P::Ref<'t>> {
+        self.list_bounds(offset, count, element.size, element.align)?;
+        self.load_all(token, element, offset, count)
+    }
+
     fn load_all<'t>(
         &mut self,
         token: P::Token<'t>,
         element: &Node<P>,
         offset: usize,
         count: usize,
-    ) -> Result<Vec<P::Ref<'t>>> {
-        let Shape::Scalar(scalar) = element.shape else {
-            return (0..count)
-                .map(|index| {
-                    self.load(token, element, offset + index * element.size)
-                        .map_err(at(format_args!("[{index}]")))
-                })
-                .collect();
+    ) -> Result<P::Ref<'t>> {
+        let opening = Opening::List(count, element.scalar());
+        let Some(scalar) = element.scalar() else {
+            P::begin(token, opening);
+            let items = (0..count).map(|index| {
+                self.load(token, element, offset + index * element.size)
+                    .map_err(at(format_args!("[{index}]")))
+            });
+            let items = items.collect::<Result<_>>()?;
+            return P::from_list(token, items);
         };
-        self.slice(offset, count * element.size)?
+        let bytes = self.slice(offset, count * element.size)?;
+        // Any bytes are a number; those of a `bool` or `char` are looked at one by one.
+        if !matches!(scalar, Scalar::Bool | Scalar::Char)
+            && let Some(list) = P::from_numbers(token, scalar, bytes)
+        {
+            return Ok(list);
+        }
+        P::begin(token, opening);
+        let items = bytes
             .chunks_exact(element.size)
-            .map(|bytes| scalar_value::<P>(token, scalar, little_endian(bytes)))
-            .collect()
+            .map(|bytes| scalar_value::<P>(token, scalar, little_endian(bytes)));
+        P::from_list(token, items.collect::<Result<_>>()?)
     }
 
     /// The value that a number stands for.
@@ -248,6 +293,12 @@ impl<P: Port> Lifting<'_, '_, P> {
             }
             Shape::Own(resource) => self.handle(token, *resource, low32(bits), true),
             Shape::Borrow(resource) => self.handle(token, *resource, low32(bits), false),
+            Shape::Pipe(pipe, ty) => {
+                let incoming = Incoming::lift(self.cx, *pipe, *ty, low32(bits)).map_err(engine_error)?;
+                let incoming = Arc::new(incoming);
+                self.context.arrived(&incoming);
+                P::from_pipe(token, incoming, &self.context.home)
+            }
             _ => Err(Error::new(
                 Kind::Internal,
                 "a compound type was taken for a number",
@@ -270,8 +321,7 @@ impl<P: Port> Lifting<'_, '_, P> {
             }
             Shape::List(element) => {
                 self.list_bounds(pointer, length, element.size, element.align)?;
-                let items = self.load_all(token, element, pointer, length)?;
-                P::from_list(token, items)
+                self.load_all(token, element, pointer, length)
             }
             Shape::Map(pair) => self.map(token, pair, pointer, length),
             _ => Err(Error::new(
@@ -289,6 +339,7 @@ impl<P: Port> Lifting<'_, '_, P> {
         length: usize,
     ) -> Result<P::Ref<'t>> {
         self.list_bounds(pointer, length, pair.size, pair.align)?;
+        P::begin(token, Opening::Map(length));
         let entries = (0..length)
             .map(|index| {
                 let offset = pointer + index * pair.size;
@@ -324,13 +375,18 @@ impl<P: Port> Lifting<'_, '_, P> {
         own: bool,
     ) -> Result<P::Ref<'t>> {
         let index = u32::try_from(index).map_err(broken)?;
-        if self.context.types.is_host(self.cx.resource_type(resource)) {
+        if self
+            .context
+            .types
+            .host_place(self.cx.resource_type(resource))
+            .is_some()
+        {
             let value = if own {
                 let (kept, ..) = self
                     .cx
                     .guest_resource_lift_own(resource, index)
                     .map_err(engine_error)?;
-                self.context.take(kept).map(|value| P::bind(token, &value))
+                self.context.take(kept).map(|value| P::returned(token, value))
             } else {
                 let kept = self
                     .cx
@@ -357,6 +413,15 @@ impl<P: Port> Lifting<'_, '_, P> {
                 "case {index} of a variant with {}",
                 cases.cases.len()
             ))),
+        }
+    }
+
+    /// How each of the three kinds of variant begins.
+    fn opening(shape: &Shape<P>, index: usize, payload: bool) -> Opening {
+        match shape {
+            Shape::Variant(..) => Opening::Case(index, payload),
+            Shape::Option(..) => Opening::Option(index == 1),
+            _ => Opening::Result(index == 0, payload),
         }
     }
 
@@ -421,7 +486,7 @@ fn low32(bits: u64) -> usize {
     usize::try_from(bits & u64::from(u32::MAX)).unwrap_or(0)
 }
 
-fn little_endian(bytes: &[u8]) -> u64 {
+pub(super) fn little_endian(bytes: &[u8]) -> u64 {
     let mut wide = [0; 8];
     wide[..bytes.len()].copy_from_slice(bytes);
     u64::from_le_bytes(wide)

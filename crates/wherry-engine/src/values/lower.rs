@@ -4,8 +4,9 @@
 //! value is written as the 64 bits of its slot whatever its core type is: slots are little-endian, so narrower reads and
 //! the joined slots of variants see the right bits.
 
+use super::lift::little_endian;
 use super::shape::{Cases, Field, Pair};
-use super::{Context, Handle, Node, Port, Result, Shape};
+use super::{Context, Handle, Node, Port, Result, Scalar, Shape, streams};
 use crate::error::{Error, Kind};
 use std::mem::MaybeUninit;
 use wasmtime::ValRaw;
@@ -72,9 +73,12 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     /// [`Kind::Value`] when the value does not fit; [`Kind::Trap`] when the guest's allocator fails.
     pub fn flat(&mut self, node: &Node<P>, value: &P::Ref<'_>, slots: &mut Slots<'_>) -> Result<()> {
         match &node.shape {
-            Shape::Scalar(_) | Shape::Enum(..) | Shape::Flags(..) | Shape::Own(_) | Shape::Borrow(_) => {
-                slots.push(self.number(&node.shape, value)?)
-            }
+            Shape::Scalar(_)
+            | Shape::Enum(..)
+            | Shape::Flags(..)
+            | Shape::Own(_)
+            | Shape::Borrow(_)
+            | Shape::Pipe(..) => slots.push(self.number(&node.shape, value)?),
             Shape::String | Shape::Bytes | Shape::List(_) | Shape::Map(_) => {
                 let (pointer, length) = self.heap(&node.shape, value)?;
                 slots.push(pointer as u64)?;
@@ -90,16 +94,24 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
             }
             Shape::Tuple(fields) => {
                 let items = Self::tuple_items(fields, value)?;
-                for (index, (field, item)) in fields.iter().zip(&items).enumerate() {
-                    self.flat(&field.node, item, slots)
+                for (index, (field, item)) in fields.iter().zip(items).enumerate() {
+                    self.flat(&field.node, &item, slots)
                         .map_err(at(format_args!("[{index}]")))?;
                 }
                 Ok(())
             }
             Shape::Array(element, count) => {
+                let numbers = |bytes: &[u8], scalar| {
+                    counted(*count, bytes.len() / element.size)?;
+                    let mut numbers = bytes.chunks_exact(element.size);
+                    numbers.try_for_each(|bytes| slots.push(scalar_bits(scalar, bytes)))
+                };
+                if let Some(pushed) = Self::numbers(element, value, numbers)? {
+                    return pushed;
+                }
                 let items = Self::array_items(*count, value)?;
-                for (index, item) in items.iter().enumerate() {
-                    self.flat(element, item, slots)
+                for (index, item) in items.enumerate() {
+                    self.flat(element, &item, slots)
                         .map_err(at(format_args!("[{index}]")))?;
                 }
                 Ok(())
@@ -134,7 +146,12 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     /// written by the caller, in one piece with its neighbours.
     fn draw(&mut self, node: &Node<P>, value: &P::Ref<'_>, image: &mut [u8]) -> Result<()> {
         match &node.shape {
-            Shape::Scalar(_) | Shape::Enum(..) | Shape::Flags(..) | Shape::Own(_) | Shape::Borrow(_) => {
+            Shape::Scalar(_)
+            | Shape::Enum(..)
+            | Shape::Flags(..)
+            | Shape::Own(_)
+            | Shape::Borrow(_)
+            | Shape::Pipe(..) => {
                 let bits = self.number(&node.shape, value)?;
                 image[..node.size].copy_from_slice(&bits.to_le_bytes()[..node.size]);
                 Ok(())
@@ -155,15 +172,23 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
             }
             Shape::Tuple(fields) => {
                 let items = Self::tuple_items(fields, value)?;
-                for (index, (field, item)) in fields.iter().zip(&items).enumerate() {
-                    self.draw(&field.node, item, &mut image[field.offset..])
+                for (index, (field, item)) in fields.iter().zip(items).enumerate() {
+                    self.draw(&field.node, &item, &mut image[field.offset..])
                         .map_err(at(format_args!("[{index}]")))?;
                 }
                 Ok(())
             }
             Shape::Array(element, count) => {
+                let numbers = |bytes: &[u8], _| {
+                    counted(*count, bytes.len() / element.size)?;
+                    image[..bytes.len()].copy_from_slice(bytes);
+                    Ok(())
+                };
+                if let Some(drawn) = Self::numbers(element, value, numbers)? {
+                    return drawn;
+                }
                 let items = Self::array_items(*count, value)?;
-                self.draw_all(element, &items, image)
+                self.draw_all(element, items, image)
             }
             Shape::Variant(cases, _) | Shape::Option(cases, _) | Shape::Result(cases) => {
                 let (index, payload) = Self::case(&node.shape, value)?;
@@ -188,6 +213,10 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
             Shape::Flags(_, names) => Ok(P::flags(value, names)?.into()),
             Shape::Own(resource) => self.handle(*resource, value, true).map(u64::from),
             Shape::Borrow(resource) => self.handle(*resource, value, false).map(u64::from),
+            Shape::Pipe(pipe, ty) => {
+                let feed = P::feed(value, *pipe, &self.context.home)?;
+                streams::lower(self.cx, *pipe, *ty, feed).map(u64::from)
+            }
             _ => Err(Error::new(
                 Kind::Internal,
                 "a compound type was taken for a number",
@@ -204,20 +233,32 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
                 self.write(pointer, bytes)?;
                 Ok((pointer, bytes.len()))
             })?,
-            Shape::List(element) => {
-                let items = P::sequence(value, "list")?;
-                let pointer = self.allocate(element.align, element.size, items.len())?;
-                let mut image = vec![0; element.size * items.len()];
-                self.draw_all(element, &items, &mut image)?;
-                self.write(pointer, &image)?;
-                Ok((pointer, items.len()))
-            }
+            Shape::List(element) => self.list(element, value),
             Shape::Map(pair) => self.map(pair, value),
             _ => Err(Error::new(
                 Kind::Internal,
                 "a type without a length was taken for a list",
             )),
         }
+    }
+
+    fn list(&mut self, element: &Node<P>, value: &P::Ref<'_>) -> Result<(usize, usize)> {
+        let copied = Self::numbers(element, value, |bytes, _| {
+            let count = bytes.len() / element.size;
+            let pointer = self.allocate(element.align, element.size, count)?;
+            self.write(pointer, bytes)?;
+            Ok((pointer, count))
+        })?;
+        if let Some(copied) = copied {
+            return copied;
+        }
+        let items = P::sequence(value, "list")?;
+        let count = items.len();
+        let pointer = self.allocate(element.align, element.size, count)?;
+        let mut image = vec![0; element.size * count];
+        self.draw_all(element, items, &mut image)?;
+        self.write(pointer, &image)?;
+        Ok((pointer, count))
     }
 
     fn map(&mut self, pair: &Pair<P>, value: &P::Ref<'_>) -> Result<(usize, usize)> {
@@ -239,13 +280,9 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     }
 
     /// Draws elements side by side.
-    fn draw_all(&mut self, element: &Node<P>, items: &[P::Ref<'_>], image: &mut [u8]) -> Result<()> {
-        for (index, (item, image)) in items
-            .iter()
-            .zip(image.chunks_exact_mut(element.size.max(1)))
-            .enumerate()
-        {
-            self.draw(element, item, image)
+    fn draw_all(&mut self, element: &Node<P>, items: P::Items<'_>, image: &mut [u8]) -> Result<()> {
+        for (index, (item, image)) in items.zip(image.chunks_exact_mut(element.size.max(1))).enumerate() {
+            self.draw(element, &item, image)
                 .map_err(at(format_args!("[{index}]")))?;
         }
         Ok(())
@@ -287,8 +324,8 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
     /// The guest's handle for a resource value.
     fn handle(&mut self, resource: TypeResourceTableIndex, value: &P::Ref<'_>, own: bool) -> Result<u32> {
         let ty = self.cx.resource_type(resource);
-        let host = self.context.types.is_host(ty);
-        match P::resource(value, host, own)? {
+        let host = self.context.types.host_place(ty);
+        match P::resource(value, &self.context.home, host, own)? {
             Handle::Guest(handle) => self.guest_handle(resource, handle, own),
             Handle::Host(value) => {
                 let kept = self.context.keep(value)?;
@@ -330,7 +367,7 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         Ok(unsafe { slot.assume_init() }.get_u32())
     }
 
-    fn tuple_items<'t>(fields: &[Field<P>], value: &P::Ref<'t>) -> Result<Vec<P::Ref<'t>>> {
+    fn tuple_items<'t>(fields: &[Field<P>], value: &P::Ref<'t>) -> Result<P::Items<'t>> {
         let items = P::sequence(value, "tuple")?;
         if items.len() == fields.len() {
             return Ok(items);
@@ -345,15 +382,21 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         ))
     }
 
-    fn array_items<'t>(count: usize, value: &P::Ref<'t>) -> Result<Vec<P::Ref<'t>>> {
-        let items = P::sequence(value, "list")?;
-        if items.len() == count {
-            return Ok(items);
+    /// Takes the numbers of a list where the port keeps them side by side.
+    fn numbers<R>(
+        element: &Node<P>,
+        value: &P::Ref<'_>,
+        take: impl FnOnce(&[u8], Scalar) -> R,
+    ) -> Result<Option<R>> {
+        match element.scalar() {
+            Some(scalar) => P::numbers(value, scalar, |bytes| take(bytes, scalar)),
+            None => Ok(None),
         }
-        Err(Error::new(
-            Kind::Value,
-            format!("expected exactly {count} elements, got {}", items.len()),
-        ))
+    }
+
+    fn array_items<'t>(count: usize, value: &P::Ref<'t>) -> Result<P::Items<'t>> {
+        let items = P::sequence(value, "list")?;
+        counted(count, items.len()).map(|()| items)
     }
 
     /// Which case a value is, for each of the three kinds of variant.
@@ -379,7 +422,7 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
         let (name, node) = &cases.cases[index];
         match (node, value) {
             (Some(node), Some(value)) => Ok(Some((node, value))),
-            (None, Some(value)) if P::option(value, false)?.is_some() => Err(Error::new(
+            (None, Some(value)) if !P::is_nothing(value)? => Err(Error::new(
                 Kind::Value,
                 format!("the case `{name}` takes no value and has one"),
             )),
@@ -393,6 +436,28 @@ impl<P: Port, T: 'static> Lowering<'_, '_, P, T> {
 
     fn step(cases: &Cases<P>, index: usize) -> String {
         format!("({})", cases.cases[index].0)
+    }
+}
+
+/// A list of a fixed length has as many elements.
+fn counted(count: usize, found: usize) -> Result<()> {
+    if count == found {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Value,
+        format!("expected exactly {count} elements, got {found}"),
+    ))
+}
+
+/// The bits of a number in memory as a flat slot has them.
+fn scalar_bits(scalar: Scalar, bytes: &[u8]) -> u64 {
+    let bits = little_endian(bytes);
+    let narrow = |value: i32| u64::from(value.cast_unsigned());
+    match scalar {
+        Scalar::S8 => narrow(bits.to_le_bytes()[0].cast_signed().into()),
+        Scalar::S16 => narrow(i16::from_le_bytes([bits.to_le_bytes()[0], bits.to_le_bytes()[1]]).into()),
+        _ => bits,
     }
 }
 

@@ -11,12 +11,15 @@ pub mod bridge;
 pub mod lift;
 pub mod lower;
 pub mod shape;
+pub mod streams;
 
 use crate::error::{Error, Kind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime::StoreContextMut;
 
 pub use bridge::{Lifted, Outcome, Params, Returned};
 pub use shape::{Node, Scalar, Shape, TypeNames, Types};
+pub use streams::{Feed, Incoming, Pipe, Taken};
 pub use wasmtime::component::{ResourceAny, ResourceType};
 
 /// The inside of lowering and lifting: our errors, small enough to return by value.
@@ -35,6 +38,25 @@ pub enum Named {
     Flags,
 }
 
+/// A compound value that is about to be made, for ports that write a value from its beginning to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// A list of so many elements, and their type where they are scalars.
+    List(usize, Option<Scalar>),
+    /// A map of so many entries.
+    Map(usize),
+    /// A record of so many fields.
+    Record(usize),
+    /// A tuple of so many elements.
+    Tuple(usize),
+    /// The case of a variant at this place, and whether it has a payload.
+    Case(usize, bool),
+    /// An option, and whether it holds something.
+    Option(bool),
+    /// A result: whether it is a success, and whether it has a payload.
+    Result(bool, bool),
+}
+
 /// A resource handle that a host value stands for.
 #[derive(Debug)]
 pub enum Handle<O> {
@@ -42,6 +64,14 @@ pub enum Handle<O> {
     Guest(ResourceAny),
     /// A value of the host that the guest only holds a handle to.
     Host(O),
+}
+
+/// What a host function has answered.
+pub enum Started<P: Port> {
+    /// It is done, and this is what it returned.
+    Done(P::Owned),
+    /// It gives one value later.
+    Later(Box<dyn Feed<P>>),
 }
 
 /// One host language: how its values are looked into, and how they are made.
@@ -55,7 +85,9 @@ pub trait Port: Sized + Send + Sync + 'static {
     /// A value that can be looked into while the token is there.
     type Ref<'t>;
     /// A value that can be kept without the token.
-    type Owned: Send + Sync + 'static;
+    type Owned: Send + Sync + Unpin + 'static;
+    /// The elements of a sequence, in order.
+    type Items<'t>: ExactSizeIterator<Item = Self::Ref<'t>>;
     /// What the port keeps for a named type, such as interned field names and a class.
     type Names: Clone + Send + Sync + 'static;
     /// What a lifted guest resource must remember of the instance it lives in.
@@ -90,15 +122,23 @@ pub trait Port: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Kind::Value`] when it is not one; `expected` is its WIT form.
-    fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Vec<Self::Ref<'t>>>;
+    fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Self::Items<'t>>;
+    /// Lends the elements of a list of numbers as they are in a guest's memory, side by side and little-endian; `None` where
+    /// they are not kept like that.
+    ///
+    /// # Errors
+    /// [`Kind::Value`] when it is no such list.
+    fn numbers<R>(_: &Self::Ref<'_>, _: Scalar, _: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        Ok(None)
+    }
     /// One element of a sequence that has it, such as the tuple of arguments.
     ///
     /// # Errors
     /// As [`Port::sequence`].
     fn item<'t>(value: &Self::Ref<'t>, index: usize) -> Result<Self::Ref<'t>> {
-        let items = Self::sequence(value, "tuple")?;
+        let mut items = Self::sequence(value, "tuple")?;
         let missing = || Error::new(Kind::Value, format!("there is no argument {index}"));
-        items.into_iter().nth(index).ok_or_else(missing)
+        items.nth(index).ok_or_else(missing)
     }
     /// The entries of a mapping.
     ///
@@ -130,11 +170,34 @@ pub trait Port: Sized + Send + Sync + 'static {
     /// # Errors
     /// [`Kind::Value`] when it is neither.
     fn result<'t>(value: &Self::Ref<'t>) -> Result<std::result::Result<Self::Ref<'t>, Self::Ref<'t>>>;
-    /// The resource that a value stands for. With `host`, any value will do.
+    /// Whether a value stands for no payload at all, where a case takes none.
+    ///
+    /// # Errors
+    /// [`Kind::Value`] when that cannot be told.
+    fn is_nothing(value: &Self::Ref<'_>) -> Result<bool> {
+        Ok(Self::option(value, false)?.is_none())
+    }
+    /// The resource that a value stands for. For a resource of the host, `host` is its place among those that the component
+    /// imports, and any value will do.
     ///
     /// # Errors
     /// [`Kind::Value`] when it is no resource; [`Kind::Closed`] when it was released.
-    fn resource(value: &Self::Ref<'_>, host: bool, take: bool) -> Result<Handle<Self::Owned>>;
+    fn resource(
+        value: &Self::Ref<'_>,
+        home: &Self::Home,
+        host: Option<u32>,
+        take: bool,
+    ) -> Result<Handle<Self::Owned>>;
+    /// Nothing is left of a value that was looked into: its arguments or its result were all there is.
+    ///
+    /// # Errors
+    /// [`Kind::Value`] when there is more of it than its type has.
+    fn end(_: &Self::Ref<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// A compound value begins: its parts are made next, and then the value itself.
+    fn begin(_: Self::Token<'_>, _: Opening) {}
 
     /// A scalar from its bits, which are known to be in range.
     fn from_scalar(token: Self::Token<'_>, scalar: Scalar, bits: u64) -> Self::Ref<'_>;
@@ -142,6 +205,11 @@ pub trait Port: Sized + Send + Sync + 'static {
     fn from_str<'t>(token: Self::Token<'t>, text: &str) -> Self::Ref<'t>;
     /// A byte string.
     fn from_bytes<'t>(token: Self::Token<'t>, bytes: &[u8]) -> Self::Ref<'t>;
+    /// A list of numbers from their bytes, side by side and little-endian; `None` has it made of its elements.
+    #[must_use]
+    fn from_numbers<'t>(_: Self::Token<'t>, _: Scalar, _: &[u8]) -> Option<Self::Ref<'t>> {
+        None
+    }
     /// A list.
     ///
     /// # Errors
@@ -212,12 +280,80 @@ pub trait Port: Sized + Send + Sync + 'static {
         handle: ResourceAny,
         home: &Self::Home,
     ) -> Result<Self::Ref<'t>>;
+    /// A value of the host that a guest gives back for good.
+    #[must_use]
+    fn returned(token: Self::Token<'_>, value: Self::Owned) -> Self::Ref<'_> {
+        Self::bind(token, &value)
+    }
     /// Calls a host function with a tuple of arguments. With `fallible`, what comes back is a result as
     /// [`Port::result`] understands it.
     ///
     /// # Errors
     /// [`Kind::Host`] with the exception as payload.
     fn invoke(function: &Self::Owned, arguments: Self::Owned, fallible: bool) -> Result<Self::Owned>;
+    /// Calls a host function that is `async` in WIT, as [`Port::invoke`] does; it may answer later.
+    ///
+    /// # Errors
+    /// As [`Port::invoke`].
+    fn start(function: &Self::Owned, arguments: Self::Owned, fallible: bool) -> Result<Started<Self>> {
+        Self::invoke(function, arguments, fallible).map(Started::Done)
+    }
+    /// What stands for a stream or future that a guest gives away.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] where the host language has no such thing.
+    fn from_pipe<'t>(_: Self::Token<'t>, _: Arc<Incoming<Self>>, _: &Self::Home) -> Result<Self::Ref<'t>> {
+        Err(streams::unsupported())
+    }
+    /// Where the elements of a stream come from, or the value of a future, that a value stands for.
+    ///
+    /// # Errors
+    /// [`Kind::Value`] when it stands for none, [`Kind::Unsupported`] where the host language has no such thing.
+    fn feed(_: &Self::Ref<'_>, _: Pipe, _: &Self::Home) -> Result<Box<dyn Feed<Self>>> {
+        Err(streams::unsupported())
+    }
+    /// The elements of a list, each by itself.
+    ///
+    /// # Errors
+    /// As [`Port::sequence`].
+    fn split(list: &Self::Owned) -> Result<Vec<Self::Owned>> {
+        Self::attach(|token| {
+            let items = Self::sequence(&Self::bind(token, list), "list")?;
+            Ok(items.map(Self::own).collect())
+        })
+    }
+    /// A list of values that were kept.
+    ///
+    /// # Errors
+    /// As [`Port::from_list`].
+    fn gather(values: Vec<Self::Owned>) -> Result<Self::Owned> {
+        Self::attach(|token| {
+            let values = values.iter().map(|value| Self::bind(token, value));
+            Self::from_list(token, values.collect()).map(Self::own)
+        })
+    }
+    /// A list of so many values that are nothing, which a stream without a type carries.
+    ///
+    /// # Errors
+    /// As [`Port::from_list`].
+    fn from_units(token: Self::Token<'_>, count: usize) -> Result<Self::Ref<'_>> {
+        Self::begin(token, Opening::List(count, None));
+        Self::from_list(token, (0..count).map(|_| Self::nothing(token)).collect())
+    }
+    /// How many values of a stream without a type are in a list of them.
+    ///
+    /// # Errors
+    /// As [`Port::sequence`].
+    fn units(list: &Self::Owned) -> Result<usize> {
+        Self::split(list).map(|values| values.len())
+    }
+    /// What a future without a type brings.
+    ///
+    /// # Errors
+    /// What the host language raises.
+    fn from_signal(token: Self::Token<'_>) -> Result<Self::Ref<'_>> {
+        Ok(Self::nothing(token))
+    }
     /// The value that stands for "nothing", such as `None`.
     fn nothing(token: Self::Token<'_>) -> Self::Ref<'_>;
 }
@@ -232,6 +368,8 @@ pub struct Context<P: Port> {
     /// What a lifted guest resource remembers.
     pub home: P::Home,
     objects: Mutex<Objects<P::Owned>>,
+    /// Streams and futures that came out of the guest, and that nothing listens to yet.
+    arrived: Mutex<Vec<Arc<Incoming<P>>>>,
 }
 
 /// Host values by handle. A freed slot is used again.
@@ -250,13 +388,30 @@ impl<P: Port> Context<P> {
                 slots: Vec::new(),
                 free: Vec::new(),
             }),
+            arrived: Mutex::default(),
         }
     }
 
+    /// Notes a stream or future that came out of the guest.
+    fn arrived(&self, incoming: &Arc<Incoming<P>>) {
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        arrived.push(Arc::clone(incoming));
+    }
+
+    /// Listens to the streams and futures that came out of the guest since this was done last.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where the engine does not know one.
+    pub(crate) fn listen<T: 'static>(&self, mut store: StoreContextMut<'_, T>) -> Result<()> {
+        let arrived = std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner));
+        for incoming in arrived {
+            incoming.listen(&mut store, std::ptr::from_ref(self).addr())?;
+        }
+        Ok(())
+    }
+
     fn objects(&self) -> std::sync::MutexGuard<'_, Objects<P::Owned>> {
-        self.objects
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a host value and returns its handle.

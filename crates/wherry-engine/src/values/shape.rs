@@ -3,6 +3,7 @@
 //! Sizes, alignments and offsets come from the engine's own type information; what a [`Port`] prepares for a named type
 //! (field names, a class) is kept beside them. [`Types`] caches the shapes of a component for all its instances.
 
+use super::streams::Pipe;
 use super::{Named, Port, host_resource};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -90,6 +91,16 @@ pub struct Node<P: Port> {
     pub flat: usize,
 }
 
+impl<P: Port> Node<P> {
+    /// The type, where it is one number.
+    pub(super) fn scalar(&self) -> Option<Scalar> {
+        match self.shape {
+            Shape::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+}
+
 /// What a type is made of.
 pub enum Shape<P: Port> {
     /// One number.
@@ -122,6 +133,8 @@ pub enum Shape<P: Port> {
     Own(TypeResourceTableIndex),
     /// `borrow<R>`
     Borrow(TypeResourceTableIndex),
+    /// `stream<T>` and `future<T>`
+    Pipe(Pipe, InterfaceType),
     /// What does not cross yet, by its name in WIT.
     Unsupported(&'static str),
 }
@@ -170,6 +183,7 @@ type Made<P> = HashMap<(Named, Vec<String>), <P as Port>::Names>;
 /// The shapes of one component, made when they are first needed.
 pub struct Types<P: Port> {
     shapes: RwLock<HashMap<TypeTupleIndex, Arc<Node<P>>>>,
+    elements: RwLock<HashMap<InterfaceType, Arc<Node<P>>>>,
     names: TypeNames,
     known: OnceLock<HashMap<Vec<String>, String>>,
     made: Mutex<Made<P>>,
@@ -182,6 +196,7 @@ impl<P: Port> Types<P> {
     pub fn new(names: TypeNames, host_resources: u32) -> Self {
         Self {
             shapes: RwLock::default(),
+            elements: RwLock::default(),
             names,
             known: OnceLock::new(),
             made: Mutex::default(),
@@ -189,9 +204,16 @@ impl<P: Port> Types<P> {
         }
     }
 
-    /// Whether a resource is one that the embedding program implements.
-    pub(super) fn is_host(&self, ty: ResourceType) -> bool {
-        (0..self.host_resources).any(|index| ty == host_resource(index))
+    /// Has the types with these members under `names`, which the embedding program prepared itself. Shapes that were made
+    /// before keep theirs.
+    pub fn prepare(&self, kind: Named, members: Vec<String>, names: P::Names) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.insert((kind, members), names);
+    }
+
+    /// The place of a resource among those that the embedding program implements; `None` for one of the guest.
+    pub(super) fn host_place(&self, ty: ResourceType) -> Option<u32> {
+        (0..self.host_resources).find(|&index| ty == host_resource(index))
     }
 
     /// The shape of a function's parameters or results.
@@ -207,6 +229,18 @@ impl<P: Port> Types<P> {
         let node = P::attach(|token| Arc::new(self.node(token, InterfaceType::Tuple(index), types)));
         let mut shapes = self.shapes.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(shapes.entry(index).or_insert(node))
+    }
+
+    /// The shape of what a stream or future carries.
+    pub(super) fn element(&self, ty: InterfaceType, types: &ComponentTypes) -> Arc<Node<P>> {
+        let known = self.elements.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(node) = known.get(&ty) {
+            return Arc::clone(node);
+        }
+        drop(known);
+        let node = P::attach(|token| Arc::new(self.node(token, ty, types)));
+        let mut elements = self.elements.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(elements.entry(ty).or_insert(node))
     }
 
     fn node(&self, token: P::Token<'_>, ty: InterfaceType, types: &ComponentTypes) -> Node<P> {
@@ -241,8 +275,8 @@ impl<P: Port> Types<P> {
             InterfaceType::String => Shape::String,
             InterfaceType::Own(resource) => Shape::Own(resource),
             InterfaceType::Borrow(resource) => Shape::Borrow(resource),
-            InterfaceType::Future(_) => Shape::Unsupported("future"),
-            InterfaceType::Stream(_) => Shape::Unsupported("stream"),
+            InterfaceType::Future(index) => Shape::Pipe(Pipe::future(types[types[index].ty].payload), ty),
+            InterfaceType::Stream(index) => Shape::Pipe(Pipe::stream(types[types[index].ty].payload), ty),
             InterfaceType::ErrorContext(_) => Shape::Unsupported("error-context"),
             compound => self.compound(token, compound, types),
         }

@@ -15,6 +15,7 @@ impl Port for Wave {
     type Token<'t> = ();
     type Ref<'t> = Value;
     type Owned = Value;
+    type Items<'t> = std::vec::IntoIter<Value>;
     type Names = Vec<String>;
     type Home = ();
 
@@ -64,9 +65,9 @@ impl Port for Wave {
         ))
     }
 
-    fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Vec<Self::Ref<'t>>> {
+    fn sequence<'t>(value: &Self::Ref<'t>, expected: &str) -> Result<Self::Items<'t>> {
         match (value, expected) {
-            (Value::List(items), "list") | (Value::Tuple(items), "tuple") => Ok(items.clone()),
+            (Value::List(items), "list") | (Value::Tuple(items), "tuple") => Ok(items.clone().into_iter()),
             (other, expected) => Err(unlike(expected, other)),
         }
     }
@@ -136,7 +137,7 @@ impl Port for Wave {
         }
     }
 
-    fn resource(_: &Self::Ref<'_>, _: bool, _: bool) -> Result<Handle<Value>> {
+    fn resource(_: &Self::Ref<'_>, (): &(), _: Option<u32>, _: bool) -> Result<Handle<Value>> {
         Err(no_handles())
     }
 

@@ -15,6 +15,7 @@ use reading::{Component, Core, Exporting, Function, Lift, Made, Type, at, other}
 
 use super::connecting::Connecting;
 use super::outline::Kind;
+use super::rewound::rewound;
 use super::shape::Shape;
 use super::{Image, Reason, strip};
 
@@ -40,6 +41,8 @@ pub struct Apart {
     pub realloc: Option<String>,
     /// The export to be called first.
     pub initialize: Option<String>,
+    /// The exports of all that an instance remembers besides its memory; `None` where it remembers what cannot be put back.
+    pub globals: Option<Vec<String>>,
 }
 
 /// A function or a resource of an interface.
@@ -124,6 +127,10 @@ impl<'a> Component<'a> {
             });
         }
         let (module, images) = stripped(bytes, &shape)?;
+        let (module, globals) = match rewound(&module) {
+            Ok((module, globals)) => (module, Some(globals)),
+            Err(_) => (module, None),
+        };
         Ok(Apart {
             module,
             images,
@@ -136,6 +143,7 @@ impl<'a> Component<'a> {
                 .to_owned(),
             realloc: uses.realloc.map(str::to_owned),
             initialize: connections.initialize.map(str::to_owned),
+            globals,
         })
     }
 
@@ -198,41 +206,38 @@ impl<'a> Component<'a> {
             if number == main {
                 continue;
             }
-            let handed = match args.get("").and_then(|at| self.core_instances.get(*at)) {
-                Some(Made::Bundle(items)) => Some(items),
-                _ => None,
+            let handed = |(from, name)| {
+                let instance = *args.get(from).ok_or_else(Reason::malformed)?;
+                match self.core_instances.get(instance) {
+                    Some(Made::Bundle(items)) => items
+                        .get(name)
+                        .map(|(_, item)| *item)
+                        .ok_or_else(Reason::malformed),
+                    _ => Ok(Core::Export { instance, name }),
+                }
             };
             let bytes = self.modules.get(*module).ok_or_else(Reason::malformed)?;
-            match (Connecting::of(bytes)?, handed) {
-                (Connecting::Jumping { places, table }, None)
-                    if found.jumping.is_none() && args.is_empty() =>
-                {
+            match Connecting::of(bytes)? {
+                Connecting::Jumping { places, table } if found.jumping.is_none() && args.is_empty() => {
                     found.jumping = Some((number, places, table));
                 }
-                (Connecting::Filling { names, table }, Some(items)) if found.filled.is_none() => {
-                    let target = items.get(table).map(|(_, item)| *item);
+                Connecting::Filling { functions, table } if found.filled.is_none() => {
+                    let target = Some(handed(table)?);
                     let jumping = found.jumping.as_ref().map(|(instance, _, name)| Core::Export {
                         instance: *instance,
                         name,
                     });
-                    if target.is_none() || target != jumping {
+                    if target != jumping {
                         return Err(other("a table is filled that is another one"));
                     }
-                    let item = |name| items.get(name).map(|(_, item): &(Kind, Core<'a>)| *item);
-                    found.filled = Some(
-                        names
-                            .into_iter()
-                            .map(item)
-                            .collect::<Option<_>>()
-                            .ok_or_else(Reason::malformed)?,
-                    );
+                    found.filled = Some(functions.into_iter().map(handed).collect::<Result<_, _>>()?);
                 }
                 // Whatever it calls may jump through the table.
-                (Connecting::Starting { name }, Some(items))
+                Connecting::Starting { function }
                     if found.initialize.is_none() && found.jumping.is_some() == found.filled.is_some() =>
                 {
-                    match items.get(name) {
-                        Some((_, Core::Export { instance, name })) if *instance == main => {
+                    match handed(function)? {
+                        Core::Export { instance, name } if instance == main => {
                             found.initialize = Some(name);
                         }
                         _ => return Err(other("it starts with what is not its own")),

@@ -16,11 +16,17 @@ pub(super) enum Connecting<'a> {
         places: HashMap<&'a str, u32>,
         table: &'a str,
     },
-    /// It puts what it imports into a table that it imports: names, in the order of the places.
-    Filling { names: Vec<&'a str>, table: &'a str },
+    /// It puts functions that it imports into a table that it imports, in the order of the places.
+    Filling {
+        functions: Vec<Name<'a>>,
+        table: Name<'a>,
+    },
     /// It calls what it imports.
-    Starting { name: &'a str },
+    Starting { function: Name<'a> },
 }
+
+/// Where an import comes from, and its name there: one tool has it all from one place, another one from several.
+pub(super) type Name<'a> = (&'a str, &'a str);
 
 impl<'a> Connecting<'a> {
     /// What the module does.
@@ -32,8 +38,7 @@ impl<'a> Connecting<'a> {
         let plain = shape.defined(Kind::Memory) == 0
             && shape.defined(Kind::Global) == 0
             && shape.defined(Kind::Tag) == 0
-            && shape.data.is_none()
-            && shape.imports.iter().all(|import| import.module.is_empty());
+            && shape.data.is_none();
         let found = if !plain {
             None
         } else if shape.imports.is_empty() {
@@ -105,15 +110,16 @@ fn filling<'a>(shape: &Shape<'a>) -> Result<Option<Connecting<'a>>, Reason> {
     if shape.defined(Kind::Func) != 0 || shape.defined(Kind::Table) != 0 || !shape.exports.is_empty() {
         return Ok(None);
     }
-    let functions: Vec<&str> = shape.imports_of(Kind::Func).map(|import| import.name).collect();
-    let tables: Vec<&str> = shape.imports_of(Kind::Table).map(|import| import.name).collect();
+    let named = |kind| shape.imports_of(kind).map(|import| (import.module, import.name));
+    let functions: Vec<Name<'_>> = named(Kind::Func).collect();
+    let tables: Vec<Name<'_>> = named(Kind::Table).collect();
     let elements: Vec<_> = shape
         .elements
         .clone()
         .into_iter()
         .flatten()
         .collect::<Result<_, _>>()?;
-    let ([table], [element]) = (tables.as_slice(), elements.as_slice()) else {
+    let (&[table], [element]) = (tables.as_slice(), elements.as_slice()) else {
         return Ok(None);
     };
     if functions.len() + 1 != shape.imports.len() {
@@ -132,11 +138,14 @@ fn filling<'a>(shape: &Shape<'a>) -> Result<Option<Connecting<'a>>, Reason> {
     if table_index.unwrap_or(0) != 0 || Constant::of(offset_expr, |_| None) != Some(Constant::I32(0)) {
         return Ok(None);
     }
-    let mut names = Vec::new();
+    let mut filled = Vec::new();
     for index in items.clone() {
-        names.push(*functions.get(index? as usize).ok_or_else(Reason::malformed)?);
+        filled.push(*functions.get(index? as usize).ok_or_else(Reason::malformed)?);
     }
-    Ok(Some(Connecting::Filling { names, table }))
+    Ok(Some(Connecting::Filling {
+        functions: filled,
+        table,
+    }))
 }
 
 fn starting<'a>(shape: &Shape<'a>) -> Option<Connecting<'a>> {
@@ -150,7 +159,9 @@ fn starting<'a>(shape: &Shape<'a>) -> Option<Connecting<'a>> {
                 && shape.start == Some(0)
                 && super::shape::kind_of(&import.ty) == Kind::from(ExternalKind::Func) =>
         {
-            Some(Connecting::Starting { name: import.name })
+            Some(Connecting::Starting {
+                function: (import.module, import.name),
+            })
         }
         _ => None,
     }

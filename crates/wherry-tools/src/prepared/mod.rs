@@ -16,10 +16,11 @@ mod merge;
 mod outline;
 mod rebuild;
 mod renaming;
+mod rewound;
 mod shape;
 mod strip;
 
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Validator, WasmFeatures};
 
 use crate::layout::{self, DEEPEST};
 use crate::quiet;
@@ -110,21 +111,6 @@ pub fn prepare(component: &[u8]) -> Result<Prepared, Reason> {
     let (component, images) = strip::strip(&fused)?;
     validate(&component)?;
     Ok(Prepared { component, images })
-}
-
-/// Whether the component in `bytes` is a prepared one that has images, without which it must not run.
-#[must_use]
-pub fn needs_images(bytes: &[u8]) -> bool {
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
-        match payload {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if depth == 0 && section.name() == strip::IMAGES => return true,
-            _ => {}
-        }
-    }
-    false
 }
 
 fn validate(component: &[u8]) -> Result<(), Reason> {

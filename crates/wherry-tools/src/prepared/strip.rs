@@ -21,8 +21,8 @@ use super::{Image, Reason};
 use crate::adapter::HEADER;
 use crate::layout::DEEPEST;
 
-/// The section that says that a component must not run without its images, with the place, pages and length of each.
-pub(super) const IMAGES: &str = "wherry:images";
+/// The section that tells whoever looks at it that a component must not run without its images, with the place, pages and length of each.
+const IMAGES: &str = "wherry:images";
 
 const PAGE: u64 = 65_536;
 /// Images are whole pages of the machine.
