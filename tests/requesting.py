@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Answer", "request"]
+__all__ = ["Answer", "echoed_as_it_comes", "request"]
 
 
 class Answer(NamedTuple):
@@ -68,3 +68,16 @@ def request(
                 connection.sock.shutdown(2)
         sending.join()
         connection.close()
+
+
+def echoed_as_it_comes(connection: http.client.HTTPConnection, path: str) -> None:
+    """Sends a body in two pieces to what sends it back, the second when the first is back."""
+    connection.putrequest("POST", path)
+    connection.putheader("transfer-encoding", "chunked")
+    connection.endheaders()
+    connection.send(b"5\r\nfirst\r\n")
+    answer = connection.getresponse()
+    assert answer.read1(5) == b"first"
+    connection.send(b"6\r\nsecond\r\n0\r\n\r\n")
+    assert answer.read() == b"second"
+    connection.close()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,6 +144,22 @@ def test_a_budget_is_shared() -> None:
         assert 503 not in answers
 
 
+@pytest.mark.parametrize(("names", "let_in"), [(("bad", "good"), 4), (("bad",), 8)])
+def test_an_application_leaves_as_much_of_the_budget_as_it_takes(names: tuple[str, ...], let_in: int) -> None:
+    """However many wait for it, there is room for another one; one that is alone has all of it."""
+    all_of_them = applications({name: [f"{name}.example/*rest"] for name in names})
+    head = b"POST /echo HTTP/1.1\r\nHost: bad.example\r\nContent-Length: 1\r\n\r\n"
+    with edge.serve(all_of_them, address=ANYWHERE, total_concurrency=8) as server, ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(socket.create_connection(server.address)).sendall(head)
+        while server.statistics()["waiting"] < 10 - let_in:
+            time.sleep(0.01)
+        if "good" in names:
+            answer = request(server.url, fields={"host": "good.example"})
+            assert answer.status == 200
+        assert server.statistics()["waiting"] == 10 - let_in
+
+
 def test_a_reload_loses_no_request_and_keeps_the_counters(tmp_path: Path) -> None:
     """Under load, the file changes between two programs; every request is answered by one of them."""
     program = tmp_path / "app.wasm"
@@ -227,7 +246,7 @@ class TestConfiguration:
             ('[[application]]\ntarget = "app.wasm"\nqueue = -1', "-1 is too little"),
             ('[[application]]\ntarget = "app.wasm"\nroutes = "/"', "expected a list"),
             ("[[application]", "no TOML"),
-            ("", "`application` is missing"),
+            ("", "add `[[application]]`"),
         ],
     )
     def test_what_is_wrong_has_a_place(self, tmp_path: Path, text: str, words: str) -> None:

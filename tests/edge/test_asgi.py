@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from tests.guests.build import c_command, http_application
-from tests.requesting import request
+from tests.requesting import echoed_as_it_comes, request
 from wherry import HostIOError, Limits, NotFoundError, Policy, edge
 from wherry.edge.asgi import Mounted
 
@@ -150,15 +150,7 @@ def test_it_is_mounted_in_fastapi_and_loads_at_the_first_request() -> None:
 def test_bodies_go_both_ways_as_they_come(url: str) -> None:
     """What was sent comes back before there is more."""
     connection = http.client.HTTPConnection(url.split("/")[2], timeout=DEADLINE)
-    connection.putrequest("POST", "/shop/echo")
-    connection.putheader("transfer-encoding", "chunked")
-    connection.endheaders()
-    connection.send(b"5\r\nfirst\r\n")
-    answer = connection.getresponse()
-    assert answer.read(5) == b"first"
-    connection.send(b"6\r\nsecond\r\n0\r\n\r\n")
-    assert answer.read() == b"second"
-    connection.close()
+    echoed_as_it_comes(connection, "/shop/echo")
 
 
 def test_an_answer_that_breaks_off_does_not_look_whole(url: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import re
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +16,13 @@ import pytest
 from tests.edge.served import serving
 from tests.guests.build import http_application
 from tests.requesting import request
-from wherry.cli import start
+from wherry import Limits, UsageError, edge
+from wherry.build.new import new_project
+from wherry.cli import output, start
+from wherry.cli import serving as serving_process
+from wherry.cli.failing import Advice
+from wherry.cli.serving import Preparing
+from wherry.cli.watching import reload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +50,102 @@ def test_it_prints_its_url_and_ends_when_it_is_told_to(number: signal.Signals, t
         assert process.stdout.read() == ""
     assert failed.status == 500
     assert f"request {failed.fields['x-request-id']} " in said.read_text()
+
+
+def test_each_kind_of_failure_is_told_with_what_to_do_once(tmp_path: Path) -> None:
+    """All failures are told, the advice for one kind only at the first of them."""
+    said = tmp_path / "said"
+    command = [*SERVE, str(http_application("lean")), "--addr", "127.0.0.1:0", "--timeout", "300ms"]
+    expected = {
+        "/trap": "`--dev` shows the guest's stack in the answer",
+        "/loop": "raise it with `--timeout`, or answer sooner",
+        "/silent": "it is set before the handler returns, with its own length; ",
+        "/greedy": "raise it with `--memory`",
+    }
+    with (
+        said.open("wb") as error,
+        subprocess.Popen(
+            [*command, "--memory", "32MiB"], stdout=subprocess.PIPE, stderr=error, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        url = process.stdout.readline().rpartition(" ")[2].strip()
+        numbers = [request(url + path).fields["x-request-id"] for path in [*expected, *expected]]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    lines = said.read_text().splitlines()
+    assert all(any(f"request {number} " in line for line in lines) for number in numbers)
+    hints = [line for line in lines if line.startswith("hint: ")]
+    assert len(hints) == len(expected)
+    assert all(any(words in hint for hint in hints) for words in expected.values())
+
+
+@pytest.mark.parametrize(
+    ("limits", "most", "advice"),
+    [
+        (Limits(fuel=1000), "1MiB", "raise it with `--fuel`"),
+        (None, "3", "raise it with `--max-response`"),
+    ],
+    ids=["fuel", "max-response"],
+)
+def test_a_limit_that_fails_a_request_is_named(limits: Limits | None, most: str, advice: str) -> None:
+    """By the flag that raises it, the first time."""
+    application = http_application("lean")
+    with edge.serve(application, address="127.0.0.1:0", limits=limits, max_response=most) as server:
+        with contextlib.suppress(http.client.HTTPException):
+            request(server.url)
+        (failure,) = server.failures(10)
+    said = Advice()
+    assert (said.about(failure), said.about(failure)) == ([advice], [])
+
+
+def test_a_start_that_takes_long_says_what_is_done(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In one line where there is no terminal, and not at all while something else is told."""
+    monkeypatch.setattr(serving_process, "_QUIET", 0.01)
+    told = threading.Event()
+    tell = output.long_work()
+
+    def hear(what: str, seconds: float | None) -> None:
+        tell(what, seconds)
+        if seconds is not None and seconds > 0.02:
+            told.set()
+
+    with Preparing("app.wasm", hear) as preparing:
+        with preparing.paused():
+            assert not told.wait(0.1)
+        assert told.wait(10)
+    assert capfd.readouterr().err == "compiling `app.wasm`, which is kept for the next start\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("nothing.wasm", "`wherry serve DIR` builds the project in a folder"),
+        ("text.wasm", "`wherry serve DIR` builds the project in a folder"),
+        ("empty", "an `index.html` in it makes it a folder of static files"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_with_what_to_do(name: str, hint: str, tmp_path: Path) -> None:
+    """A file that is not there or is none, and a folder with nothing in it."""
+    (tmp_path / "text.wasm").write_text("hello\n")
+    (tmp_path / "empty").mkdir()
+    done = subprocess.run(
+        [*SERVE, str(tmp_path / name), "--addr", "127.0.0.1:0"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"hint: {hint}" in done.stderr
+
+
+def test_a_server_that_was_stopped_is_not_reloaded() -> None:
+    """It says so; while it runs it is."""
+    server = edge.serve(http_application("lean"), address="127.0.0.1:0")
+    server.reload()
+    server.stop()
+    with pytest.raises(UsageError, match="the server was stopped, and reloads nothing") as raised:
+        server.reload()
+    assert raised.value.hint == "`wherry.edge.serve` starts another"
 
 
 def test_a_folder_of_files_is_served(tmp_path: Path) -> None:
@@ -95,3 +200,18 @@ def test_a_grant_and_a_limit_reach_the_guests(tmp_path: Path) -> None:
         assert done.returncode in {1, 2}, done
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_what_keeps_a_project_from_being_reloaded_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With what the compiler said; what was served before goes on."""
+    new_project("acme/site", "c", "http", folder=tmp_path / "site")
+    source = tmp_path / "site" / "src" / "site.c"
+    with edge.serve(tmp_path / "site", address="127.0.0.1:0") as server:
+        source.write_text(source.read_text() + "\nint broken(void) { return nothing_of_this_name; }\n")
+        reload(server)
+        told = capfd.readouterr().err
+        assert "nothing_of_this_name" in told
+        assert "not reloaded, and what was served before goes on" in told
+        assert request(server.url).status == 200

@@ -8,11 +8,12 @@ import socket
 import threading
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import h2.connection
 import pytest
 
+from tests.edge.conftest import HOSTS
 from tests.edge.served import serving
 from tests.guests.build import http_application
 from tests.requesting import request
@@ -124,6 +125,18 @@ def test_a_body_has_its_time_and_more_for_each_byte(rate: str, status: int) -> N
         assert rest(one).startswith(b"HTTP/1.1 %d " % status)
         counted = server.statistics()
         assert (counted["active"], counted["refused"]) == (0, int(status == 408))
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_time_that_a_client_takes_to_send_is_not_its_guest_s(host: Literal["lean", "full", "tasks"]) -> None:
+    """Half a second of a body for a guest that has a quarter; one that computes has no more."""
+    program, limits = http_application(host), Limits(timeout="250ms")
+    with edge.serve(program, address="127.0.0.1:0", limits=limits) as server:
+        with socket.create_connection(server.address, timeout=10) as one:
+            one.sendall(b"POST /whole HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\n")
+            drip(one, b"0123456789")
+            assert rest(one).startswith(b"HTTP/1.1 200 ")
+        assert request(f"{server.url}/loop").status == 504
 
 
 def http1(connection: socket.socket) -> Callable[[], bool]:

@@ -114,6 +114,30 @@ def test_a_module_is_linked_by_what_the_component_says_and_not_by_names() -> Non
             assert request(f"{server.url}/0").status == status
 
 
+def from_two_places(text: str) -> str:
+    """The component as later tools write it: what fills its table has that from where it is made."""
+    for was, now in [
+        (r'\(import "" "\$imports"', '(import "shim" "$imports"'),
+        (r'\(import "" "(\d+)"', r'(import "actual" "\1"'),
+        (r'\n[^\n]*\(export "\$imports" \(table \$"shim table"\)\)', ""),
+        (
+            r'\(with "" \(instance \$fixup-args\)\)',
+            '(with "actual" (instance $fixup-args)) (with "shim" (instance $wit-component-shim-instance))',
+        ),
+    ]:
+        text, count = re.subn(was, now, text)
+        assert count
+    return text
+
+
+def test_what_a_table_is_filled_with_may_come_from_several_places() -> None:
+    """It is the component that says which."""
+    component = from_two_places(printed(http_component(GUESTS / "http" / "asking.c")))
+    with edge.serve(binary(component), name="it", address="127.0.0.1:0") as server:
+        assert server._native.is_direct("it")
+        assert request(f"{server.url}/0").status == 201
+
+
 @pytest.mark.parametrize(
     ("said", "instead"),
     [

@@ -139,6 +139,7 @@ def test_nothing_else_is_reached(server: edge.Server, path: str) -> None:
     assert received.split(b" ", 2)[1] in {b"404", b"400"}
     assert b"secret" not in received
     assert b"hidden" not in received
+    assert b"x-request-id: " in received
     if b" 404 " in received:
         assert received.endswith(b"not here")
 

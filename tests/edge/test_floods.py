@@ -30,7 +30,7 @@ SECONDS = 0.2
 GROWTH = 48 << 20
 """What a server may hold for one client that floods it: far less than what that sends."""
 
-HEADERS, RESET, SETTINGS, PING, CONTINUATION = 1, 3, 4, 6, 9
+HEADERS, PRIORITY, RESET, SETTINGS, PING, CONTINUATION = 1, 2, 3, 4, 6, 9
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,20 @@ def pings() -> Iterator[bytes]:
         yield frame(PING, 0, 0, bytes(8)) * 1000
 
 
+def priorities() -> Iterator[bytes]:
+    """Priorities of streams that nobody opened."""
+    yield preface()
+    while True:
+        yield frame(PRIORITY, 0, 1, bytes(5)) * 1000
+
+
+def unknown() -> Iterator[bytes]:
+    """Frames of a kind that is none, which are passed over."""
+    yield preface()
+    while True:
+        yield frame(0xEE, 0, 0) * 1000
+
+
 def streams() -> Iterator[bytes]:
     """Requests with bodies that never come, more than may be open."""
     yield preface()
@@ -156,7 +170,7 @@ def lines() -> Iterator[bytes]:
 
 
 FLOODS = [
-    *(resets, continuations, empty_continuations, bomb, settings, pings, streams),
+    *(resets, continuations, empty_continuations, bomb, settings, pings, priorities, unknown, streams),
     *(fields, line, extension, trailers, pipeline, lines),
 ]
 
@@ -219,3 +233,15 @@ def test_clients_that_break_off_end_nothing(server: Served) -> None:
             connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
             connection.recv(1)
     assert request(server.url).status == 200
+
+
+@pytest.mark.parametrize("flood", [priorities, unknown], ids=lambda flood: flood.__name__)
+def test_frames_that_ask_for_nothing_have_an_end(
+    server: Served, flood: Callable[[], Iterator[bytes]]
+) -> None:
+    """Whoever sends nearly nothing else is cut off, after a few megabytes and at most a few seconds."""
+    began = time.monotonic()
+    with socket.create_connection(server.address, timeout=10) as connection, suppress(ConnectionError):
+        for piece in itertools.takewhile(lambda _: time.monotonic() < began + 20, flood()):
+            connection.sendall(piece)
+    assert time.monotonic() < began + 10

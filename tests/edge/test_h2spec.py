@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import trustme
 
-from tests.guests.build import cached, http_application
+from tests.edge.programs import go_program
+from tests.guests.build import http_application
 from wherry import edge
 
-MODULE = Path(__file__).with_name("h2spec")
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What is not as the suite has it, and why that is right.
 REASONS = {
     # One port serves both versions: what does not begin as HTTP/2 is a request of HTTP/1.1, and gets 400.
     "Sends invalid connection preface",
 }
-
-
-def h2spec() -> Path:
-    """The suite, built from the module beside this file, which pins it."""
-
-    def build(output: Path) -> None:
-        package = "github.com/summerwind/h2spec/cmd/h2spec"
-        command = ["go", "build", "-C", str(MODULE), "-trimpath", "-o", str(output), package]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{done.stderr}\nhint: https://go.dev/dl has Go, 1.26 or later"
-
-    return cached("h2spec", build, *((MODULE / name).read_bytes() for name in ("go.mod", "go.sum")))
 
 
 def failed(server: edge.Server, report: Path, *words: str) -> tuple[int, set[str]]:
@@ -40,7 +30,16 @@ def failed(server: edge.Server, report: Path, *words: str) -> tuple[int, set[str
     which did not hold have two more attempts.
     """
     host, port = server.address
-    command = [str(h2spec()), "--host", host, "--port", str(port), "--timeout", "5", "--strict"]
+    command = [
+        str(go_program("h2spec", "github.com/summerwind/h2spec/cmd/h2spec")),
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--timeout",
+        "5",
+        "--strict",
+    ]
     cases, bad = run([*command, "--junit-report", str(report), *words], report)
     for _ in range(2):
         if bad <= REASONS:

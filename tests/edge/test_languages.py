@@ -7,6 +7,7 @@ What is asked is asked over each version of HTTP, by curl; the application fetch
 from __future__ import annotations
 
 import functools
+import http.client
 import http.server
 import json
 import os
@@ -19,6 +20,7 @@ import pytest
 import trustme
 
 from tests.guests.build import project
+from tests.requesting import echoed_as_it_comes
 from tests.servers import free_port, serving
 from wherry import Limits, Policy, _native, edge
 
@@ -170,19 +172,7 @@ def test_it_echoes(served: Served, version: str, size: int) -> None:
 
 def test_an_echo_comes_while_the_request_goes_on(served: Served) -> None:
     """What was sent comes back before the rest is sent: nothing waits for the whole."""
-    import http.client
-
-    host, port = served.server.address
-    connection = http.client.HTTPConnection(host, port, timeout=20)
-    connection.putrequest("POST", "/echo")
-    connection.putheader("transfer-encoding", "chunked")
-    connection.endheaders()
-    connection.send(b"5\r\nfirst\r\n")
-    answer = connection.getresponse()
-    assert answer.read1(5) == b"first"
-    connection.send(b"6\r\nsecond\r\n0\r\n\r\n")
-    assert answer.read() == b"second"
-    connection.close()
+    echoed_as_it_comes(http.client.HTTPConnection(*served.server.address, timeout=20), "/echo")
 
 
 def test_it_reads_and_writes_json(served: Served, version: str) -> None:

@@ -41,6 +41,17 @@ def test_a_guest_that_fails_is_an_error_with_a_number(
     assert request(server.url).text == "Hello, World!"
 
 
+def test_memory_that_no_guest_can_begin_in_is_refused_at_the_start() -> None:
+    """The error has what it takes, with which it is served."""
+    program = http_application("lean")
+    with pytest.raises(UsageError, match="memory") as refused:
+        edge.serve(program, address="127.0.0.1:0", limits=Limits(memory="64KiB"))
+    found = re.search(r"--memory (\w+)", str(refused.value.hint))
+    assert found is not None
+    with edge.serve(program, address="127.0.0.1:0", limits=Limits(memory=found[1])) as server:
+        assert request(server.url).status == 200
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_fuel_is_counted_for_each_request(host: Literal["lean", "full", "tasks"]) -> None:
     """One guest after the other has all of it; what loops runs out before its time is over."""

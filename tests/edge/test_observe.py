@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import http.client
-import http.server
 import json
 import re
 import socket
 import threading
 from collections import Counter
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.edge.collecting import collecting, passed_on
 from tests.edge.conftest import HOSTS
 from tests.guests.build import c_command, http_application
 from tests.requesting import request
@@ -24,7 +23,7 @@ from wherry import HostIOError, Limits, UsageError, edge
 from wherry.edge import Application, ApplicationSettings, GuestLog, Log, Traces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -64,49 +63,6 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("cgi") / "telling.c"
     source.write_text(CGI)
     return c_command("telling", source=source)
-
-
-class Collected(NamedTuple):
-    """What a collector was sent."""
-
-    url: str
-    spans: list[Span]
-    fields: list[dict[str, str]]
-
-
-@contextmanager
-def collecting(statuses: tuple[int, ...] = ()) -> Iterator[Collected]:
-    """A collector that answers with these statuses first, and takes what comes after that."""
-    spans: list[Span] = []
-    fields: list[dict[str, str]] = []
-    refusals = list(statuses)
-
-    class Collector(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            status = refusals.pop(0) if refusals else 200
-            if status == 200 and self.path == "/v1/traces":
-                fields.append({name.lower(): value for name, value in self.headers.items()})
-                sent = ExportTraceServiceRequest.FromString(body)
-                spans.extend(
-                    span
-                    for resource in sent.resource_spans
-                    for scope in resource.scope_spans
-                    for span in scope.spans
-                )
-            self.send_response(status)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield Collected(f"http://127.0.0.1:{server.server_address[1]}", spans, fields)
-        server.shutdown()
-        thread.join()
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -192,7 +148,7 @@ def test_logs_metrics_and_spans_agree_with_what_was_asked(hosts: tuple[Host, ...
     """Every request is one line, one count and one span, of the same application, method and status."""
     log = tmp_path / "access.log"
     with (
-        collecting() as collected,
+        passed_on() as collected,
         edge.serve(
             applications(hosts),
             address=ANYWHERE,

@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -16,7 +17,11 @@ from tests.requesting import request
 from wherry import Limits, UsageError, edge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
+
+    from tests.requesting import Answer
 
 Host = Literal["lean", "full", "tasks"]
 ANYWHERE = "127.0.0.1:0"
@@ -153,9 +158,9 @@ def test_an_instance_answers_as_many_at_once_as_its_author_chose(host: Host) -> 
                 assert max(map(int, found)) == most
 
 
-@pytest.mark.parametrize("host", [TASKS])
-def test_a_trap_ends_all_that_its_instance_answers(host: Host) -> None:
-    """Each is told that there is no answer, and the next is answered by another instance."""
+@contextmanager
+def three_asleep(host: Host) -> Iterator[tuple[edge.Server, list[Future[Answer]]]]:
+    """A server of which one instance answers three requests that take a while, and may answer more."""
     settings: dict[str, Any] = {"reuse": 100, "instance_concurrency": 8}
     with (
         serve(host, **settings) as server,
@@ -164,6 +169,13 @@ def test_a_trap_ends_all_that_its_instance_answers(host: Host) -> None:
         waiting = [pool.submit(request, f"{server.url}/sleep") for _ in range(3)]
         while server.statistics()["active"] < 3:
             threading.Event().wait(0.005)
+        yield server, waiting
+
+
+@pytest.mark.parametrize("host", [TASKS])
+def test_a_trap_ends_all_that_its_instance_answers(host: Host) -> None:
+    """Each is told that there is no answer, and the next is answered by another instance."""
+    with three_asleep(host) as (server, waiting):
         assert request(f"{server.url}/trap").status == 500
         assert [one.result().status for one in waiting] == [500, 500, 500]
         assert counts(server, 1) == [0]
@@ -173,14 +185,7 @@ def test_a_trap_ends_all_that_its_instance_answers(host: Host) -> None:
 @pytest.mark.parametrize("host", [TASKS])
 def test_one_of_several_that_takes_too_long_leaves_the_others_their_time(host: Host) -> None:
     """A client that goes away ends nobody else's request, and the instance takes no more of them."""
-    settings: dict[str, Any] = {"reuse": 100, "instance_concurrency": 8}
-    with (
-        serve(host, **settings) as server,
-        ThreadPoolExecutor() as pool,
-    ):
-        waiting = [pool.submit(request, f"{server.url}/sleep") for _ in range(3)]
-        while server.statistics()["active"] < 3:
-            threading.Event().wait(0.005)
+    with three_asleep(host) as (server, waiting):
         with socket.create_connection(server.address) as connection:
             connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
             assert connection.recv(1)

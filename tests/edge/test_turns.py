@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.edge.conftest import HOSTS
+from tests.edge.served import serving
 from tests.guests.build import http_application
 from tests.requesting import request
 from wherry import Limits, edge
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SLICE = 0.010
-"""Seconds that a guest computes before it gives way."""
+"""Seconds that a guest computes before it gives way; where others wait it is less."""
 BAD = {"looping": "/loop", "allocating": "/greedy", "flooding": "/count"}
 
 
@@ -40,15 +38,26 @@ def test_looping_guests_keep_those_of_their_own_application_waiting(host: str) -
 
     That their own waits behind all of them shows that there is something to wait for.
     """
-    program = http_application(host)  # type: ignore[arg-type] # one of the parameters
-    limits = Limits(timeout="1500ms")
+    good, bad = answered_beside_looping(host, Limits(timeout="1500ms"))
+    assert good > 3 * bad
+
+
+def test_so_they_do_where_their_fuel_is_counted() -> None:
+    """They give way more often, so that it takes more of them to keep their own waiting."""
+    good, bad = answered_beside_looping("direct", Limits(timeout="1500ms", fuel=10**15), 150)
+    assert good > 2 * bad
+
+
+def answered_beside_looping(host: str, limits: Limits, loops: int = 24) -> tuple[int, int]:
+    """How many requests are answered beside guests that loop: by another application, and by theirs."""
+    program = http_application(host)  # type: ignore[arg-type] # one of the hosts
     applications = [
         edge.Application(program, limits=limits, settings=settings("good", "/good/*rest")),
         edge.Application(program, limits=limits, settings=settings("bad", "/*rest")),
     ]
-    with edge.serve(applications, address="127.0.0.1:0") as server, ThreadPoolExecutor(26) as pool:
-        looping = [pool.submit(request, f"{server.url}/loop") for _ in range(24)]
-        while server.statistics()["active"] < 24:
+    with edge.serve(applications, address="127.0.0.1:0") as server, ThreadPoolExecutor(loops + 2) as pool:
+        looping = [pool.submit(request, f"{server.url}/loop") for _ in range(loops)]
+        while server.statistics()["active"] < loops:
             threading.Event().wait(0.005)
 
         def answered(path: str) -> int:
@@ -58,10 +67,11 @@ def test_looping_guests_keep_those_of_their_own_application_waiting(host: str) -
             return count
 
         good, bad = pool.submit(answered, "/good/"), pool.submit(answered, "/")
-        assert good.result() > 3 * bad.result()
+        answers = good.result(), bad.result()
         assert {one.result().status for one in looping} == {504}
         counted = server._native.counters()
         assert (counted["good"]["failed"], counted["good"]["late"]) == (0, 0)
+        return answers
 
 
 @contextmanager
@@ -74,23 +84,9 @@ def pinned(folder: Path, processor: int) -> Iterator[int]:
         for name, route in [("good", "/tell/*rest"), *((name, path) for name, path in BAD.items())]
     ]
     configuration = folder / "edge.toml"
-    configuration.write_text('[server]\naddress = "127.0.0.1:0"\n' + "".join(tables))
-    command = [sys.executable, "-m", "wherry", "serve", str(configuration)]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {processor}),  # noqa: PLW1509 - one call of the system
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.search(r":(\d+)$", line.strip())
-            assert found, line
-            yield int(found[1])
-        finally:
-            process.kill()
+    configuration.write_text("".join(tables))
+    with serving(configuration, before=f"taskset -cp {processor} $$ > /dev/null") as served:
+        yield served.address[1]
 
 
 def connected(port: int) -> closing[http.client.HTTPConnection]:

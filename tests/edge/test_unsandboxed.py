@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from tests.guests.build import http_application
-from tests.requesting import request
+from tests.requesting import echoed_as_it_comes, request
 from wherry import HostIOError, Limits, edge
 from wherry.edge import ApplicationSettings
 from wherry.edge.asgi import Unsandboxed
@@ -176,16 +176,7 @@ def test_answers_without_a_body(
 
 def test_bodies_go_both_ways_as_they_come(server: edge.Server) -> None:
     """What was sent comes back before there is more; large ones come whole."""
-    connection = http.client.HTTPConnection(*server.address, timeout=20)
-    connection.putrequest("POST", "/echo")
-    connection.putheader("transfer-encoding", "chunked")
-    connection.endheaders()
-    connection.send(b"5\r\nfirst\r\n")
-    answer = connection.getresponse()
-    assert answer.read(5) == b"first"
-    connection.send(b"6\r\nsecond\r\n0\r\n\r\n")
-    assert answer.read() == b"second"
-    connection.close()
+    echoed_as_it_comes(http.client.HTTPConnection(*server.address, timeout=20), "/echo")
     body = bytes(range(256)) * 4096
     assert request(f"{server.url}/echo", "POST", body).body == body
 

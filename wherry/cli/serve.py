@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
@@ -13,16 +13,17 @@ import msgspec
 from wherry import _native, api
 from wherry.cli import agreeing, output
 from wherry.cli.command import SERVED_LIMITS, Command, option, serving_options
-from wherry.cli.serving import finish, until_told
+from wherry.cli.serving import Preparing, finish, until_told
 from wherry.cli.watching import watching
 from wherry.edge.settings import ApplicationSettings, Certificate, Log, ServerSettings
-from wherry.errors import GrantError, UsageError
+from wherry.errors import BuildError, GrantError, UsageError
 from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wherry._native import Limits, Policy
+    from wherry.build.tools import Progress
     from wherry.edge import Application, Server
 
     Decorator = Callable[[Callable[..., object] | click.Command], Any]
@@ -110,14 +111,26 @@ def serve(target: str, no_server_header: bool, dev: bool, opened: bool, watch: b
     settings["dev"] = True if dev else None
     settings["log"] = _log(said.pop("log"), said.pop("log_format"))
     flags = _flags(said)
-    server = start(
-        target,
-        policy=_policy(file, flags),
-        limits=_limits(file, said),
-        flags=flags if file is None else (),
-        ask=partial(_ask, target, flags),
-        **{name: value for name, value in settings.items() if value is not None},
-    )
+    tell = output.long_work()
+    preparing = Preparing(target, tell)
+
+    def ask(application: Application) -> None:
+        with preparing.paused():
+            _ask(target, flags, application, tell)
+
+    try:
+        with preparing:
+            server = start(
+                target,
+                policy=_policy(file, flags),
+                limits=_limits(file, said),
+                flags=flags if file is None else (),
+                ask=ask,
+                **{name: value for name, value in settings.items() if value is not None},
+            )
+    except BuildError as error:
+        sys.stderr.write(error.output)
+        raise
     if opened:
         threading.Thread(target=_open, args=(server,), daemon=True).start()
     with watching(server, target) if watch else nullcontext():
@@ -174,9 +187,9 @@ def _limits(file: str | None, flags: dict[str, Any]) -> Limits | None:
     return limits.replace(**{flag.removeprefix("max_"): value for flag, value in said.items()})
 
 
-def _ask(target: str, flags: list[tuple[str, ...]], application: Application) -> None:
+def _ask(target: str, flags: list[tuple[str, ...]], application: Application, tell: Progress) -> None:
     """Ask whether its package may have what it asks for, unless that is said or was agreed to."""
-    if application.policy is not None or (found := application.package(output.progress)) is None:
+    if application.policy is not None or (found := application.package(tell)) is None:
         return
     source = str(application.source)
     with LocalStore() as store:

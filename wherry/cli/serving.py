@@ -10,18 +10,26 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
 
 from wherry import _native
 from wherry.cli import output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from wherry.cli.failing import Advice
     from wherry.edge.server import Server
 
-__all__ = ["finish", "serve_file", "until_told"]
+__all__ = ["Preparing", "finish", "serve_file", "until_told"]
 
 _LOOKING = 0.2
 """Seconds between two looks at whether it should stop."""
+
+_QUIET = 1.0
+"""Seconds of a start about which nothing is said."""
 
 _GRACE = 10.0
 """Seconds that what runs has to come to its end."""
@@ -29,15 +37,76 @@ _GRACE = 10.0
 
 def serve_file(file: str, settings: dict[str, Any]) -> int:
     """Serve a file that is an application until a signal comes, and return the exit code."""
-    from wherry.edge.server import serve
+    with _without("typing_extensions"):
+        from wherry.edge.server import serve
 
     try:
-        server = serve(file, **settings)
+        with Preparing(file, output.long_work()):
+            server = serve(file, **settings)
         until_told(server, f"serving `{file}` at {server.url}")
         finish(server)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last one who can report it
         return output.fail(error, debug=_native.debug_wanted(), running=False)
     return 0
+
+
+class Preparing:
+    """Tells that a start takes long: compiling an interpreter does, the first time."""
+
+    def __init__(self, target: str, tell: Callable[[str, float | None], None]) -> None:
+        self._what = f"compiling `{target}`, which is kept for the next start"
+        self._tell = tell
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to count."""
+        self._over.clear()
+        self._thread = threading.Thread(target=self._count, daemon=True)
+        self._thread.start()
+        return self
+
+    def _count(self) -> None:
+        seconds = 0.0
+        while not self._over.wait(_QUIET):
+            seconds += _QUIET
+            self._tell(self._what, seconds)
+        if seconds:
+            self._tell(self._what, None)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Be silent while something else is told or asked."""
+        self.__exit__(None, None, None)
+        yield
+        self.__enter__()
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Have what is imported meanwhile do without a module that it only looks for.
+
+    ``msgspec`` looks for this one on behalf of older Pythons; it takes longer to import than all of Wherry.
+    """
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment] # an import of it fails
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def until_told(server: Server, ready: str) -> None:
@@ -51,10 +120,17 @@ def until_told(server: Server, ready: str) -> None:
     if sys.stdout is not None:
         sys.stdout.write(f"{ready}\n")
         sys.stdout.flush()
+    advice: Advice | None = None
     try:
         while not told.is_set():
             for failure in server.failures(_LOOKING):
+                if advice is None:
+                    from wherry.cli import failing
+
+                    advice = failing.Advice()
                 output.warn(failure if failure.startswith("server: ") else f"request {failure}")
+                if found := advice.about(failure):
+                    output.hint(found)
             if asked.is_set():
                 asked.clear()
                 from wherry.cli.watching import reload

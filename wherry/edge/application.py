@@ -9,6 +9,7 @@ import msgspec
 
 from wherry import _native, api
 from wherry.edge.settings import ApplicationSettings
+from wherry.errors import NotFoundError, NotWebAssemblyError
 from wherry.runtime.component import granted, usual_limits
 
 if TYPE_CHECKING:
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
     from wherry.build.tools import Progress
     from wherry.runtime.component import Origin
 
-__all__ = ["Application", "Found"]
+__all__ = ["EVERYTHING", "Application", "Found"]
 
-_EVERYTHING = ("/*rest",)
+EVERYTHING = ("/*rest",)
+"""The routes of an application that is for all requests."""
 
 _INDEX = "index.html"
 """What makes a folder one of files to serve."""
+
+_NO_PROJECT = (
+    "an `index.html` in it makes it a folder of static files\n`wherry new --kind http` makes a project"
+)
+_ELSEWHERE = (
+    "`wherry serve DIR` builds the project in a folder and serves it; `wherry new --kind http` makes one"
+)
 
 
 class Application:
@@ -75,22 +84,33 @@ class Application:
         if limits is None:
             said = api.limits_of(self.flags) if origin is None else None
             limits = said if said is not None else usual_limits(origin)
-        return _native.Application(
-            found.program,
-            found.shown,
-            granted(policy, origin, deterministic=False),
-            limits,
-            self.completed(found),
-            [origin.name, *origin.args] if origin is not None else [],
-            origin.entry if origin is not None else None,
-            found.package,
-        )
+        try:
+            return _native.Application(
+                found.program,
+                found.shown,
+                granted(policy, origin, deterministic=False),
+                limits,
+                self.completed(found),
+                [origin.name, *origin.args] if origin is not None else [],
+                origin.entry if origin is not None else None,
+                found.package,
+            )
+        except (NotFoundError, NotWebAssemblyError) as error:
+            if error.hint is None and origin is None:
+                error.hint = _ELSEWHERE
+            raise
 
     def package(self, progress: Progress | None = None) -> Launch | None:
         """What its source names, if that is a package, a project or a packed file; a project is built."""
         if isinstance(self.source, bytes) or _is_site(self.source):
             return None
-        return api.find(self.source, progress, place="http")
+        try:
+            return api.find(self.source, progress, place="http")
+        except NotFoundError as error:
+            if not _is_no_project(self.source):
+                raise
+            what = f"`{self.source}` has neither a project nor a page to serve"
+            raise NotFoundError(what, hint=_NO_PROJECT) from error
 
     def _found(self) -> Found:
         """What the source names now."""
@@ -121,16 +141,16 @@ class Application:
         """The settings as JSON, with what a manifest says where they say nothing."""
         settings = self.settings
         at_once = settings.instance_concurrency
-        return msgspec.json.encode(
-            msgspec.structs.replace(
-                settings,
-                routes=settings.routes or found.routes or _EVERYTHING,
-                reuse=settings.reuse if settings.reuse is not None else found.reuse,
-                instance_concurrency=at_once if at_once is not None else found.concurrency,
-                static=settings.static if settings.static is not None else found.static,
-                compress=settings.compress if settings.compress is not None else found.compress,
-            )
+        completed = msgspec.structs.replace(
+            settings,
+            routes=settings.routes or found.routes or EVERYTHING,
+            reuse=settings.reuse if settings.reuse is not None else found.reuse,
+            instance_concurrency=at_once if at_once is not None else found.concurrency,
+            static=settings.static if settings.static is not None else found.static,
+            compress=settings.compress if settings.compress is not None else found.compress,
         )
+        # No package makes a host its own for the applications beside it by naming it.
+        return msgspec.json.encode(msgspec.to_builtins(completed) | {"routes-said": bool(settings.routes)})
 
     def close(self) -> None:
         """Let go of what only this one holds; a server does that when it stops."""
@@ -163,6 +183,13 @@ def _is_site(source: str) -> bool:
     from wherry.build.locate import MANIFEST
 
     return not os.path.exists(os.path.join(source, MANIFEST))  # noqa: PTH110, PTH118 - as above
+
+
+def _is_no_project(source: str) -> bool:
+    """Whether this is a folder, and neither it nor one above it has a manifest."""
+    from wherry.build.locate import MANIFEST, find_project
+
+    return os.path.isdir(source) and not (find_project(source) / MANIFEST).is_file()  # noqa: PTH112 - as above
 
 
 def _name(source: str | bytes) -> str:

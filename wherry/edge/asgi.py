@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from wherry import _native
-from wherry.edge.server import Server, wanted
+from wherry.edge.application import EVERYTHING
+from wherry.edge.server import Server, is_single, wanted
 from wherry.errors import HostIOError, UsageError, WherryError
 
 try:
@@ -76,10 +77,9 @@ class Mounted:
         limits: Limits | None = None,
         **settings: Any,
     ) -> None:
-        if isinstance(source, str | os.PathLike | bytes):
+        if is_single(source):
             # Which requests come here the mount says, unless there are several applications behind it.
-            single = isinstance(source, bytes) or not os.fspath(source).endswith(".toml")
-            settings |= {"routes": settings.get("routes", ("/*rest",))} if single else {}
+            settings.setdefault("routes", EVERYTHING)
         settings.setdefault("server_header", False)
         self._wanted = partial(wanted, source, policy, limits, (), settings)
         self._server: Server | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 import msgspec
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wherry._native import Limits, Policy
 
-__all__ = ["Server", "serve", "wanted"]
+__all__ = ["Server", "is_single", "serve", "wanted"]
 
 
 class Server:
@@ -38,6 +38,7 @@ class Server:
         self.applications: tuple[Application, ...] = ()
         self._scheme = "https" if settings.tls else "http"
         self._native = make(self._load(applications), msgspec.json.encode(settings))
+        self._stopped = False
 
     def _load(self, wanted: Sequence[Application]) -> list[_native.Application]:
         names = Counter(one.name for one in wanted)
@@ -56,9 +57,14 @@ class Server:
         loaded, all stays as it was.
 
         Raises:
+            UsageError: It was stopped.
             WherryError: As :func:`serve`.
 
         """
+        if self._stopped:
+            raise UsageError(
+                "the server was stopped, and reloads nothing", hint="`wherry.edge.serve` starts another"
+            )
         try:
             wanted = self._again() if self._again is not None else self.applications
             self._native.replace(self._load(wanted))
@@ -130,6 +136,7 @@ class Server:
         What still runs after ``timeout`` seconds is cut off. Returns whether all came to its end. To stop
         what is stopped does nothing.
         """
+        self._stopped = True
         whole = self._native.stop(timeout)
         for one in self.applications:
             one.close()
@@ -202,16 +209,16 @@ def wanted(
     """
     of_server = {name: value for name, value in settings.items() if name in ServerSettings.__struct_fields__}
     of_one = {name: value for name, value in settings.items() if name not in of_server}
-    if isinstance(source, bytes) or (isinstance(source, str | os.PathLike) and not _is_configuration(source)):
+    if is_single(source):
         own = ApplicationSettings(**of_one)
         application = Application(source, policy=policy, limits=limits, flags=flags, settings=own)
         return [application], ServerSettings(**of_server), None
     _alone({"policy": policy, "limits": limits, "flags": flags or None} | of_one)
-    if not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str | os.PathLike | bytes):
         return list(source), ServerSettings(**of_server), None
     from wherry.edge.configuration import read_configuration
 
-    path = os.fspath(source)
+    path = os.fsdecode(source)
     configuration = read_configuration(path)
     return (
         configuration.applications(path),
@@ -220,8 +227,13 @@ def wanted(
     )
 
 
-def _is_configuration(path: str | os.PathLike[str]) -> bool:
-    return os.fspath(path).endswith(SUFFIX)
+def is_single(
+    source: str | os.PathLike[str] | bytes | Sequence[Application],
+) -> TypeGuard[str | os.PathLike[str] | bytes]:
+    """Whether this is one application, and neither a list of them nor an ``edge.toml``."""
+    if isinstance(source, str | os.PathLike):
+        return not os.fspath(source).endswith(SUFFIX)
+    return isinstance(source, bytes)
 
 
 def _alone(said: dict[str, Any]) -> None:

@@ -121,7 +121,14 @@ class ServerSettings(_Settings, frozen=True, kw_only=True):
     address: Annotated[str, Meta(description="Where it listens; port 0 is a free one.")] = "127.0.0.1:8080"
     total_concurrency: Annotated[
         int, Meta(ge=1, description="Requests that are answered at once, of all applications together.")
-    ] = 1024
+    ] = 500
+    call_depth: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Requests of applications to one another that one request may lead to, in a row.",
+        ),
+    ] = 8
     server_header: Annotated[bool, Meta(description="Answers name the server.")] = True
     dev: Annotated[bool, Meta(description="Errors of guests are shown to their clients.")] = False
     tls: Annotated[

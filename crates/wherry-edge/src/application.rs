@@ -17,7 +17,7 @@ use crate::observe::record::Peak;
 use crate::observe::spans::{Spanning, Trace};
 use crate::pool::{Pool, Used};
 use crate::running::{Call, note_slice};
-use crate::sandboxes::again;
+use crate::sandboxes::{again, refuel};
 use crate::settings::{ApplicationSettings, Reuse};
 use crate::tasks::Tasks;
 use crate::turns::Line;
@@ -28,17 +28,19 @@ use std::sync::Arc;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Resource, TypedFunc};
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wherry_engine::error::{Error, Kind, Result};
-use wherry_engine::limits::Limits;
+use wherry_engine::limits::{Limits, in_bytes, typed_size};
 use wherry_engine::meter::Shares;
 use wherry_engine::policy::Policy;
 use wherry_engine::program::{Code, Program};
 use wherry_engine::restored::{Counts, Images};
-use wherry_engine::sandbox::fill;
 
 /// What a component exports that answers requests, in any patch version of WASI 0.2, and of 0.3.
 const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
 /// See [`HANDLER`].
 const TASK_HANDLER: &str = "wasi:http/handler@0.3.";
+
+/// Bytes of a page of memory, as modules count them.
+const PAGE: u64 = 64 << 10;
 
 /// A program that answers requests.
 pub struct Application {
@@ -60,7 +62,7 @@ pub struct Application {
 /// What makes guests of it.
 enum Host {
     Lean(Prepared),
-    Direct(Box<Direct>),
+    Direct(Arc<Direct>),
     Full(Box<Full>),
     Tasks(Box<Tasks>),
     Cgi(Box<Cgi>),
@@ -109,13 +111,14 @@ impl Application {
         let (reuse, line) = (settings.reuse(), Line::new());
         let handler = handler(&program);
         check(reuse, handler.as_ref().ok(), &program.name)?;
+        check_memory(&program, &limits)?;
         let host = match handler {
             Ok(Handler::Task) => Host::Tasks(Box::new(Tasks::new(program, policy, &limits, reuse, line)?)),
             Ok(Handler::Call(handle)) => match prepare(&program, handle, &limits, reuse.most) {
                 Some(prepared) => {
                     let alone = if reuse.most == 1 { alone(&program) } else { None };
                     match alone.and_then(|alone| Direct::new(&alone, &limits)) {
-                        Some(direct) => Host::Direct(Box::new(direct)),
+                        Some(direct) => Host::Direct(Arc::new(direct)),
                         None => Host::Lean(prepared),
                     }
                 }
@@ -230,16 +233,11 @@ impl Application {
         exchange: &Arc<Exchange>,
     ) -> Call {
         let arriving = Arriving::new(incoming, self.settings.max_request, pace, Arc::clone(exchange));
-        let (this, exchange) = (Arc::clone(self), Arc::clone(exchange));
-        if let (Host::Direct(_), Some(images)) = (&self.host, &self.images) {
-            // Apart too: it is the smallest.
-            return Box::pin(images.drive(async move {
-                match &this.host {
-                    Host::Direct(direct) => direct.answer(&this.limits, parts, arriving, exchange).await,
-                    _ => Ok(()),
-                }
-            }));
+        let exchange = Arc::clone(exchange);
+        if let Host::Direct(direct) = &self.host {
+            return direct.answer(self, parts, arriving, exchange);
         }
+        let this = Arc::clone(self);
         let call = async move {
             match &this.host {
                 Host::Lean(prepared) => prepared.answer(&this.limits, parts, arriving, exchange).await,
@@ -330,9 +328,7 @@ impl Prepared {
         let peak = Peak::new(lean.meter.watched(), account);
         let mut store = Store::new(&self.engine, lean);
         store.limiter(|lean| &mut lean.meter);
-        if limits.fuel.is_some() {
-            fill(&mut store, limits.fuel)?;
-        }
+        refuel(&mut store, limits)?;
         store.set_hostcall_fuel(self.shares.call);
         store.set_max_component_handles(self.shares.components);
         in_slices(&mut store);
@@ -386,6 +382,32 @@ fn check(reuse: Reuse, handler: Option<&Handler>, name: &str) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::new(Kind::Usage, wrong.0).with_hint(wrong.1))
+}
+
+/// Refuses a limit that no guest could even begin under: it is better known before the first request than at each.
+fn check_memory(program: &Program, limits: &Limits) -> Result<()> {
+    let needed = match &program.code {
+        Code::Component(component) => component.resources_required(),
+        Code::Module(module) => Some(module.resources_required()),
+    };
+    let pages = needed
+        .and_then(|needed| needed.max_initial_memory_size)
+        .unwrap_or(0);
+    let least = pages.saturating_mul(PAGE);
+    if least <= limits.memory {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` begins with {} of memory, and may have {}",
+        program.name,
+        in_bytes(least),
+        in_bytes(limits.memory)
+    );
+    let hint = format!(
+        "give it more: `--memory {}`",
+        typed_size(least.next_multiple_of(16 << 20))
+    );
+    Err(Error::new(Kind::Usage, message).with_hint(hint))
 }
 
 fn handler(program: &Program) -> Result<Handler> {

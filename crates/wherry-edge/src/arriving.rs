@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
-use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::{Error, WasiBody};
 
 /// How many bytes that nobody wants are read, and for how long.
 const MOST_READ_OVER: usize = 1 << 20;
@@ -34,48 +34,57 @@ pub struct Pace {
 }
 
 /// What a request holds, as its connection reads it.
-pub struct Content {
-    incoming: Incoming,
-    traffic: Arc<Traffic>,
+pub enum Content {
+    /// On a connection.
+    Connection(Incoming, Arc<Traffic>),
+    /// From a guest of the same server.
+    Guest(WasiBody),
 }
 
 impl Content {
     /// That of a request on this connection.
     pub fn new(incoming: Incoming, traffic: &Arc<Traffic>) -> Self {
-        let content = Self {
-            incoming,
-            traffic: Arc::clone(traffic),
-        };
-        content
-            .traffic
-            .unread
-            .store(!content.is_end_stream(), Ordering::Relaxed);
-        content
+        traffic.unread.store(!incoming.is_end_stream(), Ordering::Relaxed);
+        Self::Connection(incoming, Arc::clone(traffic))
     }
 }
 
 impl Body for Content {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = self.get_mut();
-        let polled = ready!(Pin::new(&mut this.incoming).poll_frame(context));
-        if polled.is_none() || this.incoming.is_end_stream() {
-            this.traffic.unread.store(false, Ordering::Relaxed);
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Connection(incoming, traffic) => {
+                let polled = ready!(Pin::new(&mut *incoming).poll_frame(context));
+                if polled.is_none() || incoming.is_end_stream() {
+                    traffic.unread.store(false, Ordering::Relaxed);
+                }
+                if let Some(Ok(frame)) = &polled {
+                    let size = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    traffic.content.fetch_add(size, Ordering::Relaxed);
+                }
+                Poll::Ready(polled.map(|frame| frame.map_err(Error::Hyper)))
+            }
+            Self::Guest(body) => Pin::new(body).poll_frame(context),
         }
-        Poll::Ready(polled)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match self {
+            Self::Connection(incoming, _) => incoming.is_end_stream(),
+            Self::Guest(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match self {
+            Self::Connection(incoming, _) => incoming.size_hint(),
+            Self::Guest(body) => body.size_hint(),
+        }
     }
 }
 
@@ -111,7 +120,9 @@ impl Arriving {
     fn is_slow(&mut self, context: &mut Context<'_>) -> bool {
         let bytes = Duration::from_millis(self.received.saturating_mul(1000) / self.pace.rate.max(1));
         let left = (self.pace.time + bytes).saturating_sub(self.waited);
-        let deadline = (*self.since.get_or_insert_with(Instant::now) + left).into();
+        let until = *self.since.get_or_insert_with(Instant::now) + left;
+        self.exchange.state().set_awaited(Some(until));
+        let deadline = until.into();
         let patience = self
             .patience
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -143,7 +154,10 @@ impl Body for Arriving {
             }
             return Poll::Pending;
         }
-        this.waited += this.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        if let Some(since) = this.since.take() {
+            this.waited += since.elapsed();
+            this.exchange.state().set_awaited(None);
+        }
         let frame = match ready!(polled) {
             Some(Ok(frame)) => frame,
             Some(Err(_)) => {
@@ -232,9 +246,10 @@ impl Drop for Arriving {
     }
 }
 
-/// Reads over what is left of a body, on a task of its own, until it ends or that takes too long.
+/// Reads over what is left of a body, on a task of its own, until it ends or that takes too long. A guest hears that nobody
+/// wants it.
 pub fn read_over(mut incoming: Content) {
-    if incoming.is_end_stream() {
+    if incoming.is_end_stream() || matches!(incoming, Content::Guest(_)) {
         return;
     }
     let reading = async move {

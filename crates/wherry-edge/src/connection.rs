@@ -35,7 +35,7 @@ use tokio_rustls::TlsAcceptor;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The most bytes in the head of a request, and in the pieces that a body is read in.
-const HEAD_SIZE: u32 = 64 << 10;
+pub const HEAD_SIZE: u32 = 64 << 10;
 
 /// The most requests at once on one HTTP/2 connection, and bytes of the answer to one that wait to be sent.
 const STREAMS: u32 = 128;
@@ -101,6 +101,7 @@ impl Connections {
         let shared = Arc::new(Connection {
             service: Arc::clone(&self.service),
             arrival,
+            depth: 0,
         });
         let Some((mut transport, negotiated)) = self.secured(stream).await else {
             return;
@@ -288,6 +289,10 @@ impl Connections {
                     }
                     // Answers that are over may wait for a client that never takes them.
                     if idle >= self.times.idle + self.times.write {
+                        break;
+                    }
+                    if traffic.is_flooded() {
+                        self.service.note_malformed();
                         break;
                     }
                     quiet.as_mut().reset(tokio::time::Instant::now() + QUIET);

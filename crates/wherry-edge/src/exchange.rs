@@ -10,6 +10,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use wherry_engine::meter::Meter;
 
 /// How many bytes of an answer wait to be sent before the guest has to wait.
@@ -38,6 +39,8 @@ pub struct State {
     too_much: bool,
     /// The body goes nowhere: it is that of an answer to HEAD, or its status has none.
     unread: bool,
+    /// The guest asked for more of the body of the request, and its client has until then to send it.
+    awaited: Option<Instant>,
 }
 
 /// Status and fields.
@@ -121,6 +124,16 @@ impl Exchange {
 }
 
 impl State {
+    /// Until when its client has time to send what the guest asked for, where it did.
+    pub fn awaited(&self) -> Option<Instant> {
+        self.awaited
+    }
+
+    /// Notes that; nothing when it came.
+    pub fn set_awaited(&mut self, until: Option<Instant>) {
+        self.awaited = until;
+    }
+
     /// Takes status and fields over. What the fields say of the length is taken out of them, and held to.
     pub fn set_head(&mut self, status: StatusCode, mut fields: HeaderMap) {
         self.head = match length(&mut fields) {

@@ -73,10 +73,7 @@ impl Full {
             return Ok(used);
         }
         let making = seen.trace().map(Trace::instance);
-        let voices = seen.account().guests.voices(seen.speaker());
-        let mut store = self.sandboxes.store(limits, &voices)?;
-        seen.listen(store.data_mut());
-        let peak = Peak::new(store.data().meter.watched(), Arc::clone(seen.account()));
+        let (mut store, voices, peak) = self.sandboxes.of(seen, limits)?;
         let proxy = self.proxy.instantiate_async(&mut store).await?;
         drop(making);
         Ok(Used::new(Instance {
@@ -144,6 +141,7 @@ impl Full {
         drop(loan);
         if self.pool.wants(&used) && poll_fn(|context| poll_over(&body, &exchange, context)).await {
             used.instance.voices.rest();
+            used.instance.store.data_mut().hear(None);
             if used.instance.store.data_mut().renew() {
                 self.pool.put(used);
             }

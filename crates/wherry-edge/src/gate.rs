@@ -106,6 +106,10 @@ pub struct Traffic {
     pub running: AtomicUsize,
     /// Requests that came.
     pub served: AtomicU64,
+    /// Bytes that were read, and those of them that were content of requests.
+    pub read: AtomicU64,
+    /// See [`Traffic::read`].
+    pub content: AtomicU64,
     /// Whether anything was read since the last request came.
     pub seen: AtomicBool,
     /// Whether there is content of the last request that was not read yet. What follows then is no request.
@@ -131,6 +135,14 @@ impl Traffic {
     pub fn is_gone(&self) -> bool {
         self.wondered.store(true, Ordering::Relaxed);
         self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether nearly all that came was neither a request nor content of one: frames that ask for nothing, without end.
+    pub fn is_flooded(&self) -> bool {
+        let [served, read, content] =
+            [&self.served, &self.read, &self.content].map(|count| count.load(Ordering::Relaxed));
+        let wanted = served.saturating_mul(ALLOWED_EACH).saturating_add(content);
+        read / 8 > wanted.saturating_add(ALLOWED)
     }
 
     /// Whether nothing is on its way, in either direction, and nothing can be that ends elsewhere.
@@ -162,6 +174,11 @@ struct Closing {
     /// Bytes that were read over.
     over: usize,
 }
+
+/// What may come on a connection besides requests and their content, in eighths of bytes: in all, and with each request.
+const ALLOWED: u64 = 1 << 20;
+/// See [`ALLOWED`].
+const ALLOWED_EACH: u64 = 8 << 10;
 
 /// How long a client that was told that the connection ends is read from, and how much: RFC 9112, 9.6.
 pub const LINGER: Duration = Duration::from_secs(2);
@@ -221,9 +238,11 @@ impl AsyncRead for Gate {
         if this.first.is_empty() {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut this.transport).poll_read(context, buffer))?;
-            if buffer.filled().len() == before {
+            let size = buffer.filled().len() - before;
+            if size == 0 {
                 return Poll::Ready(Ok(()));
             }
+            this.traffic.read.fetch_add(size as u64, Ordering::Relaxed);
         } else {
             let size = this.first.len().min(buffer.remaining());
             buffer.put_slice(&this.first[..size]);

@@ -5,10 +5,14 @@
 //! it and asks for room, to `application`, which makes its guest, and `running`, which drives that guest inside the
 //! connection's task. Nothing here knows Python, or prints: what failed is kept for who asks.
 
+// What a guest may reach is deep inside the futures that run it: connections, their pool, and what looks names up for them.
+#![recursion_limit = "256"]
+
 mod admission;
 pub mod application;
 mod arriving;
 mod body;
+mod calls;
 pub mod cgi;
 mod compression;
 mod connection;

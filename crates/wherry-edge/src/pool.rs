@@ -12,7 +12,13 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Instances that wait, the last to come the first to go.
 pub struct Pool<T> {
     most: u32,
-    waiting: Mutex<Vec<Waiting<T>>>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    waiting: Vec<Waiting<T>>,
+    /// A task looks after those that wait for long.
+    tidied: bool,
 }
 
 struct Waiting<T> {
@@ -39,7 +45,10 @@ impl<T: Send + 'static> Pool<T> {
     pub fn new(most: u32) -> Arc<Self> {
         Arc::new(Self {
             most,
-            waiting: Mutex::default(),
+            state: Mutex::new(State {
+                waiting: Vec::new(),
+                tidied: false,
+            }),
         })
     }
 
@@ -48,7 +57,7 @@ impl<T: Send + 'static> Pool<T> {
         if self.most == 1 {
             return None;
         }
-        let mut used = self.waiting().pop()?.used;
+        let mut used = self.state().waiting.pop()?.used;
         used.times += 1;
         Some(used)
     }
@@ -60,13 +69,12 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Takes one back, which [`Pool::wants`].
     pub fn put(self: &Arc<Self>, used: Used<T>) {
-        let mut waiting = self.waiting();
-        let alone = waiting.is_empty();
-        waiting.push(Waiting {
+        let mut state = self.state();
+        state.waiting.push(Waiting {
             since: Instant::now(),
             used,
         });
-        if alone {
+        if !std::mem::replace(&mut state.tidied, true) {
             let pool = Arc::downgrade(self);
             tokio::spawn(async move {
                 loop {
@@ -79,18 +87,45 @@ impl<T: Send + 'static> Pool<T> {
         }
     }
 
-    /// Gives up those that wait for long; says whether none is left.
+    /// Gives up those that wait for long; says whether none is left, and nobody looks after those to come.
     fn tidy(&self) -> bool {
-        let mut waiting = self.waiting();
-        let old = waiting.partition_point(|one| one.since.elapsed() >= PATIENCE);
-        let old: Vec<_> = waiting.drain(..old).collect();
-        let none = waiting.is_empty();
-        drop(waiting);
+        let mut state = self.state();
+        let old = state
+            .waiting
+            .partition_point(|one| one.since.elapsed() >= PATIENCE);
+        let old: Vec<_> = state.waiting.drain(..old).collect();
+        state.tidied = !state.waiting.is_empty();
+        let none = !state.tidied;
+        drop(state);
         drop(old);
         none
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting<T>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_task_looks_after_all_that_come_and_go() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let runtime = runtime.expect("a runtime");
+        runtime.block_on(async {
+            let pool = Pool::new(u32::MAX);
+            for _ in 0..100 {
+                let used = pool.take().unwrap_or_else(|| Used::new(()));
+                pool.put(used);
+            }
+            assert_eq!(runtime.metrics().num_alive_tasks(), 1);
+            assert!(!pool.tidy(), "one waits");
+            assert!(pool.take().is_some());
+            assert!(pool.tidy());
+        });
     }
 }

@@ -19,6 +19,8 @@ pub struct Table {
     /// By what follows the star, `.example.com`; the longest first.
     under: Vec<(String, Router<Arc<Route>>)>,
     any: Router<Arc<Route>>,
+    /// The hosts of the routes that who runs the server said.
+    said: Vec<Host>,
 }
 
 /// A route, and who answers there.
@@ -34,7 +36,7 @@ pub struct Route {
 }
 
 /// Where a route holds, in lower case.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 enum Host {
     Any,
     Exact(String),
@@ -84,6 +86,9 @@ impl Table {
                     }),
                 };
                 table.enter(&entry, &entered)?;
+                if application.settings().routes_said && !table.said.contains(&entry.host) {
+                    table.said.push(entry.host.clone());
+                }
                 entered.push(entry);
             }
         }
@@ -118,12 +123,22 @@ impl Table {
         }
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let exact = self.exact.get(&host).into_iter();
-        let under = self.under.iter();
-        let under = under.filter(|(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix.as_str()));
+        let under = self.under.iter().filter(|(suffix, _)| is_under(&host, suffix));
         exact
             .chain(under.map(|(_, router)| router))
             .chain([&self.any])
             .find_map(|router| at(router, path))
+    }
+
+    /// Whether requests for this host, in lower case, belong here: a route names it that who runs the server said. An application
+    /// whose manifest names somebody's host gets nothing of what others send there.
+    #[must_use]
+    pub fn has(&self, host: &str) -> bool {
+        self.said.iter().any(|said| match said {
+            Host::Any => false,
+            Host::Exact(name) => name == host,
+            Host::Under(suffix) => is_under(host, suffix),
+        })
     }
 
     fn enter(&mut self, entry: &Entry, before: &[Entry]) -> Result<()> {
@@ -155,6 +170,11 @@ impl Table {
             }
         }
     }
+}
+
+/// Whether a host is one of those of `*.example.com`, of which the suffix is all after the star.
+fn is_under(host: &str, suffix: &str) -> bool {
+    host.len() > suffix.len() && host.ends_with(suffix)
 }
 
 fn at<'a>(router: &'a Router<Arc<Route>>, path: &str) -> Option<&'a Arc<Route>> {

@@ -4,8 +4,9 @@
 //! as its client reads, and ends when the client goes. What is left to do after its answer goes to a task of its own.
 
 use crate::admission::Places;
+use crate::application::Application;
 use crate::exchange::{Asked, End, Exchange, State};
-use crate::turns::{Line, Turn};
+use crate::turns::Turn;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::cell::Cell;
@@ -19,8 +20,8 @@ use wherry_engine::error::{Error, Kind};
 use wherry_engine::ticker::Ticking;
 use wherry_engine::trap::{Allowed, explain};
 
-/// How many slices a guest may compute on between the head of its answer and what it does next, before the head goes out.
-const SLICES: u32 = 10;
+/// How long a guest may compute on between the head of its answer and what it does next, before the head goes out.
+const HELD: Duration = Duration::from_millis(100);
 
 thread_local! {
     /// Whether the guest that was polled last on this thread gave way as its slice was over, and waits for nothing.
@@ -97,27 +98,25 @@ pub struct Running {
     sleep: Option<Pin<Box<Sleep>>>,
     /// When its client was last given a piece that it had to wait for.
     handed: Option<Instant>,
+    /// Since when it waits for more of the request, and until when its client has time to send that.
+    awaiting: Option<(Instant, Instant)>,
     turn: Turn,
     _places: Places,
     _ticking: Ticking,
 }
 
 impl Running {
-    /// A guest that has `time` for its answer.
-    pub fn new(
-        call: Call,
-        exchange: Arc<Exchange>,
-        time: Option<Duration>,
-        line: Line,
-        places: Places,
-    ) -> Self {
+    /// A guest of this application.
+    pub fn new(call: Call, exchange: Arc<Exchange>, application: &Application, places: Places) -> Self {
+        let limits = application.limits();
         Self {
             call: Some(call),
             exchange,
-            deadline: time.map(|time| Instant::now() + time),
+            deadline: limits.timeout.map(|time| Instant::now() + time),
             sleep: None,
             handed: None,
-            turn: Turn::new(line),
+            awaiting: None,
+            turn: Turn::new(application.line, limits),
             _places: places,
             _ticking: Ticking::start(),
         }
@@ -138,7 +137,17 @@ impl Running {
         let Some(call) = &mut self.call else {
             return Poll::Ready(Ok(()));
         };
+        if let Some((since, until)) = self.awaiting.take()
+            && let Some(deadline) = &mut self.deadline
+        {
+            // Nor is what it takes to send.
+            *deadline += Instant::now().min(until).saturating_duration_since(since);
+        }
         let polled = self.turn.poll(context, |context| call.as_mut().poll(context));
+        if self.deadline.is_some() && polled.is_pending() && !in_slice() {
+            let until = self.exchange.state().awaited();
+            self.awaiting = until.map(|until| (Instant::now(), until));
+        }
         let failure = if let Some(status) = self.exchange.fault() {
             Failure::Request(status)
         } else {
@@ -159,9 +168,12 @@ impl Running {
 
     /// Whether the guest had its time; else its task is woken then.
     fn late(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(deadline) = self.deadline else {
+        let Some(mut deadline) = self.deadline else {
             return false;
         };
+        if let Some((since, until)) = self.awaiting {
+            deadline += until.saturating_duration_since(since);
+        }
         if Instant::now() >= deadline {
             return true;
         }
@@ -176,7 +188,7 @@ impl Running {
 
     /// Runs the guest until there is a head, or there will be none.
     pub async fn head(&mut self) -> Result<(StatusCode, HeaderMap), Failure> {
-        let mut slices = 0;
+        let mut held: Option<Instant> = None;
         poll_fn(|context| {
             let polled = self.poll_guest(context);
             let waits = polled.is_pending();
@@ -198,8 +210,9 @@ impl Running {
             match state.take_head() {
                 Asked::Head(..) if *state.end() == End::Broken => Poll::Ready(Err(unsent(&mut state))),
                 // Whether there is a length does not hang on when a slice ends: a guest that computes is waited for.
-                Asked::Head(status, fields) if waits && slices < SLICES && in_slice() => {
-                    slices += 1;
+                Asked::Head(status, fields)
+                    if waits && in_slice() && held.get_or_insert_with(Instant::now).elapsed() < HELD =>
+                {
                     state.put_back(status, fields);
                     Poll::Pending
                 }

@@ -2,11 +2,14 @@
 
 use crate::application::in_slices;
 use crate::observe::guests::Voices;
+use crate::observe::record::{Peak, Seen};
+use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::guest::Guest;
 use wherry_engine::limits::Limits;
+use wherry_engine::outgoing::Pool;
 use wherry_engine::policy::Policy;
 use wherry_engine::program::Program;
 use wherry_engine::sandbox::{Linked, fill};
@@ -18,10 +21,18 @@ use wherry_engine::stdio::{Input, Output, Stdio};
 /// [`Kind::Internal`] when the engine refuses its fuel.
 pub fn again<T>(store: &mut Store<T>, limits: &Limits) -> Result<()> {
     store.set_epoch_deadline(1);
-    if limits.fuel.is_some() {
-        fill(store, limits.fuel)?;
+    refuel(store, limits)
+}
+
+/// Gives a store the fuel of a request, where that is limited.
+///
+/// # Errors
+/// [`Kind::Internal`] when the engine counts none.
+pub fn refuel<T>(store: &mut Store<T>, limits: &Limits) -> Result<()> {
+    match limits.fuel {
+        Some(fuel) => fill(store, Some(fuel)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What sandboxes of one component are made from.
@@ -29,6 +40,8 @@ pub struct Sandboxes {
     linked: Linked,
     policy: Policy,
     arguments: Vec<String>,
+    /// Connections for the requests that guests send; with another policy there are other ones.
+    connections: Arc<Pool>,
 }
 
 impl Sandboxes {
@@ -42,6 +55,7 @@ impl Sandboxes {
             linked: Linked::new(program, |_, _| Ok(()))?,
             policy,
             arguments,
+            connections: Arc::default(),
         };
         sandboxes.guest(limits, Stdio::default()).map(|_| sandboxes)
     }
@@ -59,6 +73,18 @@ impl Sandboxes {
             let message = format!("`{}` answers no HTTP requests", self.linked.program.name);
             Error::new(Kind::NoExport, message).with_hint("it exports the interface with other types")
         })
+    }
+
+    /// A sandbox for a request, with nothing in it yet; what its guest prints with; and what notes its memory when it goes.
+    ///
+    /// # Errors
+    /// [`Kind::Grant`] when a folder cannot be opened any more.
+    pub fn of(&self, seen: &Seen, limits: &Limits) -> Result<(Store<Guest>, Voices, Peak)> {
+        let voices = seen.account().guests.voices(seen.speaker());
+        let mut store = self.store(limits, &voices)?;
+        seen.listen(store.data_mut());
+        let peak = Peak::new(store.data().meter.watched(), Arc::clone(seen.account()));
+        Ok((store, voices, peak))
     }
 
     /// A sandbox with nothing in it yet, whose guest prints there; standard output belongs to the server.
@@ -79,6 +105,8 @@ impl Sandboxes {
     }
 
     fn guest(&self, limits: &Limits, stdio: Stdio) -> Result<Guest> {
-        Guest::new(&self.policy, limits, &self.arguments, stdio)
+        let mut guest = Guest::new(&self.policy, limits, &self.arguments, stdio)?;
+        guest.share(&self.connections);
+        Ok(guest)
     }
 }

@@ -4,9 +4,10 @@
 //! system has accepted already, has the clients close by themselves, then closes what is idle, and waits for the rest.
 //! Connections may be handed to it too, by what serves in the same process and needs no address for it.
 
-use crate::admission::Admission;
+use crate::admission::Shared;
 use crate::application::Application;
 use crate::arriving::Pace;
+use crate::calls::Own;
 use crate::connection::{Connections, Times};
 use crate::observe::{Observer, admin};
 use crate::routing::Table;
@@ -43,9 +44,6 @@ const REMINDER: Duration = Duration::from_secs(10);
 
 /// How often it is looked at what guests left and nobody needed since.
 const TIDYING: Duration = Duration::from_secs(10);
-
-/// How long a request waits for a place that those of other applications have taken.
-const WAIT: Duration = Duration::from_secs(10);
 
 /// How often it is looked at whether certificates have changed.
 const RENEWAL: Duration = Duration::from_secs(1);
@@ -120,18 +118,16 @@ impl Server {
         }
         let service = Arc::new(Service {
             table: ArcSwap::from_pointee(table),
-            // Who waits here has a place with its application, and those are counted.
-            admission: Admission::new(settings.total_concurrency, usize::MAX, WAIT),
+            admission: Shared::new(settings.total_concurrency),
             statistics,
             observer,
             dev: settings.dev,
             name: settings.server_header.then(|| HeaderValue::from_static("wherry")),
-            pace: Pace {
-                time: settings.body_time,
-                rate: settings.body_rate,
-            },
+            pace: settings.into(),
             stopping: false.into(),
             stale: false.into(),
+            own: listens.then(|| Own::new(address, certificates.is_some())),
+            call_depth: settings.call_depth,
         });
         let watched = settings
             .admin
@@ -268,6 +264,15 @@ impl From<&ServerSettings> for Times {
             head: settings.head_time,
             idle: settings.idle_time,
             write: settings.write_time,
+        }
+    }
+}
+
+impl From<&ServerSettings> for Pace {
+    fn from(settings: &ServerSettings) -> Self {
+        Self {
+            time: settings.body_time,
+            rate: settings.body_rate,
         }
     }
 }

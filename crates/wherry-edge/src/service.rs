@@ -2,16 +2,19 @@
 //!
 //! What is not a request is refused, as far as the parser lets it pass: see `head`. What is one gets a place and a guest.
 
-use crate::admission::{Admission, Places};
+use crate::admission::{Places, Shared};
 use crate::application::Application;
 use crate::arriving::{Content, Pace, read_over};
 use crate::body::Answer;
+use crate::calls::Own;
 use crate::cgi::Between;
 use crate::compression::Negotiated;
+use crate::connection::HEAD_SIZE;
 use crate::development::{explained, wants_page};
 use crate::exchange::End;
 use crate::head::{Arrival, check};
 use crate::observe::Observer;
+use crate::observe::identity::REQUEST_ID;
 use crate::observe::record::{Record, Recorded};
 use crate::refusal::refusal;
 use crate::routing::{Route, Table};
@@ -30,7 +33,7 @@ pub struct Service {
     /// Who answers what.
     pub table: ArcSwap<Table>,
     /// Who is let in, of the requests for all applications.
-    pub admission: Admission,
+    pub admission: Shared,
     /// What is counted.
     pub statistics: Statistics,
     /// Who tells of it.
@@ -45,6 +48,10 @@ pub struct Service {
     pub stopping: AtomicBool,
     /// What is served could not be loaded again.
     pub stale: AtomicBool,
+    /// Where it listens, for requests of its own guests.
+    pub own: Option<Own>,
+    /// How many of those one request leads to, each from the answer to the one before.
+    pub call_depth: u32,
 }
 
 /// A connection, as far as its requests are to know of it.
@@ -53,11 +60,15 @@ pub struct Connection {
     pub service: Arc<Service>,
     /// How its requests come.
     pub arrival: Arrival,
+    /// How many requests of guests these come of; none where it is a connection of the network.
+    pub depth: u32,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.service.statistics.closed.fetch_add(1, Ordering::Relaxed);
+        if self.depth == 0 {
+            self.service.statistics.closed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -110,12 +121,20 @@ impl Service {
         let exchange = record.assign(route);
         let (route, account) = (exchange.seen().route(), exchange.seen().account());
         let application = &route.application;
+        if record.depth() > 0
+            && let Err(status) = self.check_call(record.depth(), &parts, account)
+        {
+            return Err(refuse(account, status, incoming).into());
+        }
         let negotiated = application.settings().compress.then(|| Negotiated::of(&parts));
         let packed = |answer| match negotiated {
             Some(negotiated) => negotiated.compress(answer),
             None => answer,
         };
-        if let Some(answer) = application.file(&parts, &route.prefix).await {
+        if let Some(mut answer) = application.file(&parts, &route.prefix).await {
+            if answer.status().is_client_error() {
+                answer.headers_mut().insert(REQUEST_ID, record.id.value());
+            }
             read_over(incoming);
             return Ok(packed(answer));
         }
@@ -123,7 +142,7 @@ impl Service {
             return Err(refuse(account, StatusCode::PAYLOAD_TOO_LARGE, incoming).into());
         }
         let head = parts.method == Method::HEAD;
-        let Some(places) = self.places(application).await else {
+        let Some(places) = self.places(application, record.depth()).await else {
             account.busy.fetch_add(1, Ordering::Relaxed);
             read_over(incoming);
             return Err(StatusCode::SERVICE_UNAVAILABLE.into());
@@ -135,8 +154,7 @@ impl Service {
             script: route.prefix.len(),
         };
         let call = application.call(parts, incoming, between, self.pace, &exchange);
-        let time = application.limits().timeout;
-        let mut running = Running::new(call, Arc::clone(&exchange), time, application.line, places);
+        let mut running = Running::new(call, Arc::clone(&exchange), application, places);
         match running.head().await {
             Ok((status, fields)) => Ok(packed(answer(running, status, fields, head))),
             Err(failure) => {
@@ -168,12 +186,38 @@ impl Service {
         route.map(Arc::clone).ok_or(StatusCode::NOT_FOUND)
     }
 
-    /// A place with the application first: who has to wait there keeps no other application's request waiting.
-    async fn places(&self, application: &Application) -> Option<Places> {
-        Some((
-            application.admission.enter().await?,
-            self.admission.enter().await?,
-        ))
+    /// What no connection sees to of a request of a guest: that its head is no larger than others may be, and that it is not
+    /// one of a circle.
+    fn check_call(&self, depth: u32, parts: &Parts, account: &Account) -> Result<(), StatusCode> {
+        // As RFC 9113, 6.5.2 counts them.
+        let fields = parts.headers.iter();
+        let size: usize = fields
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum();
+        if size > HEAD_SIZE as usize {
+            return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
+        if depth > self.call_depth {
+            self.statistics.keep(format!(
+                "{}: requests of applications to one another go deeper than `call-depth = {}`",
+                account.name, self.call_depth
+            ));
+            return Err(StatusCode::LOOP_DETECTED);
+        }
+        Ok(())
+    }
+
+    /// A place with the application first: who has to wait there keeps no other application's request waiting. A request of a
+    /// guest waits for none of the server's, as its guest has one meanwhile, and those who have all might wait for each other.
+    async fn places(&self, application: &Application, depth: u32) -> Option<Places> {
+        let admission = &application.admission;
+        let place = admission.enter().await?;
+        let alone = self.table.load().applications().len() == 1;
+        let own = match depth {
+            0 => self.admission.enter(admission, alone).await?,
+            _ => self.admission.try_enter(admission, alone)?,
+        };
+        Some((place, own))
     }
 }
 

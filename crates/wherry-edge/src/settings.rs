@@ -21,6 +21,9 @@ pub struct ApplicationSettings {
     pub name: String,
     /// The requests that are for it: see [`crate::routing`].
     pub routes: Vec<String>,
+    /// Whether who runs the server said so, and not its own manifest.
+    #[serde(default)]
+    pub routes_said: bool,
     /// Bytes in the body of a request.
     #[serde(deserialize_with = "bytes")]
     pub max_request: u64,
@@ -73,6 +76,8 @@ pub struct ServerSettings {
     pub address: SocketAddr,
     /// Requests that are answered at once, those of all applications together.
     pub total_concurrency: usize,
+    /// How many requests of guests to applications beside them one request leads to, each from the answer to the one before.
+    pub call_depth: u32,
     /// Whether answers name the server.
     pub server_header: bool,
     /// Whether errors of guests are shown to their clients.

@@ -1,10 +1,12 @@
 //! Turns of guests that compute, so that those of one application never wait for all of another's.
 //!
-//! A guest gives way when its slice is over, at each tick of the engine's clock. That leaves time for others, and yet a flood of
-//! guests would be in front of all others in the queue of the runtime. So while guests are there that had a slice and want more,
-//! each poll of a guest is a turn: as many have one at once as there are processors, the others wait here, and the next one is
-//! of the application that had the least time so far, and the one of those which waited longest. An application that had
-//! nothing for a while begins where the others are: it has neither saved up time nor lost any.
+//! A guest gives way when its slice is over, at each tick of the engine's clock, or sooner where its fuel is counted. That leaves
+//! time for others, and yet a flood of guests would be in front of all others in the queue of the runtime. So while guests are
+//! there that had a slice and want more, each poll of a guest is a turn: as many have one at once as there are processors, the
+//! others wait here, and the next one is of the application that had the least time so far, and the one of those which waited
+//! longest. An application that had nothing for a while begins where the others are: it has neither saved up time nor lost any.
+//! Slices are shorter meanwhile ([`hurry`]): a few dozen connections that each wait for one could not ask for more than
+//! that many answers in the time of a slice, however little each takes.
 //!
 //! Between two turns the runtime looks for what else there is (a turn that was given begins with [`yield_now`]), so that
 //! a request that comes meanwhile is read, and has its turn before those of an application that had more. It waits for one
@@ -16,19 +18,26 @@ use crate::running::{begin_slice, in_slice, note_slice};
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 use tokio::task::yield_now;
-use wherry_engine::ticker::TICK;
+use wherry_engine::limits::Limits;
+use wherry_engine::ticker::{SLICE, hurry};
 
 #[cfg(test)]
 mod tests;
 
 /// How long guests run on one thread, one after the other, before the runtime has to look for what else there is.
 const UNLOOKED: Duration = Duration::from_millis(2);
+
+/// How long a guest computes before it counts as one that wants more than a slice: others are caught by a tick in passing.
+const HEAVY: Duration = SLICE.checked_div(2).unwrap();
+
+/// How long there are turns after the last slice of a guest that wanted more.
+const PRESSED: Duration = Duration::from_millis(50);
 
 /// How long a turn may be left lying: the connection of its guest has other things to do first.
 const LYING: Duration = Duration::from_millis(50);
@@ -67,6 +76,8 @@ struct State {
     taken: usize,
     /// How many gave way and were not asked since.
     sliced: usize,
+    /// When a guest gave way last.
+    pressed: Option<Instant>,
     waiting: usize,
     /// Where applications begin that had nothing for a while.
     now: Duration,
@@ -91,7 +102,7 @@ struct Waiting {
 impl Waiting {
     /// How much time it had, with all of the slices that it has just now.
     fn counted(&self) -> Duration {
-        self.had.saturating_add(TICK * self.taken)
+        self.had.saturating_add(SLICE * self.taken)
     }
 
     /// Has a line that had nothing for a while begin where the others are.
@@ -120,6 +131,10 @@ const LOST: usize = 3;
 pub struct Turn {
     turns: &'static Turns,
     line: Line,
+    /// Its fuel is counted.
+    metered: bool,
+    /// How long it computed without waiting for anything.
+    computed: Duration,
     place: Place,
 }
 
@@ -136,11 +151,13 @@ enum Place {
 }
 
 impl Turn {
-    /// Those of a guest of this application.
-    pub fn new(line: Line) -> Self {
+    /// Those of a guest of this application, which may use up `limits`.
+    pub fn new(line: Line, limits: &Limits) -> Self {
         Self {
             turns: &TURNS,
             line,
+            metered: limits.fuel.is_some(),
+            computed: Duration::ZERO,
             place: Place::Free,
         }
     }
@@ -157,12 +174,25 @@ impl Turn {
             note_slice();
             return Poll::Pending;
         }
-        let begun = (!alone).then(Instant::now);
+        let begun = Instant::now();
         begin_slice();
-        let polled = poll(context);
-        let sliced = polled.is_pending() && in_slice();
+        let polled = if self.metered {
+            poll_metered(context, poll)
+        } else {
+            poll(context)
+        };
+        let mut sliced = polled.is_pending() && in_slice();
         if sliced || !alone {
-            self.leave(begun.map_or(TICK, |begun| begun.elapsed()), sliced);
+            let ran = begun.elapsed();
+            self.computed = if sliced {
+                self.computed.saturating_add(ran)
+            } else {
+                Duration::ZERO
+            };
+            sliced = self.computed >= HEAVY;
+            if sliced || !alone {
+                self.leave(ran, sliced);
+            }
         }
         polled
     }
@@ -174,7 +204,7 @@ impl Turn {
                 Place::Free => {
                     let mut state = self.turns.state();
                     let seen = UNSEEN.get() < UNLOOKED;
-                    if state.first(self.line, seen) {
+                    if !state.is_pressed() || state.first(self.line, seen) {
                         return true;
                     }
                     self.place = state.wait(self.line, context);
@@ -218,6 +248,8 @@ impl Turn {
         }
         self.place = if sliced {
             state.sliced += 1;
+            state.pressed = Some(Instant::now());
+            hurry();
             Place::Sliced
         } else {
             Place::Free
@@ -243,6 +275,37 @@ impl Drop for Turn {
             },
         }
         state.give(self.turns.most, None);
+    }
+}
+
+/// Polls a guest whose fuel is counted, and notes the end of a slice, which the engine does not tell of: such a guest wakes
+/// itself while it is polled.
+fn poll_metered<T>(context: &Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    let heard = Arc::new(Heard {
+        waker: context.waker().clone(),
+        woken: AtomicBool::new(false),
+    });
+    let polled = poll(&mut Context::from_waker(&Waker::from(Arc::clone(&heard))));
+    if polled.is_pending() && heard.woken.load(Ordering::Relaxed) {
+        note_slice();
+    }
+    polled
+}
+
+/// A waker that knows whether it was called.
+struct Heard {
+    waker: Waker,
+    woken: AtomicBool,
+}
+
+impl Wake for Heard {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
+        self.waker.wake_by_ref();
     }
 }
 
@@ -396,6 +459,11 @@ impl State {
         }
     }
 
+    /// Whether a guest wanted more than a slice a moment ago; else nobody has to wait.
+    fn is_pressed(&self) -> bool {
+        self.sliced > 0 || self.pressed.is_some_and(|since| since.elapsed() < PRESSED)
+    }
+
     /// Gives turns while there are any; who asks is not woken for it.
     fn give(&mut self, most: usize, asking: Option<&Arc<Ticket>>) {
         while let Some((since, ticket)) = self.given.front() {
@@ -412,7 +480,7 @@ impl State {
                 self.leave(line);
             }
         }
-        while self.taken < most
+        while (self.taken < most || !self.is_pressed())
             && let Some((_, line)) = self.order.pop_first()
         {
             let Some(own) = self.lines.get_mut(&line) else {

@@ -1,7 +1,7 @@
 // What a guest may leave behind, written and looked for. Each letter of the path is done in its order, such as `/aghe?7`: it
 // answers, sets globals, fills its heap and ends the answer. What is answered begins with what was found at the very beginning,
-// which is the same for every guest that nobody was before. With FULL it has clocks, randomness and files too, and with LARGE so
-// much data that a server prepares it.
+// which is the same for every guest that nobody was before. With FULL it has clocks, randomness and files too, with LARGE so
+// much data that a server prepares it, and with STILL it leaves its tables alone, so that a server puts its instance back.
 #include "application.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,15 +22,19 @@ __asm__(".globaltype kept, i64\n"
         "local.get 0\nglobal.set kept\nend_function\n"
         ".globl elements_size\nelements_size:\n.functype elements_size () -> (i32)\n"
         "table.size elements\nend_function\n"
+#ifndef STILL
         ".globl elements_grow\nelements_grow:\n.functype elements_grow (i32) -> (i32)\n"
         "ref.null_func\nlocal.get 0\ntable.grow elements\nend_function\n"
+#endif
         ".globl element_is_null\nelement_is_null:\n.functype element_is_null (i32) -> (i32)\n"
         "local.get 0\ntable.get elements\nref.is_null\nend_function\n"
+#ifndef STILL
         ".globl set_element\nset_element:\n.functype set_element (i32, i32) -> ()\n"
         "local.get 0\nlocal.get 1\ntable.get __indirect_function_table\ntable.set elements\nend_function\n"
         // The table of all pointers to functions: one becomes another.
         ".globl exchange\nexchange:\n.functype exchange (i32, i32) -> ()\n"
         "local.get 0\nlocal.get 1\ntable.get __indirect_function_table\ntable.set __indirect_function_table\nend_function\n"
+#endif
         // Every byte of the memory, with nothing but numbers: no stack, no data, no way back into C.
         ".globl ruin\nruin:\n.functype ruin (i32) -> ()\n"
         "i32.const 0\nlocal.get 0\nmemory.size 0\ni32.const 16\ni32.shl\nmemory.fill 0\nend_function\n");
@@ -174,12 +178,18 @@ static void act(char letter, unsigned seed, request_t request, outparam_t out) {
       for (unsigned at = seed % 4096; at < sizeof filling; at += 1 + seed % 8192) filling[at] ^= mark;
       for (unsigned at = seed % 4096; at < sizeof zeros; at += 1 + seed % 8192) zeros[at] ^= mark;
       return;
+#ifdef STILL
+    case 't':
+      first = two;
+      return;
+#else
     case 't': {
       unsigned size = elements_size();
       elements_grow(1 + seed % 100);
       for (unsigned at = size; at < elements_size(); at += 1 + seed % 3) set_element(at, first);
       return exchange(one, second);
     }
+#endif
     case 'w': return wait(request);
     case 'x': __builtin_trap();
     // What follows has nothing to stand on, and finds no letter: a trap, or the end of the guest.

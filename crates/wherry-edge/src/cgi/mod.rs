@@ -28,6 +28,7 @@ use wherry_engine::error::{Error, Kind, Result};
 use wherry_engine::exports::Place;
 use wherry_engine::guest::Guest;
 use wherry_engine::limits::Limits;
+use wherry_engine::outgoing::Pool;
 use wherry_engine::policy::Policy;
 use wherry_engine::program::Program;
 use wherry_engine::run::command;
@@ -40,6 +41,8 @@ pub struct Cgi {
     entry: Entry,
     policy: Policy,
     arguments: Vec<String>,
+    /// Connections for the requests that guests send.
+    connections: Arc<Pool>,
 }
 
 /// How a command is started.
@@ -80,6 +83,7 @@ impl Cgi {
             entry,
             policy,
             arguments,
+            connections: Arc::default(),
         };
         Guest::new(&cgi.policy, limits, &cgi.arguments, Stdio::default())?;
         Ok(cgi)
@@ -119,6 +123,7 @@ impl Cgi {
             witness: None,
         };
         let mut guest = Guest::new(&policy, limits, &self.arguments, stdio)?;
+        guest.share(&self.connections);
         seen.listen(&mut guest);
         let _peak = Peak::new(guest.meter.watched(), Arc::clone(seen.account()));
         let mut store = self.linked.yielding_store(guest, limits)?;

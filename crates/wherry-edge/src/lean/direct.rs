@@ -4,6 +4,8 @@
 //! the component model. Here the calls are those of the canonical ABI as the module makes them, and the rules of that are kept
 //! by hand: a handle is looked up with its type, what the guest hands over is read as [`super::flat`] says, memory for what it
 //! is given comes from its `realloc`, and nothing that it imports may be called meanwhile. Start at [`Direct::new`].
+//!
+//! Where an instance can be put back to what it was, the next request gets it like that, and none is made: see [`Guest`].
 
 use super::flat::{Given, Listed, Named, Scheme, Stored, Streaming, handle, method, option, put};
 use super::streams::{BLOCKING_WRITE, Streamed, ready, to_debug_string};
@@ -11,23 +13,26 @@ use super::{
     Awaited, Fields, FutureTrailers, IncomingBody, IncomingRequest, InputStream, IoError, Kind, Lean,
     OutgoingBody, OutgoingResponse, OutputStream, Pollable, ResponseOutparam, bodies, fields, messages,
 };
-use crate::application::in_slices;
+use crate::application::{Application, in_slices};
 use crate::arriving::Arriving;
 use crate::exchange::{Exchange, ROOM};
 use crate::observe::record::Peak;
 use crate::observe::spans::{Spanning, Trace};
+use crate::pool::{Pool, Used};
+use crate::running::Call;
+use crate::sandboxes::{again, refuel};
+use bytes::Bytes;
 use http::request::Parts;
 use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime::{
     AsContextMut as _, Caller, Engine, Extern, Instance, InstancePre, Linker, Memory, ModuleExport, Result,
-    Store, Trap, WasmParams, bail, format_err,
+    Store, Trap, TypedFunc, WasmParams, WasmRet, WasmTyList, bail, format_err,
 };
 use wherry_engine::limits::Limits;
 use wherry_engine::meter::Shares;
 use wherry_engine::program::{Code, Program};
-use wherry_engine::restored::Images;
-use wherry_engine::sandbox::fill;
+use wherry_engine::restored::{Beginnings, Images, Lease};
 
 /// The module of a component, which does all that the component does.
 pub struct Alone {
@@ -43,6 +48,8 @@ pub struct Alone {
     pub realloc: Option<String>,
     /// What is called first.
     pub initialize: Option<String>,
+    /// Its exports of all that an instance remembers besides its memory, where it remembers nothing else.
+    pub globals: Option<Vec<String>>,
 }
 
 /// A function that a module imports.
@@ -79,7 +86,25 @@ pub struct Direct {
     memory: ModuleExport,
     realloc: Option<ModuleExport>,
     initialize: Option<ModuleExport>,
+    /// See [`Alone::globals`].
+    globals: Option<Vec<String>>,
     shares: Shares,
+    rested: Arc<Pool<Rested>>,
+}
+
+/// An instance in its sandbox.
+struct Guest {
+    store: Store<Lean>,
+    handle: TypedFunc<(u32, u32), ()>,
+    initialize: Option<TypedFunc<(), ()>>,
+    /// Bytes of memory that it used before anything of it ran.
+    begun: usize,
+}
+
+/// A guest that was put back to what it was before anything of it ran, and what with.
+struct Rested {
+    guest: Guest,
+    beginnings: Beginnings,
 }
 
 impl Direct {
@@ -104,6 +129,8 @@ impl Direct {
             memory: export(&alone.memory)?,
             realloc: realloc.map(|name| export(name).ok_or(())).transpose().ok()?,
             initialize: initialize.map(|name| export(name).ok_or(())).transpose().ok()?,
+            globals: alone.globals.clone(),
+            rested: Pool::new(u32::MAX),
             shares: Shares::of(limits),
         })
     }
@@ -113,9 +140,30 @@ impl Direct {
         &self.images
     }
 
-    /// Answers one request with a guest of its own.
-    pub async fn answer(
+    /// Answers one request with a guest of its own; nothing of that runs before it is polled.
+    pub fn answer(
+        self: &Arc<Self>,
+        application: &Arc<Application>,
+        parts: Parts,
+        arriving: Arriving,
+        exchange: Arc<Exchange>,
+    ) -> Call {
+        let rested = self.rested.take().map(|used| used.instance);
+        let lease = match &rested {
+            Some(rested) => rested.beginnings.lease().clone(),
+            None => self.images.lease(),
+        };
+        let (this, application, of) = (Arc::clone(self), Arc::clone(application), lease.clone());
+        Box::pin(lease.drive(async move {
+            let limits = application.limits();
+            this.run(rested, &of, limits, parts, arriving, exchange).await
+        }))
+    }
+
+    async fn run(
         &self,
+        rested: Option<Rested>,
+        lease: &Lease,
         limits: &Limits,
         parts: Parts,
         arriving: Arriving,
@@ -124,48 +172,91 @@ impl Direct {
         let of = Arc::clone(&exchange);
         let seen = of.seen();
         let making = seen.trace().map(Trace::instance);
-        let (mut lean, request, outparam) = Lean::new(limits, &self.shares, parts, arriving, exchange);
-        let _peak = Peak::new(lean.meter.watched(), Arc::clone(seen.account()));
+        let (mut guest, beginnings, request, outparam) = if let Some(rested) = rested {
+            let Rested {
+                mut guest,
+                beginnings,
+            } = rested;
+            again(&mut guest.store, limits)?;
+            let (request, outparam) = guest.store.data_mut().again(parts, arriving, exchange);
+            (guest, Some(beginnings), request, outparam)
+        } else {
+            let (lean, request, outparam) = Lean::new(limits, &self.shares, parts, arriving, exchange);
+            let (guest, beginnings) = self.guest(lean, lease, limits).await?;
+            (guest, beginnings, request, outparam)
+        };
+        let store = &mut guest.store;
+        let peak = Peak::new(store.data().meter.watched(), Arc::clone(seen.account()));
+        if let Some(initialize) = &guest.initialize {
+            initialize.call_async(&mut *store, ()).await?;
+        }
+        drop(making);
+        let running = seen.trace().map(Trace::guest);
+        let result = guest
+            .handle
+            .call_async(&mut *store, (request + 1, outparam + 1))
+            .await;
+        Spanning::over(running, &result);
+        if result.is_err() {
+            of.note_memory(&store.data().meter);
+            return result;
+        }
+        drop(peak);
+        if let Some(beginnings) = beginnings {
+            store.data_mut().rewind(guest.begun);
+            if beginnings.rewind(store) {
+                self.rested.put(Used::new(Rested { guest, beginnings }));
+            }
+        }
+        Ok(())
+    }
+
+    /// A new guest for the request that is in `lean`, and what it can be put back to.
+    async fn guest(
+        &self,
+        mut lean: Lean,
+        lease: &Lease,
+        limits: &Limits,
+    ) -> Result<(Guest, Option<Beginnings>)> {
         lean.direct.realloc = self.realloc;
         lean.direct.most = self.shares.call;
         let mut store = Store::new(&self.engine, lean);
         store.limiter(|lean| &mut lean.meter);
-        if limits.fuel.is_some() {
-            fill(&mut store, limits.fuel)?;
-        }
+        refuel(&mut store, limits)?;
         in_slices(&mut store);
         let instance = self.pre.instantiate_async(&mut store).await?;
         let memory = instance.get_module_export(&mut store, &self.memory);
-        store.data_mut().direct.memory = memory.and_then(Extern::into_memory);
-        if let Some(initialize) = &self.initialize {
-            call(&mut store, &instance, initialize, ()).await?;
-        }
-        drop(making);
-        let running = seen.trace().map(Trace::guest);
-        let result = call(&mut store, &instance, &self.handle, (request + 1, outparam + 1)).await;
-        Spanning::over(running, &result);
-        if result.is_err() {
-            of.note_memory(&store.data().meter);
-        }
-        result
+        let memory = memory.and_then(Extern::into_memory);
+        store.data_mut().direct.memory = memory;
+        let beginnings = self.globals.as_ref().zip(memory);
+        let beginnings = beginnings
+            .and_then(|(names, memory)| Beginnings::of(lease, &mut store, &instance, memory, names));
+        let handle = export(&mut store, &instance, &self.handle)?;
+        let initialize = self.initialize.as_ref();
+        let initialize = initialize
+            .map(|name| export(&mut store, &instance, name))
+            .transpose()?;
+        let guest = Guest {
+            begun: store.data().meter.used(),
+            store,
+            handle,
+            initialize,
+        };
+        Ok((guest, beginnings))
     }
 }
 
-/// Calls an export that returns nothing.
-async fn call<P: WasmParams + Sync>(
+/// An export that returns nothing.
+fn export<P: WasmParams>(
     store: &mut Store<Lean>,
     instance: &Instance,
     export: &ModuleExport,
-    parameters: P,
-) -> Result<()> {
+) -> Result<TypedFunc<P, ()>> {
     let function = instance
         .get_module_export(&mut *store, export)
         .and_then(Extern::into_func);
     let function = function.ok_or_else(|| format_err!("the guest has no such function"))?;
-    function
-        .typed::<P, ()>(&*store)?
-        .call_async(store, parameters)
-        .await
+    function.typed::<P, ()>(&*store)
 }
 
 type Called<'a> = Caller<'a, Lean>;
@@ -239,7 +330,7 @@ async fn optional(caller: &mut Called<'_>, text: Option<String>) -> Result<Optio
 }
 
 /// What was read, or why nothing was.
-async fn piece(caller: &mut Called<'_>, read: Streamed<Vec<u8>>) -> Result<Streaming<Listed>> {
+async fn piece(caller: &mut Called<'_>, read: Streamed<Bytes>) -> Result<Streaming<Listed>> {
     Ok(Streaming(match read {
         Ok(bytes) => Ok(copied(caller, &bytes).await?),
         Err(error) => Err(error),
@@ -250,14 +341,18 @@ fn length(length: usize) -> Result<u32> {
     u32::try_from(length).map_err(|_| format_err!("a list is too long for a guest"))
 }
 
-/// What to store a list of elements at, one after another.
-fn elements<T: Stored>(caller: &mut Called<'_>, at: u32, values: Vec<T>) -> Result<()> {
+/// Stores a list that a function returned, its elements at `at`, one after another.
+fn listed<T: Stored>(caller: &mut Called<'_>, to: u32, at: u32, values: Vec<T>) -> Result<()> {
+    let list = Listed {
+        at,
+        length: length(values.len())?,
+    };
     let mut place = at;
     for value in values {
         answer(caller, place, value)?;
         place += length(T::SIZE)?;
     }
-    Ok(())
+    answer(caller, to, list)
 }
 
 impl Lean {
@@ -337,6 +432,18 @@ impl Place<'_> {
         Ok(())
     }
 
+    /// The same, of a function that waits, for the guest's `realloc` if for nothing else.
+    fn waits<P: WasmTyList, R: WasmRet>(
+        &mut self,
+        function: impl for<'a> Fn(Called<'a>, P) -> Box<dyn Future<Output = R> + Send + 'a>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<()> {
+        self.linker.func_wrap_async(self.module, self.name, function)?;
+        Ok(())
+    }
+
     fn drops<T: Kind>(&mut self) -> Result<()> {
         self.sync(|mut caller: Called<'_>, this: u32| {
             let lean = host(&mut caller)?;
@@ -363,40 +470,30 @@ impl Place<'_> {
 
     /// A function of a handle that gives text, if there is any.
     fn tells<T: Kind>(&mut self, tell: Told<T>) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
-            move |mut caller: Called<'_>, (this, to): (u32, u32)| {
-                Box::new(async move {
-                    let lean = host(&mut caller)?;
-                    let this = lean.handle::<T>(this)?;
-                    let told = tell(lean, (this,))?;
-                    let told = optional(&mut caller, told).await?;
-                    answer(&mut caller, to, told)
-                })
-            },
-        )?;
-        Ok(())
+        self.waits(move |mut caller: Called<'_>, (this, to): (u32, u32)| {
+            Box::new(async move {
+                let lean = host(&mut caller)?;
+                let this = lean.handle::<T>(this)?;
+                let told = tell(lean, (this,))?;
+                let told = optional(&mut caller, told).await?;
+                answer(&mut caller, to, told)
+            })
+        })
     }
 
     fn errors(&mut self, item: &str) -> Result<()> {
         if item != "[method]error.to-debug-string" {
             bail!("no function of the lean host");
         }
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
-            |mut caller: Called<'_>, (this, to): (u32, u32)| {
-                Box::new(async move {
-                    let lean = host(&mut caller)?;
-                    let this = lean.handle::<IoError>(this)?;
-                    let words = to_debug_string(lean, (this,))?;
-                    let words = copied(&mut caller, words.as_bytes()).await?;
-                    answer(&mut caller, to, words)
-                })
-            },
-        )?;
-        Ok(())
+        self.waits(|mut caller: Called<'_>, (this, to): (u32, u32)| {
+            Box::new(async move {
+                let lean = host(&mut caller)?;
+                let this = lean.handle::<IoError>(this)?;
+                let words = to_debug_string(lean, (this,))?;
+                let words = copied(&mut caller, words.as_bytes()).await?;
+                answer(&mut caller, to, words)
+            })
+        })
     }
 
     fn poll(&mut self, item: &str) -> Result<()> {
@@ -406,46 +503,26 @@ impl Place<'_> {
                 let this = lean.handle::<Pollable>(this)?;
                 ready(lean, (this,)).map(u32::from)
             }),
-            "[method]pollable.block" => {
-                self.linker.func_wrap_async(
-                    self.module,
-                    self.name,
-                    |mut caller: Called<'_>, (this,): (u32,)| {
-                        Box::new(async move {
-                            let lean = host(&mut caller)?;
-                            let this = lean.handle::<Pollable>(this)?;
-                            let awaited = lean.awaited(&this)?;
-                            lean.wait(awaited).await;
-                            Ok(())
-                        })
-                    },
-                )?;
-                Ok(())
-            }
-            "poll" => {
-                self.linker.func_wrap_async(
-                    self.module,
-                    self.name,
-                    |mut caller: Called<'_>, (list, count, to): (u32, u32, u32)| {
-                        Box::new(async move {
-                            let (memory, lean) = both(&mut caller)?;
-                            let handles = Given::new(memory, lean.direct.most).list::<4>(list, count, 16)?;
-                            let handles =
-                                handles.map(|handle| lean.handle::<Pollable>(u32::from_le_bytes(*handle)));
-                            let handles: Vec<_> = handles.collect::<Result<_>>()?;
-                            let found = lean.poll_all(&handles).await?;
-                            let at = room(&mut caller, 4, found.len() * 4).await?;
-                            let list = Listed {
-                                at,
-                                length: length(found.len())?,
-                            };
-                            elements(&mut caller, at, found)?;
-                            answer(&mut caller, to, list)
-                        })
-                    },
-                )?;
-                Ok(())
-            }
+            "[method]pollable.block" => self.waits(|mut caller: Called<'_>, (this,): (u32,)| {
+                Box::new(async move {
+                    let lean = host(&mut caller)?;
+                    let this = lean.handle::<Pollable>(this)?;
+                    let awaited = lean.awaited(&this)?;
+                    lean.wait(awaited).await;
+                    Ok(())
+                })
+            }),
+            "poll" => self.waits(|mut caller: Called<'_>, (list, count, to): (u32, u32, u32)| {
+                Box::new(async move {
+                    let (memory, lean) = both(&mut caller)?;
+                    let handles = Given::new(memory, lean.direct.most).list::<4>(list, count, 16)?;
+                    let handles = handles.map(|handle| lean.handle::<Pollable>(u32::from_le_bytes(*handle)));
+                    let handles: Vec<_> = handles.collect::<Result<_>>()?;
+                    let found = lean.poll_all(&handles).await?;
+                    let at = room(&mut caller, 4, found.len() * 4).await?;
+                    listed(&mut caller, to, at, found)
+                })
+            }),
             _ => bail!("no function of the lean host"),
         }
     }

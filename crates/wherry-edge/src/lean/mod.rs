@@ -210,6 +210,14 @@ impl Lean {
         self.meter.renew() && self.slots.len() <= self.most_slots / 2
     }
 
+    /// Forgets all of a request that is over, and that its guest used more than `used` bytes of memory.
+    fn rewind(&mut self, used: usize) {
+        self.exchange = None;
+        self.input = Input::new(None);
+        self.slots.clear();
+        self.meter.rewind(used);
+    }
+
     fn exchange(&self) -> Result<&Arc<Exchange>> {
         self.exchange.as_ref().ok_or_else(unknown)
     }

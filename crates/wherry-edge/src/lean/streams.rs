@@ -5,6 +5,7 @@
 
 use super::{Awaited, InputStream, IoError, Lean, OutputStream, Pollable, Slot, plain, resource, unknown};
 use crate::exchange::ROOM;
+use bytes::Bytes;
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
@@ -67,14 +68,14 @@ fn input(streams: &mut LinkerInstance<'_, Lean>) -> Result<()> {
     resource::<InputStream>(streams, "input-stream")?;
     streams.func_wrap(
         "[method]input-stream.read",
-        plain(|lean, (_stream, most): (Input, u64)| lean.read(most)),
+        plain(|lean, (_stream, most): (Input, u64)| Ok(lean.read(most)?.map(Vec::from))),
     )?;
     streams.func_wrap_async(
         "[method]input-stream.blocking-read",
         |mut store: Store<'_>, (_stream, most): (Input, u64)| -> Returned<'_, Streamed<Vec<u8>>> {
             Box::new(async move {
                 store.data_mut().wait(Awaited::Input).await;
-                Ok((store.data_mut().read(most)?,))
+                Ok((store.data_mut().read(most)?.map(Vec::from),))
             })
         },
     )?;
@@ -253,15 +254,15 @@ impl Lean {
     }
 
     /// What there is to read, up to `most` bytes.
-    pub fn read(&mut self, most: u64) -> Result<Streamed<Vec<u8>>> {
+    pub fn read(&mut self, most: u64) -> Result<Streamed<Bytes>> {
         let mut context = Context::from_waker(Waker::noop());
         if self.input.poll_filled(&mut context).is_pending() {
-            return Ok(Ok(Vec::new()));
+            return Ok(Ok(Bytes::new()));
         }
         if !self.input.waiting.is_empty() {
             let most = usize::try_from(most).unwrap_or(usize::MAX);
             let size = self.input.waiting.len().min(most);
-            return Ok(Ok(self.input.waiting.split_to(size).to_vec()));
+            return Ok(Ok(self.input.waiting.split_to(size)));
         }
         if std::mem::take(&mut self.input.failed) {
             return self.failure("the body of the request broke off").map(Err);

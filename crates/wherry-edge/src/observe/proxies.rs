@@ -79,11 +79,7 @@ impl Proxies {
     /// Who a request comes from that `peer` sent.
     #[must_use]
     pub fn client(&self, peer: SocketAddr, secure: bool, fields: &HeaderMap) -> Client {
-        let mut client = Client {
-            address: peer.ip().to_canonical(),
-            secure,
-            host: None,
-        };
+        let mut client = Client::of(peer, secure);
         if self.ranges.is_empty() || !self.trust(client.address) {
             return client;
         }
@@ -118,6 +114,16 @@ impl Proxies {
 }
 
 impl Client {
+    /// Who is at the other end of a connection.
+    #[must_use]
+    pub fn of(peer: SocketAddr, secure: bool) -> Self {
+        Self {
+            address: peer.ip().to_canonical(),
+            secure,
+            host: None,
+        }
+    }
+
     /// `http` or `https`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {

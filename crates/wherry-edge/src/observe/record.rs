@@ -4,6 +4,7 @@
 //! over, whatever ended it: that is the one place where it is counted, and its line and span are made; so they agree.
 
 use crate::body::Answer;
+use crate::calls::Calls;
 use crate::exchange::Exchange;
 use crate::head::Arrival;
 use crate::observe::access::Line;
@@ -28,7 +29,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 use wherry_engine::guest::Guest;
-use wherry_engine::outgoing::Outgoing;
 
 /// What the status is said to be of a request whose client went before there was an answer, as nginx has it.
 const GONE: u16 = 499;
@@ -58,6 +58,7 @@ pub struct Seen {
     client: Client,
     route: Arc<Route>,
     trace: Option<Arc<Trace>>,
+    connection: Arc<Connection>,
 }
 
 /// An answer that notes what was sent of it.
@@ -76,6 +77,14 @@ impl Record {
         let observer = &connection.service.observer;
         let (fields, proxies) = (request.headers(), observer.proxies());
         let Arrival { peer, secure, .. } = connection.arrival;
+        // What a guest says of who asks and what for is its own word, whichever proxies are at the address of the server.
+        let (id, client) = match connection.depth {
+            0 => (
+                proxies.name(peer.ip(), fields),
+                proxies.client(peer, secure, fields),
+            ),
+            _ => (RequestId::new(), Client::of(peer, secure)),
+        };
         let mut record = Self {
             connection: Arc::clone(connection),
             exchange: None,
@@ -84,8 +93,8 @@ impl Record {
             status: GONE,
             sent: 0,
             complete: false,
-            id: proxies.name(peer.ip(), fields),
-            client: proxies.client(peer, secure, fields),
+            id,
+            client,
             trace: None,
             line: None,
         };
@@ -129,6 +138,11 @@ impl Record {
         self.connection.arrival
     }
 
+    /// Of how many requests of guests it comes.
+    pub fn depth(&self) -> u32 {
+        self.connection.depth
+    }
+
     /// Who it comes from.
     pub fn client(&self) -> &Client {
         &self.client
@@ -137,7 +151,7 @@ impl Record {
     /// The client's port, where no proxy stands between.
     pub fn port(&self) -> Option<u16> {
         let peer = self.connection.arrival.peer;
-        (peer.ip().to_canonical() == self.client.address).then(|| peer.port())
+        (self.depth() == 0 && peer.ip().to_canonical() == self.client.address).then(|| peer.port())
     }
 
     /// It goes this route; gives where its answer will be.
@@ -153,6 +167,7 @@ impl Record {
             client: self.client.clone(),
             route,
             trace: self.trace.clone(),
+            connection: Arc::clone(&self.connection),
         };
         let exchange = Arc::new(Exchange::new(seen, most));
         self.exchange = Some(Arc::clone(&exchange));
@@ -263,11 +278,14 @@ impl Seen {
         self.account().speaker(self.id.clone(), trace)
     }
 
-    /// Has the trace hear of what the guest sends.
+    /// What becomes of the requests that the guest sends.
+    pub fn calls(&self) -> Arc<Calls> {
+        Calls::new(&self.connection, self.trace.as_ref())
+    }
+
+    /// Has the trace and the applications beside it hear of what the guest sends.
     pub fn listen(&self, guest: &mut Guest) {
-        if let Some(trace) = &self.trace {
-            guest.hear(Arc::clone(trace) as Arc<dyn Outgoing>);
-        }
+        guest.hear(Some(self.calls()));
     }
 
     /// Keeps what went wrong.

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use wasmtime_wasi::I32Exit;
-use wherry_engine::outgoing::{Outgoing, Sent};
+use wherry_engine::outgoing::Sent;
 
 /// The most spans of one request; a guest can send any number of requests.
 const MOST: usize = 256;
@@ -244,9 +244,10 @@ impl Drop for Spanning {
     }
 }
 
-/// The requests that a guest sends.
-impl Outgoing for Trace {
-    fn sends(self: Arc<Self>, request: &mut http::request::Parts) -> Sent {
+impl Trace {
+    /// Begins the span of a request that the guest sends.
+    #[must_use]
+    pub fn sends(self: &Arc<Self>, request: &mut http::request::Parts) -> Sent {
         // A guest with spans of its own in the same trace knows better which one the request comes from.
         let own = SpanContext::of(&request.headers).filter(|own| own.trace == self.context.trace);
         let parent = own.map_or(self.guest, |own| own.span);
@@ -260,7 +261,7 @@ impl Outgoing for Trace {
             self.put(context, &mut request.headers);
         }
         let method = request.method.as_str();
-        let mut span = Spanning::new(&self, context.span, parent, Kind::Client, method);
+        let mut span = Spanning::new(self, context.span, parent, Kind::Client, method);
         span.say("http.request.method", method);
         if let Some(host) = request.uri.host() {
             span.say("server.address", host);

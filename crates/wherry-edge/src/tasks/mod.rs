@@ -9,7 +9,6 @@ mod shared;
 
 use crate::arriving::Arriving;
 use crate::exchange::Exchange;
-use crate::observe::record::Peak;
 use crate::observe::spans::{Spanning, Trace};
 use crate::running::in_slice;
 use crate::sandboxes::Sandboxes;
@@ -97,10 +96,7 @@ impl Tasks {
         let fate = Arc::<Fate>::default();
         let (task, mut answering, _quiet) = task(Request::from_parts(parts, arriving), Arc::clone(&fate));
         let making = seen.trace().map(Trace::instance);
-        let voices = seen.account().guests.voices(seen.speaker());
-        let mut store = self.component.sandboxes.store(limits, &voices)?;
-        seen.listen(store.data_mut());
-        let _peak = Peak::new(store.data().meter.watched(), Arc::clone(seen.account()));
+        let (store, _voices, _peak) = self.component.sandboxes.of(seen, limits)?;
         let instance = self.component.instance(store, given_to, fate, false).await?;
         drop(making);
         // One, and there will be no others.

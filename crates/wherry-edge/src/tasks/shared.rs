@@ -7,9 +7,10 @@ use super::Component;
 use super::answering::{Answering, Progress};
 use super::instance::{Fate, Task, task};
 use crate::arriving::{Arriving, Lent, lend};
+use crate::calls::{Calls, Live};
 use crate::exchange::Exchange;
 use crate::observe::identity::RequestId;
-use crate::observe::record::Peak;
+use crate::observe::record::{Peak, Seen};
 use crate::pool::PATIENCE;
 use crate::settings::Reuse;
 use crate::statistics::Account;
@@ -23,6 +24,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use wherry_engine::error::{Error, Kind};
 use wherry_engine::limits::Limits;
+use wherry_engine::outgoing::Outgoing;
 use wherry_engine::ticker::Ticking;
 
 /// The instances of one component.
@@ -36,6 +38,8 @@ pub struct Shared {
 
 /// An instance, for those who give it tasks.
 struct Runner {
+    /// What becomes of the requests that its guest sends.
+    calls: Arc<Live>,
     fate: Arc<Fate>,
     state: Mutex<State>,
     /// Nobody waits for it any more, though it may still work.
@@ -61,6 +65,7 @@ type Seated = (Seat, Answering, oneshot::Receiver<()>);
 /// A place among the tasks of an instance.
 struct Seat {
     runner: Arc<Runner>,
+    calls: Arc<Calls>,
     done: bool,
 }
 
@@ -85,7 +90,7 @@ impl Shared {
     ) -> wasmtime::Result<()> {
         let (lent, _loan) = lend(arriving);
         let request = Request::from_parts(parts, lent);
-        let (mut seat, mut answering, quiet) = self.seat(request, exchange.seen().account());
+        let (mut seat, mut answering, quiet) = self.seat(request, exchange.seen());
         poll_fn(|context| {
             loop {
                 match answering.poll(&exchange, context) {
@@ -104,19 +109,20 @@ impl Shared {
     }
 
     /// A place for a request, which begins there.
-    fn seat(&self, mut request: Request<Lent>, account: &Arc<Account>) -> Seated {
+    fn seat(&self, mut request: Request<Lent>, seen: &Seen) -> Seated {
+        let calls = seen.calls();
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         instances.retain(|runner| runner.state().given.is_some());
         for runner in &*instances {
-            match runner.seat(request, self.reuse) {
+            match runner.seat(request, self.reuse, &calls) {
                 Ok(seated) => return seated,
                 Err(back) => request = *back,
             }
         }
         loop {
-            let runner = self.start(account);
+            let runner = self.start(seen.account());
             instances.push(Arc::clone(&runner));
-            match runner.seat(request, self.reuse) {
+            match runner.seat(request, self.reuse, &calls) {
                 Ok(seated) => return seated,
                 Err(back) => request = *back,
             }
@@ -127,6 +133,7 @@ impl Shared {
     fn start(&self, account: &Arc<Account>) -> Arc<Runner> {
         let (given, given_to) = mpsc::unbounded_channel();
         let runner = Arc::new(Runner {
+            calls: Arc::default(),
             fate: Arc::default(),
             state: Mutex::new(State {
                 given: Some(given),
@@ -144,12 +151,15 @@ impl Shared {
         let account = Arc::clone(account);
         tokio::spawn(async move {
             let _ticking = Ticking::start();
-            let mut turn = Turn::new(line);
+            let mut turn = Turn::new(line, &limits);
             let running = async {
                 let fate = Arc::clone(&own.fate);
                 // Which of its requests prints something is not known: it has a name of its own.
                 let voices = account.guests.voices(account.speaker(RequestId::new(), None));
-                let store = component.sandboxes.store(&limits, &voices)?;
+                let mut store = component.sandboxes.store(&limits, &voices)?;
+                store
+                    .data_mut()
+                    .hear(Some(Arc::clone(&own.calls) as Arc<dyn Outgoing>));
                 let _peak = Peak::new(store.data().meter.watched(), Arc::clone(&account));
                 let instance = component.instance(store, given_to, fate, several).await?;
                 instance.run().await
@@ -196,7 +206,12 @@ impl Runner {
     }
 
     /// Takes one more request, or gives it back.
-    fn seat(self: &Arc<Self>, request: Request<Lent>, reuse: Reuse) -> Result<Seated, Box<Request<Lent>>> {
+    fn seat(
+        self: &Arc<Self>,
+        request: Request<Lent>,
+        reuse: Reuse,
+        calls: &Arc<Calls>,
+    ) -> Result<Seated, Box<Request<Lent>>> {
         let mut state = self.state();
         if self.fate.is_spent() {
             state.given = None;
@@ -208,6 +223,7 @@ impl Runner {
             return Err(Box::new(request));
         };
         let (task, answering, quiet) = task(request, Arc::clone(&self.fate));
+        self.calls.begin(calls);
         // Where it is gone just now, who waits for the answer hears of that.
         let _ = tasks.send(task);
         *live += 1;
@@ -216,8 +232,12 @@ impl Runner {
             *given = None;
         }
         drop(state);
-        let runner = Arc::clone(self);
-        Ok((Seat { runner, done: false }, answering, quiet))
+        let seat = Seat {
+            runner: Arc::clone(self),
+            calls: Arc::clone(calls),
+            done: false,
+        };
+        Ok((seat, answering, quiet))
     }
 
     /// Waits until nobody needs it any more, whatever its guest does.
@@ -251,6 +271,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.runner.calls.end(&self.calls);
         let mut state = self.runner.state();
         state.live -= 1;
         state.since = Instant::now();

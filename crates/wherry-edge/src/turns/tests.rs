@@ -14,6 +14,9 @@ impl Looping {
         let turn = Turn {
             turns,
             line,
+            metered: false,
+            // It is known to compute for long.
+            computed: HEAVY,
             place: Place::Free,
         };
         Self { turn, slice, had: 0 }
@@ -52,6 +55,8 @@ fn free(turns: &'static Turns, line: Line) -> Turn {
     Turn {
         turns,
         line,
+        metered: false,
+        computed: Duration::ZERO,
         place: Place::Free,
     }
 }
@@ -113,6 +118,27 @@ fn without_slices_there_are_no_turns() {
         assert!(answers(&mut free(turns, line)));
     }
     assert!(turns.state().lines.is_empty());
+}
+
+#[test]
+fn who_is_caught_by_a_tick_in_passing_makes_nobody_wait() {
+    let (turns, line) = (turns(1), Line::new());
+    let mut guest = free(turns, line);
+    let mut caught = || {
+        let polled = guest.poll(&mut Context::from_waker(Waker::noop()), |_| {
+            note_slice();
+            Poll::<()>::Pending
+        });
+        assert!(polled.is_pending());
+    };
+    caught();
+    assert_eq!(turns.wanted.load(Ordering::Relaxed), 0);
+    // One that goes on and on is counted.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(100) && turns.wanted.load(Ordering::Relaxed) == 0 {
+        caught();
+    }
+    assert_eq!(turns.wanted.load(Ordering::Relaxed), 1);
 }
 
 #[test]

@@ -21,42 +21,32 @@ impl Place<'_> {
     }
 
     fn reads(&mut self, waits: bool) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
-            move |mut caller: Called<'_>, (this, most, to): (u32, u64, u32)| {
-                Box::new(async move {
-                    let lean = host(&mut caller)?;
-                    lean.handle::<InputStream>(this)?;
-                    if waits {
-                        lean.wait(Awaited::Input).await;
-                    }
-                    let read = lean.read(most)?;
-                    let read = piece(&mut caller, read).await?;
-                    answer(&mut caller, to, read)
-                })
-            },
-        )?;
-        Ok(())
+        self.waits(move |mut caller: Called<'_>, (this, most, to): (u32, u64, u32)| {
+            Box::new(async move {
+                let lean = host(&mut caller)?;
+                lean.handle::<InputStream>(this)?;
+                if waits {
+                    lean.wait(Awaited::Input).await;
+                }
+                let read = lean.read(most)?;
+                let read = piece(&mut caller, read).await?;
+                answer(&mut caller, to, read)
+            })
+        })
     }
 
     fn skips(&mut self, waits: bool) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
-            move |mut caller: Called<'_>, (this, most, to): (u32, u64, u32)| {
-                Box::new(async move {
-                    let lean = host(&mut caller)?;
-                    lean.handle::<InputStream>(this)?;
-                    if waits {
-                        lean.wait(Awaited::Input).await;
-                    }
-                    let skipped = lean.skip(most)?;
-                    answer(&mut caller, to, Streaming(skipped))
-                })
-            },
-        )?;
-        Ok(())
+        self.waits(move |mut caller: Called<'_>, (this, most, to): (u32, u64, u32)| {
+            Box::new(async move {
+                let lean = host(&mut caller)?;
+                lean.handle::<InputStream>(this)?;
+                if waits {
+                    lean.wait(Awaited::Input).await;
+                }
+                let skipped = lean.skip(most)?;
+                answer(&mut caller, to, Streaming(skipped))
+            })
+        })
     }
 
     pub(super) fn output(&mut self, item: &str) -> Result<()> {
@@ -100,9 +90,7 @@ impl Place<'_> {
     }
 
     fn writes(&mut self) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
+        self.waits(
             |mut caller: Called<'_>, (this, at, length, to): (u32, u32, u32, u32)| {
                 Box::new(async move {
                     let (memory, lean) = both(&mut caller)?;
@@ -113,47 +101,34 @@ impl Place<'_> {
                     put(memory, to, Streaming(written))
                 })
             },
-        )?;
-        Ok(())
+        )
     }
 
     fn writes_zeroes(&mut self) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
-            |mut caller: Called<'_>, (this, count, to): (u32, u64, u32)| {
-                Box::new(async move {
-                    let (memory, lean) = both(&mut caller)?;
-                    lean.handle::<OutputStream>(this)?;
-                    let written = lean.zeroes(count, BLOCKING_WRITE)?;
-                    lean.wait(Awaited::Output).await;
-                    put(memory, to, Streaming(written))
-                })
-            },
-        )?;
-        Ok(())
+        self.waits(|mut caller: Called<'_>, (this, count, to): (u32, u64, u32)| {
+            Box::new(async move {
+                let (memory, lean) = both(&mut caller)?;
+                lean.handle::<OutputStream>(this)?;
+                let written = lean.zeroes(count, BLOCKING_WRITE)?;
+                lean.wait(Awaited::Output).await;
+                put(memory, to, Streaming(written))
+            })
+        })
     }
 
     fn flushes(&mut self) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
-            |mut caller: Called<'_>, (this, to): (u32, u32)| {
-                Box::new(async move {
-                    let (memory, lean) = both(&mut caller)?;
-                    lean.handle::<OutputStream>(this)?;
-                    lean.wait(Awaited::Output).await;
-                    put(memory, to, Streaming(lean.open()))
-                })
-            },
-        )?;
-        Ok(())
+        self.waits(|mut caller: Called<'_>, (this, to): (u32, u32)| {
+            Box::new(async move {
+                let (memory, lean) = both(&mut caller)?;
+                lean.handle::<OutputStream>(this)?;
+                lean.wait(Awaited::Output).await;
+                put(memory, to, Streaming(lean.open()))
+            })
+        })
     }
 
     fn splices(&mut self, waits: bool) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
+        self.waits(
             move |mut caller: Called<'_>, (this, from, most, to): (u32, u32, u64, u32)| {
                 Box::new(async move {
                     let (memory, lean) = both(&mut caller)?;
@@ -166,7 +141,6 @@ impl Place<'_> {
                     put(memory, to, Streaming(lean.splice(most)?))
                 })
             },
-        )?;
-        Ok(())
+        )
     }
 }

@@ -1,9 +1,9 @@
 //! `wasi:http/types` for a guest that is a module by itself.
 
 use super::{
-    Called, Fields, FutureTrailers, Given, IncomingBody, IncomingRequest, IoError, Listed, Named,
-    OutgoingBody, OutgoingResponse, Place, ResponseOutparam, Scheme, answer, bodies, both, copied, elements,
-    fields, handle, host, length, messages, method, option, put, room,
+    Called, Fields, FutureTrailers, Given, IncomingBody, IncomingRequest, IoError, Named, OutgoingBody,
+    OutgoingResponse, Place, ResponseOutparam, Scheme, answer, bodies, both, copied, fields, handle, host,
+    listed, messages, method, option, put, room,
 };
 use wasmtime::{Result, bail};
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme as HttpScheme};
@@ -86,9 +86,7 @@ impl Place<'_> {
     }
 
     fn values(&mut self) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
+        self.waits(
             |mut caller: Called<'_>, (this, name, name_length, to): (u32, u32, u32, u32)| {
                 Box::new(async move {
                     let (memory, lean) = both(&mut caller)?;
@@ -100,43 +98,27 @@ impl Place<'_> {
                     for value in values {
                         list.push(copied(&mut caller, &value).await?);
                     }
-                    let found = Listed {
-                        at,
-                        length: length(list.len())?,
-                    };
-                    elements(&mut caller, at, list)?;
-                    answer(&mut caller, to, found)
+                    listed(&mut caller, to, at, list)
                 })
             },
-        )?;
-        Ok(())
+        )
     }
 
     fn entries(&mut self) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
-            |mut caller: Called<'_>, (this, to): (u32, u32)| {
-                Box::new(async move {
-                    let lean = host(&mut caller)?;
-                    let this = lean.handle::<Fields>(this)?;
-                    let entries = fields::entries(lean, (this,))?;
-                    let at = room(&mut caller, 4, entries.len() * 16).await?;
-                    let mut list = Vec::with_capacity(entries.len());
-                    for (name, value) in entries {
-                        let name = copied(&mut caller, name.as_bytes()).await?;
-                        list.push((name, copied(&mut caller, &value).await?));
-                    }
-                    let found = Listed {
-                        at,
-                        length: length(list.len())?,
-                    };
-                    elements(&mut caller, at, list)?;
-                    answer(&mut caller, to, found)
-                })
-            },
-        )?;
-        Ok(())
+        self.waits(|mut caller: Called<'_>, (this, to): (u32, u32)| {
+            Box::new(async move {
+                let lean = host(&mut caller)?;
+                let this = lean.handle::<Fields>(this)?;
+                let entries = fields::entries(lean, (this,))?;
+                let at = room(&mut caller, 4, entries.len() * 16).await?;
+                let mut list = Vec::with_capacity(entries.len());
+                for (name, value) in entries {
+                    let name = copied(&mut caller, name.as_bytes()).await?;
+                    list.push((name, copied(&mut caller, &value).await?));
+                }
+                listed(&mut caller, to, at, list)
+            })
+        })
     }
 
     pub(super) fn requests(&mut self, item: &str) -> Result<()> {
@@ -157,20 +139,15 @@ impl Place<'_> {
     }
 
     fn method(&mut self) -> Result<()> {
-        self.linker.func_wrap_async(
-            self.module,
-            self.name,
-            |mut caller: Called<'_>, (this, to): (u32, u32)| {
-                Box::new(async move {
-                    let lean = host(&mut caller)?;
-                    let this = lean.handle::<IncomingRequest>(this)?;
-                    let (case, name) = method(messages::method(lean, (this,))?);
-                    let name = super::optional(&mut caller, name).await?;
-                    answer(&mut caller, to, Named { case, name })
-                })
-            },
-        )?;
-        Ok(())
+        self.waits(|mut caller: Called<'_>, (this, to): (u32, u32)| {
+            Box::new(async move {
+                let lean = host(&mut caller)?;
+                let this = lean.handle::<IncomingRequest>(this)?;
+                let (case, name) = method(messages::method(lean, (this,))?);
+                let name = super::optional(&mut caller, name).await?;
+                answer(&mut caller, to, Named { case, name })
+            })
+        })
     }
 
     pub(super) fn responses(&mut self, item: &str) -> Result<()> {
