@@ -18,7 +18,8 @@ export VIRTUAL_ENV := $(VENV)
 
 NATIVE_SOURCES := Cargo.toml Cargo.lock pyproject.toml wherry.data/scripts/wherry \
 	$(shell find crates -name '*.rs' -o -name Cargo.toml)
-PURE_CRATES := -p wherry-engine -p wherry-edge -p wherry-tools
+PREFIX ?= build/libwherry
+PURE_CRATES := -p wherry-engine -p wherry-edge -p wherry-tools -p wherry-ffi
 
 .PHONY: help
 help: ## Show this
@@ -53,11 +54,17 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.native
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/.native ## Run real programs: CPython, an SVG renderer, Graphviz, typed components, a package, a server
+demo: $(VENV)/.native ## Run real programs: CPython, an SVG renderer, Graphviz, typed components, a package, a server, graphql-js
 	@$(PY) examples/demo/demo.py
 
+# All crates at once, so that their dependencies are those that the core was compiled with. COMPILER=no leaves the compiler out.
+.PHONY: libwherry
+libwherry: ## Lay the library for C and other languages out in PREFIX (build/libwherry), with its header
+	cargo build --release --locked --quiet $(if $(filter no,$(COMPILER)),-p wherry-ffi --no-default-features,$(PURE_CRATES))
+	$(PYTHON) crates/wherry-ffi/prefix.py $(CARGO_TARGET_DIR)/release/libwherry.a $(PREFIX)
+
 .PHONY: test
-test: $(VENV)/.native ## Run the tests; ARGS goes to pytest: make test ARGS="-k cache"
+test: $(VENV)/.native libwherry ## Run the tests; ARGS goes to pytest: make test ARGS="-k cache"
 	cargo test --release --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest $(ARGS)
 
@@ -71,7 +78,7 @@ $(CARGO_FUZZ):
 	cargo install --quiet --locked --root $(CACHE)/cargo-tools cargo-fuzz@0.13.2
 
 .PHONY: test-slow
-test-slow: $(VENV)/.native $(CARGO_FUZZ) ## Run the tests that take minutes: fuzzing, emulators, installing anew
+test-slow: $(VENV)/.native libwherry $(CARGO_FUZZ) ## Run the tests that take minutes: fuzzing, emulators, installing anew
 	PATH=$(dir $(CARGO_FUZZ)):$$PATH $(PY) -m pytest -m slow $(ARGS)
 
 .PHONY: check
@@ -109,7 +116,7 @@ docs: $(VENV)/.native ## Build the documentation into build/docs
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs build/docs
 
 .PHONY: bench
-bench: $(VENV)/.bench ## Measure against the peers and print table and machine
+bench: $(VENV)/.bench libwherry ## Measure against the peers and print table and machine
 	@$(COMPILE)
 	$(PY) -m benchmarks $(ARGS)
 
