@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "new": Entry("wherry.cli.new", "new", _PACKAGES),
     "build": Entry("wherry.cli.build", "build", _PACKAGES),
     "test": Entry("wherry.cli.test", "test", _PACKAGES),
+    "bind": Entry("wherry.cli.bind", "bind", _PACKAGES),
     "pack": Entry("wherry.cli.pack", "pack", _PACKAGES),
     "list": Entry("wherry.cli.list", "list_", _PACKAGES),
     "show": Entry("wherry.cli.show", "show", _PACKAGES),

@@ -13,7 +13,7 @@ from wherry.errors import InternalError, WherryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "INTERRUPTED",
@@ -21,6 +21,7 @@ __all__ = [
     "colourful",
     "fail",
     "hint",
+    "long_work",
     "on_terminal",
     "printable",
     "progress",
@@ -94,6 +95,20 @@ def progress(what: str, seconds: float | None) -> None:
         sys.stderr.flush()
     except OSError:
         return
+
+
+def long_work() -> Callable[[str, float | None], None]:
+    """What shows on a terminal as ``progress`` does, and elsewhere says once what is being done."""
+    said: set[str] = set()
+
+    def tell(what: str, seconds: float | None) -> None:
+        if on_terminal():
+            progress(what, seconds)
+        elif seconds is not None and what not in said:
+            said.add(what)
+            say(what)
+
+    return tell
 
 
 def readable_size(size: int) -> str:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from wherry import api
 from wherry.cli import output
 from wherry.cli.command import Command, Group, format_option
-from wherry.errors import NotFoundError
+from wherry.errors import NotFoundError, UsageError
 from wherry.store.local import LocalStore
-from wherry.store.permissions import Permissions
+from wherry.store.permissions import Permissions, asked
 
 if TYPE_CHECKING:
     from wherry.store.permissions import Agreement
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["permissions"]
 
 
-@click.group(cls=Group, examples=["wherry permissions list", "wherry permissions revoke acme/thumbs"])
+@click.group(
+    cls=Group, examples=["wherry permissions allow acme/thumbs", "wherry permissions revoke acme/thumbs"]
+)
 def permissions() -> None:
     """Show and take back what packages were allowed."""
 
@@ -38,6 +41,26 @@ def list_(format: str) -> None:  # noqa: A002 - the name of the option
         click.echo(f"{_named(agreement)}, agreed {output.ago(agreement.agreed)}")
         for flag in agreement.flags:
             click.echo(output.printable(f"  {shlex.join(flag)}"))
+
+
+@permissions.command(cls=Command, examples=["wherry permissions allow acme/thumbs"])
+@click.argument("program", metavar="PACKAGE")
+def allow(program: str) -> None:
+    """Allow a package what it asks for, so that it can be imported in Python.
+
+    PACKAGE is what `wherry run` takes. What only a run can say, such as which folder, is not among it.
+    """
+    found = api.find(program, output.progress, place="library")
+    if found is None or found.manifest is None:
+        raise UsageError(f"`{program}` is no package, and asks for nothing")
+    package = found.manifest.package
+    wanted = [one for one in asked(found.manifest.needs) if not one.open]
+    with LocalStore() as store:
+        Permissions(store).agree(found.subject, package.name, package.version, [one.flag for one in wanted])
+    for one in wanted:
+        click.echo(output.printable(f"{found.manifest.reference} may {one.words}"))
+    if not wanted:
+        click.echo(f"{found.manifest.reference} asks for nothing")
 
 
 @permissions.command(cls=Command, examples=["wherry permissions revoke acme/thumbs"])

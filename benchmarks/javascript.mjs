@@ -1,0 +1,27 @@
+// One function of two packages, by turns: node javascript.mjs OURS THEIRS NAME VALUE. Prints medians in seconds.
+const [ours, theirs, name, value] = process.argv.slice(2);
+const args = new Function(`return ${value}`)();
+const { instantiate } = await import(ours);
+const made = (await instantiate())[name];
+const plain = (await import(theirs))[name];
+if (String(made(...args)) !== String(plain(...args))) throw new Error("they answer differently");
+
+const BATCH = 20_000;
+const ROUNDS = 31;
+
+function timed(call) {
+  const began = process.hrtime.bigint();
+  for (let left = BATCH; left > 0; left -= 1) call(...args);
+  return Number(process.hrtime.bigint() - began) / BATCH / 1e9;
+}
+
+const times = [[], []];
+for (let round = 0; round < ROUNDS + 3; round += 1) {
+  const turn = round % 2 === 0 ? [made, plain] : [plain, made];
+  for (const call of turn) {
+    const seconds = timed(call);
+    if (round >= 3) times[call === made ? 0 : 1].push(seconds);
+  }
+}
+const median = (found) => found.sort((one, other) => one - other)[found.length >> 1];
+console.log(JSON.stringify(times.map(median)));

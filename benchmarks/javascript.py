@@ -1,0 +1,43 @@
+"""Generated bindings of TypeScript in Node, against what jco writes for the same component by itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import Timing
+from tests.bind.npm_packages import jco, node_program, runnable
+from tests.guests.build import text
+from tests.guests.echo import echo
+from tests.guests.wit_types import List, Prim
+
+__all__ = ["add", "kilobyte", "short_string"]
+
+_SCRIPT = Path(__file__).with_name("javascript.mjs")
+
+
+def add() -> Timing:
+    """``add(2, 3)``."""
+    return _timed(text("add").read_text(), "add", "[2, 3]")
+
+
+def short_string() -> Timing:
+    """16 bytes of text, there and back."""
+    return _timed(echo(Prim("string")), "echo", '["0123456789abcdef"]')
+
+
+def kilobyte() -> Timing:
+    """1 KiB, there and back."""
+    return _timed(echo(List(Prim("u8"))), "echo", "[new Uint8Array(1024)]")
+
+
+def _timed(component: str, function: str, arguments: str) -> Timing:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ours = runnable(component, "ours", folder) / "dist/index.js"
+        theirs = jco(component, folder / "theirs") / "component.js"
+        command = [node_program(), str(_SCRIPT), str(ours), str(theirs), function, arguments]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return Timing(*json.loads(done.stdout))
