@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import wherry
-from benchmarks import packages, packing, peers, serving
+from benchmarks import bindings, embedding, graphql, javascript, packages, packing, peers, serving
 from benchmarks.measure import Command, Timing, calls, each, output, processes
 from examples.untrusted.untrusted import python_interpreter
 from tests.guests.build import binary, c_command, text
@@ -297,7 +297,28 @@ ROWS = {
     "bytes-host": Row(
         "the same to and from a host import", "wasmtime-py", faster(5_000), mebibyte_through_host
     ),
+    "c-add": Row("call `add(u32, u32)` from C", "wasmtime's C interface", at_most(1), embedding.add),
+    "c-string": Row("the same, string of 16 bytes", "the same", at_most(1), embedding.short_string),
+    "c-bytes": Row("the same, list<u8> of 1 KiB", "the same", at_most(1), embedding.bytes_kibibyte),
     "records": Row("10,000 records in and out", "wasmtime-py", faster(100), many_records),
+    "bind-add": Row("`add(u32, u32)` through generated Python", "runtime API", at_most(1.2), bindings.add),
+    "bind-string": Row("string of 16 bytes, likewise", "runtime API", at_most(1.2), bindings.short_string),
+    "bind-bytes": Row("1 KiB of bytes, likewise", "runtime API", at_most(1.2), bindings.kilobyte),
+    "bind-records": Row(
+        "10,000 generated dataclasses in and out",
+        "runtime API with mappings",
+        at_most(1.3),
+        bindings.many_records,
+    ),
+    "bind-import": Row(
+        "import of a cached package and one call, whole process",
+        "interpreter, `-c 'import dataclasses'`",
+        at_most(1.8),
+        bindings.import_cached,
+    ),
+    "node-add": Row("`add(u32, u32)` through generated TypeScript", "jco", at_most(1.05), javascript.add),
+    "node-string": Row("string of 16 bytes, likewise", "jco", at_most(1.05), javascript.short_string),
+    "node-bytes": Row("1 KiB of bytes, likewise", "jco", at_most(1.05), javascript.kilobyte),
     "instance": Row("fresh instance with WASI", "wasmtime-py", faster(2), fresh_instance),
     "kernels": Row("compute kernels, geometric mean", "`wasmtime run`, cached", at_most(1.05), kernels),
     "kernels-limited": Row("the same with `--timeout`", "the same without", at_most(1.03), kernels_limited),
@@ -358,6 +379,24 @@ ROWS = {
         "`wasmtime serve`, cached",
         at_most(0.5),
         serving.start_against_wasmtime,
+    ),
+    "graphql": Row(
+        "GraphQL: nested query of 1,000 fields, resolvers in Python",
+        "graphql-core",
+        at_most(1),
+        graphql.query_against_graphql_core,
+    ),
+    "graphql-request": Row(
+        "the same as a request, whose document is known",
+        "graphql-core, which reads it",
+        NO_GOAL,
+        graphql.request_against_graphql_core,
+    ),
+    "graphql-node": Row(
+        "the same query from TypeScript in Node",
+        "graphql-js",
+        NO_GOAL,
+        graphql.query_in_node,
     ),
     "build": Row("`wherry build`, nothing changed", "the same", at_most(2), packages.build_unchanged),
     **{

@@ -124,7 +124,7 @@ def against_reused() -> Timing:
 
 def echo_against_wasmtime() -> Timing:
     """1 MiB that a guest sends back as it reads it."""
-    guest = http_application("lean")
+    guest = http_application("direct")
     found = _measured(_wherry(guest), _wasmtime(guest), ("8", _SECONDS, "/echo", str(1 << 20)))
     return Timing(*(time_each for time_each, _ in found))
 

@@ -24,7 +24,7 @@ from sybil.parsers.markdown.codeblock import CodeBlockParser
 from sybil.parsers.rest import DocTestParser
 from sybil.parsers.rest import PythonCodeBlockParser as RestPythonCodeBlockParser
 
-from tests.guests.build import http_application
+from tests.guests.build import http_application, streams
 from wherry.build.languages import LANGUAGES
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Demo) -> Path:
     (tmp_path / "build" / "demo").symlink_to(demo.folder)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "app.wasm").symlink_to(http_application("lean"))
+    (tmp_path / "flows.wasm").symlink_to(streams())
     monkeypatch.setenv("WHERRY_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
     return tmp_path

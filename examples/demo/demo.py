@@ -121,6 +121,28 @@ def python_answers_http(folder: Path) -> None:
             server.terminate()
 
 
+def graphql_js_runs_in_python(folder: Path) -> None:
+    """graphql-js, the reference of GraphQL, becomes a library of Python: its resolvers are functions here."""
+    library = HERE.parent / "graphql"
+    shutil.copytree(library / "library", folder / "graphql", dirs_exist_ok=True, ignore=ignored)
+    typed(f"cd {folder}/graphql && npm ci --silent")
+    typed(f"wherry bind {folder}/graphql --lang python -o {folder}/graphql-python | tail -1")
+    sys.path[:0] = [str(folder / "graphql-python"), str(library / "python")]
+    from schema import Schema
+
+    definition = "type Query { city(name: String!): City } type City { name: String! celsius: Float! }"
+    cities = {city["city"]: {"name": city["city"], **city} for city in CITIES}
+    schema = Schema(definition, {"Query.city": lambda _root, _context, name: cities.get(name)})
+    query = '{ north: city(name: "Oslo") { celsius } south: city(name: "Lima") { name celsius } }'
+    say(f">>> schema.execute({query!r}).data")
+    say(str(schema.execute(query).data))
+
+
+def ignored(_: str, names: list[str]) -> list[str]:
+    """What is made in the folder of a project."""
+    return [name for name in names if name in {"build", "node_modules"}]
+
+
 STEPS: list[Callable[[Path], None]] = [
     cpython_reads_a_folder,
     resvg_draws_a_picture,
@@ -131,6 +153,7 @@ STEPS: list[Callable[[Path], None]] = [
     cpython_starts_from_the_cache,
     two_languages_become_one_package,
     python_answers_http,
+    graphql_js_runs_in_python,
 ]
 
 

@@ -139,10 +139,10 @@ def gives_back(function: Callable[[Any], object], *values: object) -> None:
         assert repr(plain(function(value))) == repr(plain(value))
 
 
-def outcome(function: Callable[..., object]) -> Callable[..., Ok | Err]:
+def outcome(function: Callable[..., object]) -> Callable[..., Ok[object] | Err[object]]:
     """A function whose whole result is a ``result``, of which a failure is raised, as one that returns it."""
 
-    def call(*arguments: object) -> Ok | Err:
+    def call(*arguments: object) -> Ok[object] | Err[object]:
         try:
             return Ok(function(*arguments))
         except ResultError as error:

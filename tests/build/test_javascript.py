@@ -322,3 +322,102 @@ def test_a_map_of_sources_is_read(tmp_path: Path) -> None:
     data = b'{"version":3,"sources":["../project/src/x.js"],"mappings":"AAAA;AAAA,EACA,IAAI"}'
     table = line_table(data, "}\n  add() {", tmp_path / "work", project, own)
     assert table == [("src/x.js", 1), ("src/x.js", 2)]
+
+
+_LATER = """
+const values = [];
+const after = (value) => new Promise((done) => setImmediate(() => { values.push(value); done(value); }));
+
+async function* counted() {
+  yield await after(1);
+  yield 2;
+}
+
+async function all() {
+  const found = await Promise.all([after("a"), Promise.resolve("b"), "c", (async () => "d")()]);
+  for await (const one of counted()) found.push(one);
+  const settled = await Promise.allSettled([Promise.reject(new Error("no")), 1]);
+  found.push(settled.map(({ status }) => status).join());
+  found.push(await Promise.any([Promise.reject(1), after("any")]));
+  found.push(await Promise.race([after("late"), after("later")]));
+  const caught = Promise.reject(new Error("caught")).catch(({ message }) => found.push(message));
+  await caught.finally(() => found.push("end"));
+  return found.join(" ");
+}
+
+export function greet(name) {
+  if (name === "all") return all();
+  if (name === "order") {
+    const seen = [];
+    setImmediate(() => seen.push("last"));
+    Promise.resolve().then(() => seen.push("third")).then(() => seen.push("fifth"));
+    queueMicrotask(() => seen.push("fourth"));
+    (async () => { seen.push("first"); await null; seen.push("sixth?"); })();
+    seen.push("second");
+    return new Promise((done) => setImmediate(() => done(seen.join(" "))));
+  }
+  if (name === "seen") return values.join(" ");
+  if (name === "never") return new Promise(() => {});
+  return Promise.reject(new Error(`no ${name}`));
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> wherry.Component:
+    """A library whose function gives promises."""
+    folder = make(tmp_path_factory.mktemp("waiting"), "javascript", "library")
+    (folder / "src" / "greeter.js").write_text(_LATER)
+    (built,) = build(folder)
+    return wherry.load(built.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("all", "a b c d 1 2 rejected,fulfilled any late caught end"),
+        ("order", "first second third fourth sixth? fifth last"),
+    ],
+)
+def test_promises_of_a_library_are_waited_for(waiting: wherry.Component, name: str, expected: str) -> None:
+    """What a function gives is the value of its promise, whose jobs run in the order of the language."""
+    with waiting.instantiate() as library:
+        assert library.greet(name) == expected
+
+
+def test_a_library_ends_what_it_began_before_it_answers(waiting: wherry.Component) -> None:
+    """What nobody waits for is done all the same, and nothing is left for the next call."""
+    with waiting.instantiate() as library:
+        assert library.greet("seen") == ""
+        library.greet("all")
+        assert library.greet("seen") == "a 1 any late later"
+
+
+@pytest.mark.parametrize("name", ["never", "anything else"])
+def test_a_promise_that_is_broken_or_never_settled_is_a_trap(waiting: wherry.Component, name: str) -> None:
+    """As an error that is thrown."""
+    with waiting.instantiate() as library, pytest.raises(wherry.Trap):
+        library.greet(name)
+
+
+_AWAITS = """
+async function main() {
+  console.log("one");
+  await new Promise((done) => setImmediate(done));
+  console.log("two");
+  if (process.argv.includes("x")) throw new Error("in the end");
+}
+main();
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [((), 0), (("x",), 1)])
+def test_a_command_ends_when_its_promises_do(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    """An `async` main function runs to its end; its error is told as any other."""
+    folder = make(tmp_path, "javascript", "command")
+    (folder / "src" / "greeter.js").write_text(_AWAITS)
+    (built,) = build(folder)
+    done = wherry.run(built.path, *words, capture=True)
+    assert (done.returncode, done.stdout) == (code, b"one\ntwo\n")
+    assert (b"Error: in the end" in done.stderr) == bool(words)
+    assert (b"(src/greeter.js:6)" in done.stderr) == bool(words)

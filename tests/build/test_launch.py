@@ -72,6 +72,15 @@ def test_a_project_runs_by_its_folder(project: Path) -> None:
     assert "`greeter`, `other`" in said
 
 
+def test_a_path_that_is_no_name_of_a_package_needs_no_mark(project: Path, tmp_path: Path) -> None:
+    """Three parts are a folder; two are a package, even where a folder is called so."""
+    shutil.copytree(project, tmp_path / "some" / "deep" / "greeter")
+    assert wherry(tmp_path, "run", "some/deep/greeter", "Ada") == (0, "Hello, Ada!\n", "")
+    code, _, said = wherry(tmp_path / "some", "run", "deep/greeter")
+    assert code != 0
+    assert "hint: `./deep/greeter` is the file of that name" in said
+
+
 def test_grants_stand_before_the_project(project: Path) -> None:
     """Flags of ``run`` hold for projects, and what follows the folder is the program's."""
     assert (

@@ -10,6 +10,7 @@ import pytest
 
 import wherry
 from tests.build.projects import make
+from wherry.build import python
 from wherry.build.builder import build
 
 if TYPE_CHECKING:
@@ -120,6 +121,62 @@ def test_a_name_that_python_cannot_have_is_said(tmp_path: Path) -> None:
         wherry.BuildError, match="a name that Python has no form for: duplicate argument 'self'"
     ):
         build(folder)
+
+
+_TOOL = 'Traceback (most recent call last):\n  File "<string>", line 1, in <module>\nAssertionError: '
+_TRAPPED = """
+
+Caused by:
+    0: error while executing at wasm backtrace:
+           0: 0x1b5f4 - libc.so!abort
+    1: wasm trap: call stack exhausted
+"""
+_RAISED = """Traceback (most recent call last):
+  File "/0/wherry_guest.py", line 7, in _read
+    return ast.parse()
+           ~~~^^
+  File "/python/ast.py", line 46, in parse
+    return compile(
+        flags)
+  File "src/x.py", line 1
+    x = [
+        ^
+SyntaxError: never closed
+
+
+Caused by:
+    SyntaxError: never closed (x.py, line 1)
+"""
+_SHOWN = """Traceback (most recent call last):
+  File "src/x.py", line 1
+    x = [
+        ^
+SyntaxError: never closed
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "output"),
+    [
+        ("as it says\n", "compiling x failed", "as it says\n"),
+        (f"{_TOOL}no world\n", "compiling x failed: no world", ""),
+        (
+            f"{_TOOL}no world\n\nCaused by:\n    it has none\n",
+            "compiling x failed: no world: it has none",
+            "",
+        ),
+        (f"told\n{_TOOL}{_TRAPPED}", "compiling x failed: wasm trap: call stack exhausted", "told\n"),
+        (f"{_TOOL}{_RAISED}", "compiling x failed", _SHOWN),
+    ],
+    ids=["other", "message", "cause", "trap", "traceback"],
+)
+def test_what_the_tool_says_is_never_lost(said: str, message: str, output: str) -> None:
+    """A traceback of the guest is shown; without one the reason is in the message, and what to do."""
+    failed = wherry.BuildError("compiling x failed")
+    failed.output = said
+    found = python._explained(failed, [])
+    assert (found.message, found.output) == (message, output)
+    assert (found.hint is not None) == ("wasm trap" in message)
 
 
 def test_a_name_of_python_s_own_is_no_name_of_a_module(tmp_path: Path) -> None:

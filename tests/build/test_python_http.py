@@ -76,6 +76,17 @@ def echo():
 def fail():
     raise ValueError("as asked")
 """
+_FETCHES = """import wherry_http
+
+async def app(scope, receive, send):
+    try:
+        found = await wherry_http.fetch("http://127.0.0.1:PORT/")
+        text = f"{found.status} {await found.text()}"
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": text.encode()})
+"""
 
 
 class _Upstream(http.server.BaseHTTPRequestHandler):
@@ -144,6 +155,40 @@ def test_an_application_of_flask_is_served(tmp_path: Path, capfd: pytest.Capture
         assert (answer.status, answer.body) == (201, body)
         assert request(f"{server.url}/fail").status == 500
     assert '  File "src/greeter.py", line 15, in fail\n' in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_application_that_asks_at_once_is_built(tmp_path: Path) -> None:
+    """It does not look at what it is called for; nothing is sent when it is built, and requests are later."""
+    with serving(_Upstream) as port:
+        component = _built(tmp_path, _FETCHES.replace("PORT", str(port)), "[]")
+        allowed = Policy(http=[f"http://127.0.0.1:{port}"])
+        with edge.serve(component, address="127.0.0.1:0", policy=allowed) as server:
+            assert request(server.url).text == "200 GET "
+    with edge.serve(component, address="127.0.0.1:0", policy=Policy()) as server:
+        assert request(server.url).text.startswith("PermissionError: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("top", "said"),
+    [
+        (
+            "import wherry_http\n\nwherry_http.send_blocking('http://127.0.0.1:1/', 'GET', [], (), None)\n",
+            "requests and other calls of the host are not possible then: make them in a function\n",
+        ),
+        ("import sys\n\nsys.exit('no settings')\n", "this one ends the guest then: do so in a function\n"),
+    ],
+    ids=["request", "exit"],
+)
+def test_what_only_a_run_can_do_is_refused_with_its_line(top: str, said: str, tmp_path: Path) -> None:
+    """At the top of a module, which is imported when it is built."""
+    with pytest.raises(wherry.BuildError) as raised:
+        _built(tmp_path, top, "[]")
+    begins = 'Traceback (most recent call last):\n  File "src/greeter.py", line 3, in <module>\n'
+    assert raised.value.output.startswith(begins)
+    assert raised.value.output.endswith(said)
+    assert '  File "/' not in raised.value.output
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         pytest.param("hello again", id="cpython-from-the-cache"),
         pytest.param("Lima    #################### 20.2", id="two-languages-by-name-from-a-saved-file"),
         pytest.param("'Hello, Ada!\\n'", id="http-from-python"),
+        pytest.param("{'north': {'celsius': 4.5}, 'south': {'name': 'Lima'", id="graphql-js-in-python"),
         pytest.param("wherry run --help", id="what-to-type-next"),
     ],
 )

@@ -221,6 +221,9 @@ def _make(job: Job, tools: Toolchain) -> tuple[Product, bytes]:
         except InvalidModuleError as error:
             what = f"no component can be made of `{target.name}`: {error.message}"
             raise BuildError(what, hint=product.hint or None) from error
+    if target.interfaces is not None and not data.startswith(_MODULE):
+        # What the author says of them, for bindings.
+        data = _native.with_docs(data, target.interfaces, target.world)
     return product, data
 
 

@@ -58,6 +58,8 @@ _IMPORTS = (
 _NOTE = (
     "note: `{name}` has another digest each time it is built, as the tables of its interpreter are random\n"
 )
+_LOWERED = ("async-await", "async-generator", "for-await")
+"""What the bundler makes into promises of ``guest/promise.js``, as nothing would run those of QuickJS."""
 _ENTRIES = ("index", "main", "app")
 
 
@@ -156,6 +158,8 @@ def _bundle(job: Job, modules: Path, source: Path, interfaces: Interfaces | None
     for path in _GUEST.glob("*.js"):
         write_changed(own / path.name, path.read_bytes())
     command = [str(program), "--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"]
+    if job.target.kind != "http":
+        command += [f"--supported:{feature}=false" for feature in _LOWERED]
     command += ["--target=es2023", "--log-level=warning", f"--color={str(job.colour).lower()}"]
     command += module_flags(interfaces, own)
     if job.target.kind == "http":

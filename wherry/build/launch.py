@@ -141,7 +141,7 @@ def launch(
 
     """
     shelf = StoreShelf(store)
-    if is_path(target):
+    if is_path(target) or _is_folder(target):
         path, _, command = target.partition("#")
         if Path(path).is_dir():
             folder = find_project(path)
@@ -155,6 +155,17 @@ def launch(
         if not os.path.lexists(target):
             raise
         raise type(error)(error.message, hint=f"`./{target}` is the file of that name") from error
+
+
+def _is_folder(target: str) -> bool:
+    """Whether a text is no name of a package, and a folder is called so."""
+    if not Path(target.partition("#")[0]).is_dir():
+        return False
+    try:
+        read_reference(target)
+    except UsageError:
+        return True
+    return False
 
 
 def launch_project(

@@ -45,8 +45,15 @@ _LEFT_OUT = "native-modules"
 _WORLD = "package wherry:guest;\n\nworld guest {{\n  include {world}@0.2.12;\n}}\n"
 _WORLDS = {"command": "wasi:cli/command", "http": "wasi:http/proxy"}
 _TRACEBACK = "Traceback (most recent call last):\n"
-_OURS = re.compile(r'^  File "/(?:0|python/importlib)/.*\n(?:    .*\n)*', re.MULTILINE)
-"""The steps of a traceback before those of the user."""
+_TOOL_FAILED = f'{_TRACEBACK}  File "<string>", line 1, in <module>\nAssertionError: '
+"""What componentize-py writes before what went wrong, with a traceback of the guest or without."""
+_CAUSES = "\n\nCaused by:\n"
+_CAUSE = re.compile(r"^ {4}(?:\d+: )?(\S.*)$", re.MULTILINE)
+_OURS = re.compile(
+    r'^  File "/(?:0/|world/|python/(?:importlib/|ast\.py)).*\n(?:    .*\n)*(?=  File|\S)', re.MULTILINE
+)
+"""The steps of a traceback that are not the user's."""
+_AT_ITS_TOP = "the module is imported when it is built, and its top ended the guest: put that into a function"
 _NOTE = (
     "note: `{name}` has another digest each time it is built, as the tables of its interpreter are random\n"
 )
@@ -99,15 +106,7 @@ def build(job: Job) -> Product:
     try:
         said = run_tool(command, job.folder, job.progress, what=what, environment=environment)
     except BuildError as error:
-        error.output = _users_part(error.output)
-        native = _left_out(error.output, folders)
-        if native is not None:
-            what = f"`{native}` is native code, which does not run in WebAssembly"
-            hint = "`dependencies` in `pyproject.toml` says which packages are used"
-            found = BuildError(what, hint=hint)
-            found.output = error.output
-            raise found from error
-        raise
+        raise _explained(error, folders) from error
     data = _native.without_other_exports(made.read_bytes(), wit, world)
     return Product(data, said + _NOTE.format(name=target.name))
 
@@ -241,11 +240,23 @@ def _left_out(said: str, folders: list[Path]) -> str | None:
     return None
 
 
-def _users_part(said: str) -> str:
-    """What went wrong in the guest while it was built, without what called the user's module."""
-    inside = said.rpartition(_TRACEBACK)[2].partition("\n\nCaused by:")[0]
-    return (
-        f"{_TRACEBACK}{_OURS.sub('', inside).rstrip()}\n"
-        if _TRACEBACK in said and "Caused by:" in said
-        else said
-    )
+def _explained(error: BuildError, folders: list[Path]) -> BuildError:
+    """Why componentize-py failed, with what its user can act on: the traceback of a guest, or a cause."""
+    before, failed, said = error.output.partition(_TOOL_FAILED)
+    if not failed:
+        return error
+    native = _left_out(said, folders)
+    message, _, causes = said.partition(_CAUSES)
+    what, hint = error.message, error.hint
+    if _TRACEBACK in message:
+        before += f"{_TRACEBACK}{_OURS.sub('', message.rpartition(_TRACEBACK)[2]).rstrip()}\n"
+    else:
+        reasons = [message.strip(), *_CAUSE.findall(causes)[-1:]]
+        what = ": ".join([what, *(reason for reason in reasons if reason)])
+        hint = _AT_ITS_TOP if "wasm backtrace" in causes else None
+    if native is not None:
+        what = f"`{native}` is native code, which does not run in WebAssembly"
+        hint = "`dependencies` in `pyproject.toml` says which packages are used"
+    found = BuildError(what, hint=hint)
+    found.output = before
+    return found

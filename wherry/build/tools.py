@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASSEMBLYSCRIPT",
+    "BIND_TYPESCRIPT",
+    "CLANG_FORMAT",
     "COMPONENTIZE_PY",
     "JAVASCRIPT",
     "PINS",
+    "RUFF",
     "STARLINGMONKEY",
     "ZIGLANG",
     "Progress",
@@ -64,8 +67,11 @@ class Tool:
 
 
 ASSEMBLYSCRIPT = Tool("assemblyscript", "0.28.20", "npm")
+BIND_TYPESCRIPT = Tool("bind-typescript", "1", "npm")
+CLANG_FORMAT = Tool("clang-format", "23.1.5", "PyPI")
 COMPONENTIZE_PY = Tool("componentize-py", "0.25.1", "PyPI")
 JAVASCRIPT = Tool("javascript", "1", "npm")
+RUFF = Tool("ruff", "0.17.6", "PyPI")
 STARLINGMONKEY = Tool("starlingmonkey", "0.23.0", "npm")
 ZIGLANG = Tool("ziglang", "0.17.1", "PyPI")
 

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["build", "identity", "requirements"]
 
 _CHECK = Path(__file__).with_name("check_types.mjs")
-_FITS = "import * as source from {source};\nimport type {{ {type} as Wanted }} from {module};\n"
+_FITS = """import * as source from {source};
+import type {{ {type} }} from {module};
+type Whole = ArrayBufferView | readonly unknown[] | ReadonlyMap<never, never>;
+type Wanted = Later<{type}>;
+// Every function may be one that gives a promise.
+type Later<T> = T extends Whole ? T
+  : T extends (...given: infer G) => infer R ? (...given: G) => Later<R> | Promise<Later<R>>
+  : T extends object ? {{ [K in keyof T]: Later<T[K]> }} : T;
+"""
 
 
 def build(job: Job) -> Product:

@@ -1,4 +1,5 @@
 // What every guest in JavaScript has beside the language itself. It runs when a guest is built.
+import "./promise.js";
 
 /** @type {[string, number][]} Where each line of the bundle comes from; filled in when it is built. */
 const lines = [];
@@ -55,6 +56,8 @@ class Decoder {
 globalThis.TextEncoder ??= Encoder;
 globalThis.TextDecoder ??= Decoder;
 const silent = () => {};
+// What packages of npm look at, to leave out what only helps while one develops.
+globalThis.process ??= { env: { NODE_ENV: "production" } };
 globalThis.console ??= { log: silent, info: silent, debug: silent, warn: silent, error: silent };
 
 // What the engine took from the clock when the guest was built would be the same in each run: numbers by chance (as

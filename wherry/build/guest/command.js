@@ -5,6 +5,7 @@ import { getStderr } from "wasi:cli/stderr@0.2.12";
 import { getStdin } from "wasi:cli/stdin@0.2.12";
 import { getStdout } from "wasi:cli/stdout@0.2.12";
 import { located } from "./base.js";
+import { missed, settled } from "./promise.js";
 
 const MOST = 4096; // what one call of `blocking-write-and-flush` takes
 
@@ -69,7 +70,8 @@ export function start(load) {
   };
   let code;
   try {
-    load();
+    settled(load());
+    for (const error of missed()) throw error;
     code = globalThis.process.exitCode;
   } catch (error) {
     code = error instanceof Exit ? error.code : 1;

@@ -1,6 +1,7 @@
 // Values and errors on their way between a library in JavaScript and its callers, by the plan that is made of the
 // interfaces: numbers of 32 bits without a sign are made right, those of 64 bits refused where they would be rounded.
 import { located } from "./base.js";
+import { settled } from "./promise.js";
 
 const SIZE = 2 ** 32;
 
@@ -63,7 +64,7 @@ function served(plan, given, call) {
   if (working) return call(given);
   working = true;
   try {
-    return sent(plan.result, call(all(plan.given, given, received)));
+    return sent(plan.result, settled(call(all(plan.given, given, received))));
   } catch (error) {
     if (error instanceof Error) error.stack = located(error.stack);
     else if (plan.thrown) throw sent(plan.thrown[0], error);

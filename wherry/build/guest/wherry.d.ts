@@ -17,3 +17,7 @@ declare class TextDecoder {
   readonly encoding: "utf-8";
   decode(data?: ArrayBuffer | ArrayBufferView): string;
 }
+
+declare function queueMicrotask(job: () => void): void;
+/** Calls a function when all promises have gone on as far as they can. */
+declare function setImmediate<T extends unknown[]>(job: (...given: T) => void, ...given: T): void;

@@ -14,8 +14,9 @@ import linecache
 import sys
 import traceback
 from importlib.machinery import FileFinder, SourceFileLoader
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
+import componentize_py_runtime  # type: ignore[import-not-found]
 import wherry_settings  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
 
 _ALWAYS = ("_strptime", "encodings.idna", "encodings.latin_1", "encodings.utf_16", "encodings.cp1252")
 _NOT_THE_USERS = ("wit_world", "componentize_py", "wherry_")
+
+
+class NotYet(BaseException):
+    """Only a run can do this, and the guest is being built: no handler of exceptions is to go on after it."""
+
+
+def _refuse(*_: object) -> Never:
+    raise NotYet(
+        "a module is imported when it is built, and requests and other calls of the host are not possible "
+        "then: make them in a function"
+    )
+
+
+# What componentize-py has in place of the host's functions would trap, and name no line of the user's.
+_call_host = componentize_py_runtime.call_import
+componentize_py_runtime.call_import = _refuse
 
 
 class _Loader(SourceFileLoader):
@@ -57,7 +74,7 @@ sys.path_importer_cache.clear()
 
 def _read(file: str) -> ast.Module:
     with open(file, encoding="utf-8") as source:  # noqa: PTH123 - less to load into each guest
-        return ast.parse(source.read(), file)
+        return ast.parse(source.read(), _shown(file))
 
 
 def _imported(tree: ast.Module, package: str) -> Iterator[str]:
@@ -111,7 +128,13 @@ else:
         import wherry_ssl
 
         wherry_ssl.install()
-    _module = importlib.import_module(wherry_settings.MODULE)
+    try:
+        _module = importlib.import_module(wherry_settings.MODULE)
+    except SystemExit as ending:
+        _reason = (
+            "a module is imported when it is built, and this one ends the guest then: do so in a function"
+        )
+        raise NotYet(_reason).with_traceback(ending.__traceback__) from None
 _import_later()
 
 if wherry_settings.KIND == "command":
@@ -162,3 +185,5 @@ elif wherry_settings.KIND == "http" and not hasattr(_module, "IncomingHandler"):
 else:
     # The classes that implement the world, under the names that componentize-py looks for.
     globals().update({name: value for name, value in vars(_module).items() if not name.startswith("_")})
+
+componentize_py_runtime.call_import = _call_host
