@@ -8,6 +8,7 @@ What sets a machine up (``make demo``, ``pip install .``) is left to ``tests/e2e
 from __future__ import annotations
 
 import doctest
+import re
 import shlex
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from sybil.parsers.markdown.codeblock import CodeBlockParser
 from sybil.parsers.rest import DocTestParser
 from sybil.parsers.rest import PythonCodeBlockParser as RestPythonCodeBlockParser
 
-from tests.guests.build import http_application, streams
+from tests.guests.build import http_application
 from wherry.build.languages import LANGUAGES
 
 if TYPE_CHECKING:
@@ -78,16 +79,16 @@ def commands(session: str) -> list[tuple[str, str]]:
 
 
 def write_file(example: Example) -> None:
-    """Save a text component whose first line is ``;; NAME.wat``, as the page says above it."""
-    first, _, _ = example.parsed.partition("\n")
-    if first.startswith(";; ") and first.endswith(".wat"):
-        Path(first.removeprefix(";; ")).write_text(example.parsed)
+    """Save what begins with a comment that is the name of a file, as the page says above it."""
+    named = re.match(r"(?:;;|//|#) (\S+\.(?:wat|wit|py))\n", example.parsed)
+    if named:
+        Path(named[1]).write_text(example.parsed)
 
 
 MARKDOWN = Sybil(
     parsers=[
         CodeBlockParser("console", type_console),
-        CodeBlockParser("wat", write_file),
+        *(CodeBlockParser(language, write_file) for language in ("wat", "text", "py")),
         PythonCodeBlockParser(doctest_optionflags=OPTIONS),
         SkipParser(),
     ],
@@ -106,7 +107,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Demo) -> Path:
     (tmp_path / "build" / "demo").symlink_to(demo.folder)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "app.wasm").symlink_to(http_application("lean"))
-    (tmp_path / "flows.wasm").symlink_to(streams())
     monkeypatch.setenv("WHERRY_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
