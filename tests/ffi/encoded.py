@@ -1,7 +1,8 @@
 """Encoded values, written from ``docs/encoding.md`` alone: what the library and the vectors are held against.
 
 Values are plain Python in the form that ``vectors.json`` has them: records and cases as mappings, options as
-None or ``{"some": …}``, numbers that JSON loses as text. ``parsed`` reads a type as it is written there.
+None or ``{"some": …}``, numbers that JSON loses as text, resources, streams and futures as the numbers that
+stand for them. ``parsed`` reads a type as it is written there.
 Start at ``encode``.
 """
 
@@ -34,8 +35,13 @@ __all__ = ["arguments", "encode", "parsed"]
 _Part = TypeVar("_Part")
 
 _NUMBERS = ["bool", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f32", "f64", "char"]
-_TAGS = {name: tag for tag, name in enumerate(_NUMBERS, 1)}
-_FORMATS = dict(zip(_NUMBERS, "?bBhHiIqQfdI", strict=True))
+_HANDLES = ["own", "borrow", "stream", "future"]
+_TAGS = {
+    name: tag
+    for names, first in ((_NUMBERS, 0x01), (_HANDLES, 0x20))
+    for tag, name in enumerate(names, first)
+}
+_FORMATS = dict(zip(_NUMBERS, "?bBhHiIqQfdI", strict=True)) | dict.fromkeys(_HANDLES, "Q")
 
 
 def arguments(*values: bytes) -> bytes:
@@ -51,7 +57,7 @@ def encode(wit: Wit, value: object) -> bytes:
             return _headed(0x10, len(data)) + data
         case Prim():
             return bytes([_TAGS[wit.name]]) + _number(wit.name, value)
-        case List(Prim(name)) if name != "string":
+        case List(Prim(name)) if name in _NUMBERS:
             items = cast("Sequence[object]", value)
             return _headed(0x40 + _TAGS[name], len(items)) + b"".join(_number(name, item) for item in items)
         case List():
@@ -98,7 +104,7 @@ def _number(name: str, value: object) -> bytes:
     if name == "char":
         value = ord(cast("str", value))
     elif isinstance(value, str):
-        value = float(value) if name.startswith("f") else int(value)
+        value = float(value) if name in {"f32", "f64"} else int(value)
     return struct.pack("<" + _FORMATS[name], value)
 
 
@@ -128,10 +134,16 @@ def _parse(tokens: list[str]) -> Wit | None:
         case "record" | "variant" | "enum" | "flags":
             return _named(word, tokens)
         case "list" | "option" | "tuple" | "map" | "result":
-            parts = _between(tokens, "<", ">", _parse) if tokens[:1] == ["<"] else []
-            return _compound(word, parts)
+            return _compound(word, _parts(tokens))
+        case "own" | "borrow" | "stream" | "future":
+            _parts(tokens)  # a handle is written alike, whatever it is to
+            return Prim(word)
         case _:
             return Prim(word)
+
+
+def _parts(tokens: list[str]) -> list[Wit | None]:
+    return _between(tokens, "<", ">", _parse) if tokens[:1] == ["<"] else []
 
 
 def _compound(word: str, parts: list[Wit | None]) -> Wit:

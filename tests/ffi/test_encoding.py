@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.ffi.conftest import run
+from tests.ffi.conftest import ROOT, run
 from tests.ffi.driven import Driver, RefusedError
 from tests.ffi.encoded import arguments, encode, parsed
 from tests.guests.build import binary
@@ -36,6 +37,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text())
+FORM = re.compile(r"(\w+)<([\w, ]+)>")
+HANDLE = re.compile(r"\b(own|borrow|stream|future)\b")
+HANDING = """
+(component
+  (type $stream (stream u8))
+  (type $future (future string))
+  (type $kept (resource (rep i32)))
+  (core func $stream (canon stream.new $stream))
+  (core func $future (canon future.new $future))
+  (core func $kept (canon resource.new $kept))
+  (core module $main
+    (import "new" "stream" (func $stream (result i64)))
+    (import "new" "future" (func $future (result i64)))
+    (import "new" "kept" (func $kept (param i32) (result i32)))
+    (func (export "stream") (result i32) (i32.wrap_i64 (call $stream)))
+    (func (export "future") (result i32) (i32.wrap_i64 (call $future)))
+    (func (export "kept") (result i32) (call $kept (i32.const 7)))
+    (func (export "same") (param i32) (result i32) (local.get 0)))
+  (core instance $main (instantiate $main (with "new" (instance
+    (export "stream" (func $stream)) (export "future" (func $future)) (export "kept" (func $kept))))))
+  (export $r "r" (type $kept))
+  (func (export "new-stream") (result $stream) (canon lift (core func $main "stream")))
+  (func (export "new-future") (result $future) (canon lift (core func $main "future")))
+  (func (export "new-own") (result (own $r)) (canon lift (core func $main "kept")))
+  (func (export "stream") (param "x" $stream) (result $stream) (canon lift (core func $main "same")))
+  (func (export "future") (param "x" $future) (result $future) (canon lift (core func $main "same")))
+  (func (export "own") (param "x" (own $r)) (result (own $r)) (canon lift (core func $main "same")))
+  (func (export "borrow") (param "x" (borrow $r)) (result u32) (canon lift (core func $main "same"))))
+"""
 WRONG_VALUE = 12
 EVERYTHING = parsed(
     "record {b: bool, c: char, s: string, l: list<u16>, n: list<list<string>>, f: list<char>,"
@@ -79,7 +109,37 @@ def test_vectors_are_what_the_specification_says(vector: dict[str, Any]) -> None
     assert encode(parsed(vector["type"]), vector["value"]) == bytes.fromhex(vector["bytes"])
 
 
-@pytest.mark.parametrize("kind", dict.fromkeys(vector["type"] for vector in VECTORS))
+def test_each_line_of_the_page_has_a_vector() -> None:
+    """Each tag has one, and each form of a type with parts that the page names."""
+    page = (ROOT / "docs" / "encoding.md").read_text()
+    rows = re.findall(r"^\| `(\w\w)`(?: to `(\w\w)`)? \| (.*?) \|", page, re.MULTILINE)
+    tags = {tag for first, last, _ in rows for tag in range(int(first, 16), int(last or first, 16) + 1)}
+    assert tags == {bytes.fromhex(vector["bytes"])[0] for vector in VECTORS}
+    forms = {(name, parts.count(",")) for name, parts in FORM.findall(str(VECTORS))}
+    named = {(name, parts.count(",")) for *_, kind in rows for name, parts in FORM.findall(kind)}
+    assert named <= forms
+
+
+@pytest.mark.parametrize("kind", ["own<r>", "borrow<r>", "stream<u8>", "future<string>"])
+def test_handles_cross_in_the_form_of_their_vectors(kind: str, drivers: Callable[[str], Driver]) -> None:
+    """A number that nobody can make up: the library writes its own as the vector has it, and reads it so."""
+    name, _, _ = kind.partition("<")
+    (tag,) = {bytes.fromhex(vector["bytes"])[:1] for vector in VECTORS if vector["type"] == kind}
+    driver = drivers(HANDING)
+    made = driver.call("new-own" if name == "borrow" else f"new-{name}", arguments())
+    handle = encode(parsed(kind), int.from_bytes(made[1:], "little"))
+    answer = driver.call(name, arguments(handle))
+    if name == "borrow":
+        assert answer == encode(parsed("u32"), 7)
+    else:
+        assert made == handle
+        assert (answer[:1], len(answer)) == (tag, len(handle))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    dict.fromkeys(vector["type"] for vector in VECTORS if not HANDLE.search(vector["type"])),
+)
 def test_vectors_cross_as_they_are(kind: str, drivers: Callable[[str], Driver]) -> None:
     """The library reads each vector and writes the same bytes; the guest copies the value between."""
     driver = drivers(echo(parsed(kind)))

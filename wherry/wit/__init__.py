@@ -14,7 +14,6 @@ char                str of length 1           ``str``                  str of le
 string              str                       ``str``                  str without surrogates
 list<u8>            bytes                     ``bytes``                anything with the buffer protocol
 list<T>             list                      ``list[T]``              any sequence
-list<T, N>          list of N values          ``list[T]``              any sequence of N values
 tuple<T, U>         tuple                     ``tuple[T, U]``          any sequence of that length
 map<K, V>           dict                      ``dict[K, V]``           any mapping
 record              an object of a class      the name of the class    the same, any object with the
