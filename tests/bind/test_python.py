@@ -200,12 +200,80 @@ def test_another_component_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_closed_library_says_so(bind: Callable[..., Any]) -> None:
-    """After its block a library is closed, whether it was used or not."""
+    """After its block a library is closed, whether it was used or not; the hint is what to type."""
     package = bind(echo(Prim("u32")), "closed_echo")
-    with package.ClosedEcho() as library:
-        assert library.echo(1) == 1
-    with pytest.raises(wherry.ClosedError):
-        library.echo(1)
+    for used in (True, False):
+        with package.ClosedEcho() as library:
+            if used:
+                assert library.echo(1) == 1
+        for call in (library.echo, lambda x, used=library: asyncio.run(used.echo_async(x))):
+            with pytest.raises(wherry.ClosedError) as raised:
+                call(1)
+            assert str(raised.value) == "`closed_echo` was closed\n\nhint: make another one: `ClosedEcho()`"
+
+
+class Host:
+    """Does what a test says."""
+
+    def __init__(self, host: Callable[[int], object]) -> None:
+        """``host`` is the function that the guest calls."""
+        self.host = host
+
+
+def test_a_library_that_ended_says_how_to_make_another(bind: Callable[..., Any]) -> None:
+    """After an error of the host the hint names the class and what it takes, not what is below it."""
+    package = bind(relay(Prim("u32")), "ended_relay")
+    library = package.EndedRelay(host=Host(lambda x: 1 // x))
+    with pytest.raises(ZeroDivisionError):
+        library.relay(0)
+    for _ in range(2):
+        with pytest.raises(wherry.ClosedError) as raised:
+            library.relay(1)
+        assert raised.value.message == "`ended_relay` ended in an earlier call and cannot be used any more"
+        assert raised.value.hint == "make another one: `EndedRelay(host=...)`"
+
+
+def test_an_error_of_another_library_stays_what_it_is(bind: Callable[..., Any]) -> None:
+    """A host function that uses a closed library raises of that one, and so does the call."""
+    other = bind(echo(Prim("u32")), "other_echo")
+    with other.OtherEcho() as closed:
+        closed.echo(1)
+    package = bind(relay(Prim("u32")), "asking_relay")
+    library = package.AskingRelay(host=Host(closed.echo))
+    with pytest.raises(wherry.ClosedError, match="`other_echo` was closed"):
+        library.relay(1)
+    with pytest.raises(wherry.ClosedError, match="`asking_relay` ended"):
+        library.relay(1)
+
+
+def test_a_host_that_lacks_a_function_is_told_where_it_goes(bind: Callable[..., Any]) -> None:
+    """The function is named, and the class whose object it is missing in."""
+    package = bind(relay(Prim("u32")), "lacking_relay")
+    library = package.LackingRelay(host=object())
+    with pytest.raises(wherry.LinkError) as raised:
+        library.relay(1)
+    assert "host(x)" in raised.value.message
+    assert raised.value.hint == "give these functions to the objects that `LackingRelay(host=...)` takes"
+
+
+def test_what_no_object_can_provide_is_told_without_one(bind: Callable[..., Any]) -> None:
+    """An interface of WASI that is not here is no parameter of the class, and the hint does not say so."""
+    package = bind(
+        """(component (import "wasi:nn/graph@0.2.0" (instance $nn (export "f" (func (result u32)))))
+          (alias export $nn "f" (func $f))
+          (core func $lowered (canon lower (func $f)))
+          (core module $m (import "nn" "f" (func $f (result i32)))
+            (func (export "go") (result i32) (call $f)))
+          (core instance $m (instantiate $m (with "nn" (instance (export "f" (func $lowered))))))
+          (func (export "go") (result u32) (canon lift (core func $m "go"))))""",
+        "learning",
+    )
+    with pytest.raises(wherry.LinkError) as raised:
+        package.go()
+    assert "wasi:nn/graph@0.2.0" in raised.value.message
+    assert raised.value.hint is not None
+    assert "imports=" not in raised.value.hint
+    assert "build the library" in raised.value.hint
 
 
 def test_limits_and_cancelling_are_those_of_the_library(bind: Callable[..., Any]) -> None:
@@ -295,7 +363,7 @@ def test_functions_of_a_module_outlive_a_call_that_failed(bind: Callable[..., An
     with package.Trapping() as library:
         with pytest.raises(wherry.Trap):
             library.trap()
-        with pytest.raises(wherry.ClosedError):
+        with pytest.raises(wherry.ClosedError, match=r"hint: make another one: `Trapping\(\)`"):
             library.count()
 
 

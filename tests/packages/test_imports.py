@@ -222,3 +222,16 @@ def test_type_checkers_see_what_was_imported(machine: Machine) -> None:
     assert done.returncode == 0, done.stdout
     done = machine("-m", "mypy", "--cache-dir=/dev/null", "wrong.py")
     assert "incompatible type" in done.stdout
+
+
+def test_a_closed_library_says_what_to_type(machine: Machine) -> None:
+    """In terms of what was imported."""
+    program = """
+from wherry.packages.acme import point_echo as it
+with it.PointEcho() as own:
+    own.echo(it.Record0(1, 2))
+own.echo(it.Record0(1, 2))
+"""
+    done = machine("-c", program)
+    assert done.returncode == 1
+    assert done.stderr.endswith("`acme/point-echo` was closed\n\nhint: make another one: `PointEcho()`\n")

@@ -11,8 +11,9 @@ from __future__ import annotations
 import weakref
 from _thread import allocate_lock
 from functools import partial
+from os import getpid
 
-from wherry.errors import ClosedError, DigestError, NotFoundError, UsageError
+from wherry.errors import ClosedError, DigestError, ForkedError, LinkError, NotFoundError, UsageError
 from wherry.runtime.component import load
 
 TYPE_CHECKING = False  # not from `typing`, which takes longer to import than the rest of this
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from wherry import _native
     from wherry._native import Limits, Policy
-    from wherry.errors import ResultError
+    from wherry.errors import CallError, ResultError
     from wherry.runtime.component import Component, Origin
 
     Some = TypeVar("Some", bound="Library")
@@ -116,6 +117,12 @@ class Core:
         self._index: dict[tuple[str | None, str], int] = {}
         self._calls: dict[str | None, weakref.ref[Calls]] = {}
         self._closed = False
+        self._process = 0
+        self._library: type[Library] = Library
+
+    def opened(self, library: type[Library]) -> None:
+        """Has errors say what to do in terms of the class that opened it."""
+        self._library = library
 
     def calls(self, scope: str | None) -> Calls:
         """The functions of a scope."""
@@ -131,8 +138,11 @@ class Core:
         if self._lasting:
             self.renew()  # an earlier call, of another function, may have ended it
         native = self.native()
-        renew = partial(_renewed, weakref.ref(self), scope, name, error) if self._lasting else None
-        return native.function(self._index[scope, name], error, waits=True, renew=renew)
+        renew = partial(_renewed, weakref.ref(self), scope, name, error)
+        try:
+            return native.function(self._index[scope, name], error, waits=True, renew=renew)
+        except (ClosedError, ForkedError) as closed:
+            raise (self._ended() or closed) from None
 
     def renew(self) -> bool:
         """Whether there is a sandbox to call: another one, where a trap or a limit has ended the last."""
@@ -152,10 +162,45 @@ class Core:
         """The sandbox."""
         with self._lock:
             if self._closed:
-                raise ClosedError(f"`{self._bundle.name}` was closed", hint="open it again, or keep it open")
+                raise self._over(ClosedError, "was closed")
             if self._native is None:
                 self._native = self._start()
+                self._process = getpid()
             return self._native
+
+    def renewed(self) -> bool:
+        """Whether there is another sandbox to call; one that is not lasting says why it cannot be called."""
+        if self._lasting:
+            return self.renew()
+        ended = self._ended()
+        if ended is not None:
+            raise ended
+        return False
+
+    def _ended(self) -> CallError | None:
+        if self._closed:
+            return self._over(ClosedError, "was closed")
+        if self._native is None or self._native.alive():
+            return None
+        if self._process != getpid():
+            return self._over(ForkedError, "was opened before this process forked")
+        return self._over(ClosedError, "ended in an earlier call and cannot be used any more")
+
+    def _over(self, kind: type[CallError], what: str) -> CallError:
+        return kind(f"`{self._bundle.name}` {what}", hint=f"make another one: `{self._opening()}`")
+
+    def _providing(self) -> str:
+        if self._imports is None:
+            return "no object can be passed for what is WASI: build the library for WASI 0.2 or 0.3"
+        return f"give these functions to the objects that `{self._opening()}` takes"
+
+    def _opening(self) -> str:
+        """What opens the library, as it is typed."""
+        from inspect import Parameter, signature
+
+        name = self._library.__name__
+        params = signature(self._library).parameters.values()
+        return f"{name}({', '.join(f'{one.name}=...' for one in params if one.default is Parameter.empty)})"
 
     def close(self) -> None:
         """Ends the sandbox."""
@@ -171,7 +216,12 @@ class Core:
 
     def _start(self) -> _native.Instance:
         component = self._bundle.component()
-        native = component.start(policy=self._policy, limits=self._limits, imports=self._imports)
+        try:
+            native = component.start(policy=self._policy, limits=self._limits, imports=self._imports)
+        except LinkError as error:
+            if "imports=" in (error.hint or ""):
+                error.hint = self._providing()
+            raise
         self._index = component.places()
         wrapping = {}
         for scope, (_, resources) in self._bundle.scopes.items():
@@ -253,6 +303,7 @@ class Library(Interface):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         self._core = core
+        core.opened(type(self))
 
     def close(self) -> None:
         """End the sandbox. Doing so twice is no error; using it afterwards raises ``ClosedError``."""
@@ -346,9 +397,9 @@ class _Maker:
 def _renewed(
     core: weakref.ref[Core], scope: str | None, name: str, error: type[ResultError] | None
 ) -> _native.Function | None:
-    """The function of another sandbox, where that of a core has ended."""
+    """The function of another sandbox, where that of a core has ended and is to be replaced."""
     alive = core()
-    if alive is None or not alive.renew():
+    if alive is None or not alive.renewed():
         return None
     return alive.native().function(alive._index[scope, name], error, waits=True)  # noqa: SLF001 - one module
 

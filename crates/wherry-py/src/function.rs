@@ -30,7 +30,7 @@ pub struct Function {
     pub error: Option<Py<PyType>>,
     /// Whether it waits for calls of other threads.
     pub waits: bool,
-    /// What gives the function that is called instead, where the instance has ended.
+    /// What gives the function that is called instead where the instance has ended, or raises what to do.
     pub renew: Option<Py<PyAny>>,
 }
 
@@ -52,7 +52,8 @@ impl Function {
         let (Err(error), Some(renew)) = (&called, &self.renew) else {
             return called;
         };
-        if !says_ended(py, error)? {
+        // One with a traceback came out of the host's own code, and is about something else.
+        if error.traceback(py).is_some() || !says_ended(py, error)? {
             return called;
         }
         let fresh = renew.call0(py)?;

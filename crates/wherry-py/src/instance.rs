@@ -386,8 +386,8 @@ impl Instance {
     }
 
     /// The function at a place in the list of exports. It raises `error` for the error case of a result, and with `waits` it
-    /// waits for calls of other threads. Where the instance has ended, `renew` gives the function that is called instead, or
-    /// nothing.
+    /// waits for calls of other threads. Where the instance has ended, `renew` gives the function that is called instead,
+    /// nothing, or an exception.
     #[pyo3(signature = (index, error = None, *, waits = false, renew = None))]
     fn function(
         slf: &Bound<'_, Self>,
