@@ -94,8 +94,8 @@ PROVOKED: dict[str, tuple[Provoke, str]] = {
         "`tool` was made for JavaScript by AssemblyScript: it imports `env` `abort`",
     ),
     "Invalid": (
-        lambda _: wherry.load(b"\0asm\x01\0\0\0\x01", name="tool"),
-        "`tool`: not valid WebAssembly: unexpected end-of-file (at byte 0x9)",
+        lambda _: wherry.load(b"\0asm\x01\0\0\0\x01\x01\x80", name="tool"),
+        "`tool`: not valid WebAssembly: unexpected end-of-file (at byte 0xb)",
     ),
     "Unsupported": (
         lambda _: wherry.load(b"(module (memory 1 1 shared))", name="tool"),

@@ -102,6 +102,14 @@ def test_malformed_bytes_are_refused(content: bytes) -> None:
         wherry.load(content)
 
 
+@pytest.mark.parametrize("whole", [function(b"\x01" * 40), nested_components(3)], ids=["module", "component"])
+def test_a_file_that_is_cut_is_told_from_one_that_is_damaged(whole: bytes) -> None:
+    """Halved, or without its last byte, it is said to end too early, and after how many bytes."""
+    for length in (len(whole) // 2, len(whole) - 1):
+        with pytest.raises(wherry.InvalidModuleError, match=f"ends too early, after {length} bytes"):
+            wherry.load(whole[:length])
+
+
 @pytest.mark.parametrize("content", TOO_MUCH.values(), ids=TOO_MUCH.keys())
 def test_what_is_too_deep_or_too_wide_is_refused(content: bytes) -> None:
     """The static bounds, or validation, stop it before the compiler's stack or memory does."""

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{
-    CanonicalFunction, CanonicalOption, ComponentDefinedType, ComponentType, ComponentTypeDeclaration,
+    CanonicalFunction, CanonicalOption, Chunk, ComponentDefinedType, ComponentType, ComponentTypeDeclaration,
     CompositeInnerType, FunctionBody, InstanceTypeDeclaration, MemoryType, Parser, Payload, RecGroup,
     TableType, TypeRef,
 };
@@ -16,7 +16,7 @@ use crate::effort::{self, Effort, Thing};
 use crate::error::{Error, Kind, Result};
 use crate::mode;
 use crate::recognise::Form;
-use crate::validate::refused;
+use crate::validate::{cut_short, refused};
 
 mod declarations;
 
@@ -103,13 +103,44 @@ pub fn check(bytes: &[u8], bounds: &Bounds) -> Result<Shape> {
     at_most("bytes in all", size, bounds.size, "--max-size")?;
     let mut walk = Walk::new(bytes, bounds);
     for payload in Parser::new(0).parse_all(bytes) {
-        walk.visit(payload.map_err(invalid)?)?;
+        let payload = payload.map_err(|error| {
+            if ends_early(bytes) {
+                return cut_short(bytes.len());
+            }
+            refused(&error)
+        });
+        walk.visit(payload?)?;
     }
     let mut shape = walk.shape;
     shape.measured.size = size;
     shape.wasi.sort_unstable();
     shape.wasi.dedup();
     Ok(shape)
+}
+
+/// Whether more bytes at the end would help the parser on; a fault among those that are there stays one.
+fn ends_early(mut bytes: &[u8]) -> bool {
+    let (mut parser, mut outer) = (Parser::new(0), Vec::new());
+    loop {
+        let payload = match parser.parse(bytes, false) {
+            Ok(Chunk::Parsed { consumed, payload }) => {
+                bytes = &bytes[consumed..];
+                payload
+            }
+            wanting => return wanting.is_ok(),
+        };
+        match payload {
+            Payload::ModuleSection { parser: inner, .. }
+            | Payload::ComponentSection { parser: inner, .. } => {
+                outer.push(std::mem::replace(&mut parser, inner));
+            }
+            Payload::End(_) => match outer.pop() {
+                Some(one) => parser = one,
+                None => return false,
+            },
+            _ => {}
+        }
+    }
 }
 
 /// Refuses `measured` where it is over `bounds`: for compiled code, whose source was measured earlier.
@@ -505,6 +536,31 @@ mod tests {
                 assert_eq!(checked(text, bounds), refusal, "{bounds:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_cut_short_is_told_from_what_is_damaged() {
+        let whole =
+            wat::parse_str("(component (core module (func) (data \"text\")) (core module))").expect("text");
+        let message = |bytes: &[u8]| match check(bytes, &Bounds::default()) {
+            Ok(_) => String::new(),
+            Err(error) => error.message().to_owned(),
+        };
+        assert_eq!(message(&whole), "");
+        for length in [9, whole.len() / 2, whole.len() - 1] {
+            let told = message(&whole[..length]);
+            assert!(
+                told.starts_with("cut short: ") && told.contains(&format!("{length} bytes")),
+                "{told}"
+            );
+        }
+        // The section is whole, and the number in it is not.
+        let damaged = b"\0asm\x01\0\0\0\x01\x01\x80";
+        assert!(
+            message(damaged).starts_with("not valid WebAssembly: "),
+            "{}",
+            message(damaged)
+        );
     }
 
     #[test]

@@ -79,15 +79,16 @@ fn whole(payload: &Payload<'_>, length: usize) -> Result<()> {
         | Payload::ComponentSection { unchecked_range, .. }
             if unchecked_range.end > length =>
         {
-            let (start, missing) = (unchecked_range.start, unchecked_range.end - length);
-            let message = format!(
-                "not valid WebAssembly: {missing} bytes are missing of what starts at byte {start:#x}"
-            );
-            Err(Error::new(Kind::Invalid, message)
-                .with_hint("it is cut short, as a download that broke off is"))
+            Err(cut_short(length))
         }
         _ => Ok(()),
     }
+}
+
+/// The error for a file that ends after so many bytes and before its end.
+pub(crate) fn cut_short(length: usize) -> Error {
+    let message = format!("cut short: the file ends too early, after {length} bytes");
+    Error::new(Kind::Invalid, message).with_hint("copy or download it again")
 }
 
 /// As many values as a call usually hands over; they cost nothing worth counting.
