@@ -47,13 +47,16 @@ pub(in crate::values) fn lower<P: Port, T: 'static>(
     Ok(unsafe { slot.assume_init() }.get_u32())
 }
 
-/// What a feed has now, where it is not over: `None` when the guest wants it no more.
+/// What a feed has now, where the guest has room for some of it and the feed is not over.
 fn asked<P: Port>(
     feed: &mut dyn Feed<P>,
     cx: &mut Context<'_>,
     most: Option<usize>,
     finish: bool,
 ) -> Poll<Result<Asked<P>>> {
+    if most == Some(0) {
+        return Poll::Ready(Ok(Asked::Done(StreamResult::Completed)));
+    }
     match feed.poll(cx, most.unwrap_or(USUAL)) {
         Poll::Ready(Ok(Some(value))) => Poll::Ready(Ok(Asked::Some(value))),
         Poll::Ready(Ok(None)) => Poll::Ready(Ok(Asked::Done(StreamResult::Dropped))),
@@ -151,9 +154,6 @@ impl<P: Port, D: 'static> StreamProducer<D> for Elements<P> {
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let most = destination.remaining(&mut store);
-        if most == Some(0) {
-            return Poll::Ready(Ok(StreamResult::Completed));
-        }
         let list = match std::task::ready!(asked(&mut *self.feed, cx, most, finish))? {
             Asked::Some(list) => list,
             Asked::Done(result) => return Poll::Ready(Ok(result)),
@@ -184,9 +184,6 @@ impl<P: Port, D: 'static> StreamProducer<D> for Units<P> {
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let most = destination.remaining(&mut store);
-        if most == Some(0) {
-            return Poll::Ready(Ok(StreamResult::Completed));
-        }
         let list = match std::task::ready!(asked(&mut *self.feed, cx, most, finish))? {
             Asked::Some(list) => list,
             Asked::Done(result) => return Poll::Ready(Ok(result)),
