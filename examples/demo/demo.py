@@ -105,7 +105,7 @@ def python_answers_http(folder: Path) -> None:
     shutil.rmtree(folder / "site", ignore_errors=True)
     typed(f"cd {folder} && wherry new demo/site --lang python --kind http")
     shell("build", f"{folder}/site")
-    command = ["serve", f"{folder}/site", "--addr", "127.0.0.1:0"]
+    command = ["serve", f"./{folder}/site", "--addr", "127.0.0.1:0"]
     say(f"$ {shlex.join(['wherry', *command])}")
     serving = [sys.executable, "-m", "wherry", *command]
     with subprocess.Popen(serving, stdout=subprocess.PIPE, text=True) as server:
@@ -126,7 +126,7 @@ def graphql_js_runs_in_python(folder: Path) -> None:
     library = HERE.parent / "graphql"
     shutil.copytree(library / "library", folder / "graphql", dirs_exist_ok=True, ignore=ignored)
     typed(f"cd {folder}/graphql && npm ci --silent")
-    typed(f"wherry bind {folder}/graphql --lang python -o {folder}/graphql-python | tail -1")
+    typed(f"wherry bind ./{folder}/graphql --lang python -o {folder}/graphql-python | tail -1")
     sys.path[:0] = [str(folder / "graphql-python"), str(library / "python")]
     from schema import Schema
 
