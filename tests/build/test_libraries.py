@@ -184,8 +184,10 @@ REFUSED = {
 _REFUSALS = (
     "What is `async`, futures, streams and lists of a fixed length are refused; maps too in Go and Rust",
     "Lists of resources of others that are lent are refused",
+    "`async` functions, futures, streams and lists of a fixed length do not build",
+    "Maps and lists of a fixed length do not build",
 )
-"""The same in the words of ``docs/build.md``, and what C++ alone refuses."""
+"""The same in the words of ``docs/build.md``, what C++ alone refuses, and the interpreters' own gaps."""
 
 
 @pytest.mark.parametrize(
@@ -204,6 +206,29 @@ def test_what_no_bindings_have_is_refused_by_its_name(
     folder = make(tmp_path, language, "library")
     (folder / "wit" / "greeter.wit").write_text(f"package a:b; world greeter {{ export f: {export}; }}")
     with pytest.raises(wherry.InterfaceError, match=REFUSED[export]):
+        build(folder)
+
+
+@pytest.mark.parametrize(
+    ("language", "export", "message"),
+    [
+        ("javascript", "async func()", "is async"),
+        ("javascript", "func(x: stream<u8>)", "`stream` has no form"),
+        ("javascript", "func() -> future", "`future` has no form"),
+        ("javascript", "func(x: list<u8, 4>)", "compiling greeter failed"),
+        ("python", "func(x: list<u8, 4>)", "generating bindings failed"),
+        ("python", "func(x: map<u8, string>)", "generating bindings failed"),
+    ],
+)
+def test_what_an_interpreter_has_no_form_for_does_not_build(
+    language: Language, export: str, message: str, tmp_path: Path
+) -> None:
+    """What the documentation says to be impossible in JavaScript and in Python, however it is told."""
+    folder = make(tmp_path, language, "library")
+    (folder / "wit" / "greeter.wit").write_text(f"package a:b; world greeter {{ export f: {export}; }}")
+    if language == "javascript":
+        (folder / "src" / "greeter.js").write_text("export function f(x) {}\n")
+    with pytest.raises(wherry.BuildError, match=message):
         build(folder)
 
 
