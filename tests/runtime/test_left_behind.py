@@ -200,21 +200,52 @@ except wherry.TimeLimitError:
 """
 
 
+def assert_ends(program: str, said: str) -> None:
+    """A program of Python ends well, having said that."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
 @pytest.mark.parametrize(
     "body", ["time.sleep(3600)", "while True: time.sleep(0.0001)", "while True: pass", "time.sleep(0.6)"]
 )
 def test_python_ends_with_such_a_thread(body: str) -> None:
     """Neither a hang nor a crash, whether the function sleeps, wakes all the time or computes."""
     for _ in range(5):
-        done = subprocess.run(
-            [sys.executable, "-c", ENDS.format(body=body)],
-            cwd=ROOT,
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (0, "struck\n", "")
+        assert_ends(ENDS.format(body=body), "struck\n")
+
+
+DAEMON = """
+import threading, time, wherry
+from tests.guests.build import text
+inside = threading.Event()
+def host(x):
+    inside.set()
+    {body}
+    return x
+limits = wherry.Limits(timeout={timeout})
+instance = wherry.load(text("callback")).instantiate(limits=limits, imports={{"host": host}})
+def work():
+    while True:
+        instance.call(1)
+threading.Thread(target=work, daemon=True).start()
+inside.wait()
+"""
+
+
+@pytest.mark.parametrize("timeout", ["None", "'1h'"])
+@pytest.mark.parametrize("body", ["pass", "while True: time.sleep(0.0001)", "while True: pass"])
+def test_python_ends_with_a_daemon_in_a_host_function(body: str, timeout: str) -> None:
+    """Such a thread stops where it is, on a thread of its own and on that of its caller."""
+    for _ in range(5):
+        assert_ends(DAEMON.format(body=body, timeout=timeout), "")
 
 
 def test_nothing_stays_of_those_who_came_back() -> None:

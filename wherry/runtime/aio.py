@@ -83,9 +83,7 @@ async def _on_thread(
 
 async def _on(threads: _Threads, cancel: Callable[[], None], work: Callable[[], Result]) -> Result:
     """The same on one of these threads."""
-    context = contextvars.copy_context()
-    context.run(_loop.set, asyncio.get_running_loop())
-    submitted = threads.submit(functools.partial(context.run, work))
+    submitted = _submitted(threads, work)
     future = asyncio.wrap_future(submitted)
     try:
         return await asyncio.shield(future)
@@ -102,9 +100,7 @@ async def _on(threads: _Threads, cancel: Callable[[], None], work: Callable[[], 
 
 async def wait_on_thread(stop: Callable[[], None], work: Callable[[], Result]) -> Result:
     """Run ``work`` on a thread; cancelling the task calls ``stop``, and nobody waits for the thread then."""
-    context = contextvars.copy_context()
-    context.run(_loop.set, asyncio.get_running_loop())
-    submitted = _THREADS.submit(functools.partial(context.run, work))
+    submitted = _submitted(_THREADS, work)
     future = asyncio.wrap_future(submitted)
     try:
         return await asyncio.shield(future)
@@ -114,6 +110,13 @@ async def wait_on_thread(stop: Callable[[], None], work: Callable[[], Result]) -
             # What it comes to then is of no interest.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
         raise
+
+
+def _submitted(threads: _Threads, work: Callable[[], Result]) -> Future[Result]:
+    """What runs on one of the threads, knowing the loop and the context variables of who asked."""
+    context = contextvars.copy_context()
+    context.run(_loop.set, asyncio.get_running_loop())
+    return threads.submit(functools.partial(context.run, work))
 
 
 def callers_loop() -> asyncio.AbstractEventLoop | None:

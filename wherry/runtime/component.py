@@ -7,7 +7,6 @@ from functools import cache
 
 from wherry import _native
 from wherry.errors import GrantError, UsageError
-from wherry.runtime import leaving
 from wherry.runtime.imports import host_functions
 from wherry.runtime.instance import Instance
 
@@ -131,8 +130,6 @@ class Component:
         deterministic: bool = False,
     ) -> _native.Instance:
         """The sandbox of :meth:`instantiate` alone, for generated bindings."""
-        if self._imports:
-            leaving.prepare()
         return self._native.instantiate(
             granted(policy, self.origin, deterministic=deterministic),
             limits if limits is not None else usual_limits(self.origin),

@@ -212,7 +212,7 @@ def left_behind() -> int:
     that does not answer. Who made the call gets :class:`~wherry.errors.TimeLimitError` in time all the same;
     the thread, and the sandbox with its memory, stay until that comes back, and are counted here.
     """
-    return len(_native.left_behind())
+    return _native.left_behind()
 
 
 def _listed(names: dict[str, None] | list[str]) -> str:

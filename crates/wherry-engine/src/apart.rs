@@ -9,6 +9,7 @@ use crate::fork;
 use crate::registry::Registry;
 use crate::watch::Watch;
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,56 +28,16 @@ const HOST_STACK: usize = 8 << 20;
 /// The largest share of a guest for which threads are kept.
 const KEPT_STACK: usize = 8 << 20;
 
-/// The threads that were left behind and have not come back.
-static LEFT: Mutex<Vec<Thread>> = Mutex::new(Vec::new());
-
-/// A thread, by the number that Python knows it by, in the process that it runs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Thread {
-    ident: u64,
-    generation: u32,
-}
-
-impl Thread {
-    fn current() -> Self {
-        Self {
-            ident: ident(),
-            generation: fork::generation(),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn ident() -> u64 {
-    // SAFETY: it only says which thread this is.
-    #[expect(
-        clippy::useless_conversion,
-        reason = "a number on some systems, an address on others"
-    )]
-    unsafe {
-        u64::try_from(libc::pthread_self()).unwrap_or_default()
-    }
-}
-
-#[cfg(not(unix))]
-fn ident() -> u64 {
-    0
-}
-
-/// The threads of the calls that were left behind and that the embedding program's functions or the kernel still hold, by the
-/// numbers that the system's `pthread_self` gives.
+/// How many calls were left behind in this process that the embedding program's functions or the kernel still hold.
 #[must_use]
-pub fn left_behind() -> Vec<u64> {
-    let generation = fork::generation();
-    let left = lock(&LEFT);
-    let here = left.iter().filter(|thread| thread.generation == generation);
-    here.map(|thread| thread.ident).collect()
+pub fn left_behind() -> usize {
+    threads().left.load(Ordering::Relaxed)
 }
 
 /// Where a piece of work stands.
 enum Progress<R> {
     Waiting,
-    Running(Thread),
+    Running,
     Done(R),
     Left,
 }
@@ -85,6 +46,7 @@ enum Progress<R> {
 struct Errand<R> {
     progress: Mutex<Progress<R>>,
     done: Condvar,
+    threads: &'static Threads,
 }
 
 /// Does `work` on another thread, with room for `stack` bytes of a guest's, and waits for it as long as `watch` allows.
@@ -104,14 +66,14 @@ pub fn run<R: Send + 'static>(
     let errand = Arc::new(Errand {
         progress: Mutex::new(Progress::Waiting),
         done: Condvar::new(),
+        threads: threads(),
     });
     let theirs = Arc::clone(&errand);
     hand_over(
         stack,
         Box::new(move |free| {
-            let thread = Thread::current();
             match &mut *lock(&theirs.progress) {
-                progress @ Progress::Waiting => *progress = Progress::Running(thread),
+                progress @ Progress::Waiting => *progress = Progress::Running,
                 // It took so long to start that nobody waits any more.
                 _ => return,
             }
@@ -120,10 +82,7 @@ pub fn run<R: Send + 'static>(
             if matches!(*progress, Progress::Left) {
                 drop(progress);
                 late(result);
-                let mut left = lock(&LEFT);
-                if let Some(place) = left.iter().position(|other| *other == thread) {
-                    left.swap_remove(place);
-                }
+                theirs.threads.left.fetch_sub(1, Ordering::Relaxed);
                 return;
             }
             *progress = Progress::Done(result);
@@ -152,8 +111,8 @@ impl<R> Errand<R> {
             }
             if let Some((error, until)) = stop.take_if(|(_, until)| Instant::now() >= *until) {
                 let _ = until;
-                if let Progress::Running(thread) = std::mem::replace(&mut *progress, Progress::Left) {
-                    lock(&LEFT).push(thread);
+                if let Progress::Running = std::mem::replace(&mut *progress, Progress::Left) {
+                    self.threads.left.fetch_add(1, Ordering::Relaxed);
                 }
                 left();
                 return Err(error);
@@ -207,21 +166,30 @@ struct Seat {
     filled: Condvar,
 }
 
-/// The threads that wait for work. After a fork there are none: threads stay with the parent.
-fn idle() -> &'static Mutex<Vec<Arc<Seat>>> {
-    static IDLE: Registry<u32, Mutex<Vec<Arc<Seat>>>> = Registry::new();
-    let seats = IDLE.get_or_try_insert(fork::generation(), || {
-        Ok::<_, std::convert::Infallible>(Mutex::default())
+/// The threads of a process.
+#[derive(Default)]
+struct Threads {
+    /// Those that wait for work.
+    idle: Mutex<Vec<Arc<Seat>>>,
+    /// How many were left behind and have not come back.
+    left: AtomicUsize,
+}
+
+/// Those of this process. After a fork there are none: threads stay with the parent.
+fn threads() -> &'static Threads {
+    static THREADS: Registry<u32, Threads> = Registry::new();
+    let threads = THREADS.get_or_try_insert(fork::generation(), || {
+        Ok::<_, std::convert::Infallible>(Threads::default())
     });
-    match seats {
-        Ok(seats) => seats,
+    match threads {
+        Ok(threads) => threads,
         Err(never) => match never {},
     }
 }
 
 fn hand_over(stack: usize, job: Job) -> Result<()> {
     let kept = stack <= KEPT_STACK;
-    if kept && let Some(seat) = lock(idle()).pop() {
+    if kept && let Some(seat) = lock(&threads().idle).pop() {
         *lock(&seat.job) = Some(job);
         seat.filled.notify_one();
         return Ok(());
@@ -249,7 +217,7 @@ fn serve(seat: &Arc<Seat>, first: Job) {
         let freed = Cell::new(false);
         let free = || {
             freed.set(true);
-            lock(idle()).push(Arc::clone(seat));
+            lock(&threads().idle).push(Arc::clone(seat));
         };
         work(&free);
         if !freed.get() {
@@ -272,7 +240,7 @@ fn next(seat: &Arc<Seat>) -> Option<Job> {
         job = guard;
         if timeout.timed_out() && job.is_none() {
             drop(job);
-            let mut seats = lock(idle());
+            let mut seats = lock(&threads().idle);
             if let Some(place) = seats.iter().position(|other| Arc::ptr_eq(other, seat)) {
                 seats.swap_remove(place);
                 return None;
@@ -287,7 +255,7 @@ fn next(seat: &Arc<Seat>) -> Option<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::OnceLock;
+    use std::sync::atomic::AtomicBool;
     use std::sync::mpsc::channel;
 
     fn watch(time: Duration) -> Watch {
@@ -310,23 +278,23 @@ mod tests {
         let (sender, receiver) = channel::<()>();
         let (late, came) = channel();
         let mut told = false;
-        let thread = Arc::new(OnceLock::new());
-        let begun = Arc::clone(&thread);
+        let begun = Arc::new(AtomicBool::new(false));
+        let begins = Arc::clone(&begun);
         let watch = Watch {
-            question: Some(Arc::new({
-                let thread = Arc::clone(&thread);
-                move || match thread.get() {
-                    Some(_) => Err(Error::new(Kind::Time, "")),
-                    None => Ok(()),
+            question: Some(Arc::new(move || {
+                if begun.load(Ordering::Relaxed) {
+                    return Err(Error::new(Kind::Time, ""));
                 }
+                Ok(())
             })),
             ..Watch::default()
         };
+        let before = left_behind();
         let result = run(
             &watch,
             0,
             move || {
-                let _ = begun.set(ident());
+                begins.store(true, Ordering::Relaxed);
                 receiver.recv().is_ok()
             },
             || told = true,
@@ -336,11 +304,10 @@ mod tests {
         );
         assert_eq!(result.err().map(|error| error.kind()), Some(Kind::Time));
         assert!(told);
-        let thread = thread.get().expect("the work began");
-        assert!(left_behind().contains(thread));
+        assert_eq!(left_behind(), before + 1);
         sender.send(()).expect("the thread waits");
         assert_eq!(came.recv().ok(), Some(true));
-        while left_behind().contains(thread) {
+        while left_behind() > before {
             std::thread::yield_now();
         }
     }

@@ -1,5 +1,6 @@
 //! The small Python classes of `wherry.runtime.values`: `Some`, `Ok`, `Err` and `Variant`.
 
+use crate::calling;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
@@ -35,7 +36,7 @@ fn variant(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 
 /// Wraps a value.
 pub fn make<'py>(py: Python<'py>, class: Class, payload: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    class.get(py)?.call1((payload,))
+    calling::call(class.get(py)?, (payload,))
 }
 
 /// The wrapped value, if `value` is of that class.
@@ -52,7 +53,7 @@ pub fn make_variant<'py>(
     tag: &Py<PyString>,
     payload: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    variant(py)?.call1((tag, payload))
+    calling::call(variant(py)?, (tag, payload))
 }
 
 /// The tag of a case, and its value if the case has one.
@@ -97,5 +98,5 @@ pub fn awaited(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
             .getattr("wait_for_host")
             .map(Bound::unbind)
     })?;
-    wait.bind(py).call1((value,))
+    calling::call(wait.bind(py), (value,))
 }

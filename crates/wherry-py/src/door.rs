@@ -124,9 +124,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The threads of calls that were left behind and that host functions still hold, as `threading.get_ident` numbers them.
+/// How many calls were left behind that host functions still hold.
 #[pyfunction]
-pub fn left_behind() -> Vec<u64> {
+pub fn left_behind() -> usize {
     apart::left_behind()
 }
 

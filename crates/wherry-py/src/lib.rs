@@ -4,6 +4,7 @@
 //! error of the engine becomes a class of `wherry.errors` in `errors`; values cross in `port`.
 
 mod cache;
+mod calling;
 mod classes;
 mod component;
 mod configuration;

@@ -3,6 +3,7 @@
 //! The mapping is documented once, for people, in `wherry/wit/__init__.py`; this file is that table as code. Layout and
 //! memory are the engine's business (`wherry_engine::values`).
 
+use crate::calling;
 use crate::classes;
 use crate::errors::carry;
 use crate::home::Home;
@@ -470,7 +471,7 @@ impl Port for Python3 {
             .map(Bound::into_any)
             .map_err(carry)?;
         match wrap {
-            Some(wrap) => wrap.bind(token).call1((resource,)).map_err(carry),
+            Some(wrap) => calling::call(wrap.bind(token), (resource,)).map_err(carry),
             None => Ok(resource),
         }
     }
@@ -481,7 +482,7 @@ impl Port for Python3 {
             let arguments = arguments
                 .cast_into::<PyTuple>()
                 .map_err(|error| carry(error.into()))?;
-            let returned = function.bind(py).call1(arguments).and_then(classes::awaited);
+            let returned = calling::call(function.bind(py), arguments).and_then(classes::awaited);
             streams::settled(py, returned, fallible)
         })
     }
@@ -490,7 +491,7 @@ impl Port for Python3 {
         Python::attach(|py| {
             let arguments = arguments.into_bound(py).cast_into::<PyTuple>();
             let arguments = arguments.map_err(|error| carry(error.into()))?;
-            match function.bind(py).call1(arguments) {
+            match calling::call(function.bind(py), arguments) {
                 Ok(value) if classes::is_coroutine(&value).map_err(carry)? => {
                     streams::answer(&value, fallible).map(Started::Later)
                 }

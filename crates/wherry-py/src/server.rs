@@ -264,10 +264,11 @@ impl Server {
         self.server.note_stale();
     }
 
-    /// What went wrong since this was asked last, each with the number of its request; waits up to so many seconds.
-    fn failures(&self, py: Python<'_>, seconds: f64) -> PyResult<Vec<String>> {
+    /// What went wrong since this was asked last, each with the number of its request and a hint; waits up to so many seconds.
+    fn failures(&self, py: Python<'_>, seconds: f64) -> PyResult<Vec<(String, Option<String>)>> {
         let wait = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        through(py, || Ok(self.server.statistics().failures(wait)))
+        let told = through(py, || Ok(self.server.statistics().failures(wait)))?;
+        Ok(told.into_iter().map(|told| (told.words, told.hint)).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! How they look to people, and what may be given for them, is in `wherry/runtime/streams.py`; here is what runs the guest.
 
+use crate::calling;
 use crate::classes;
 use crate::errors::{carry, raise, result_error};
 use crate::instance::Cell;
@@ -190,11 +191,8 @@ impl Fed {
         most: usize,
     ) -> Poll<PyResult<Option<Bound<'py, PyAny>>>> {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
-        let polled = self
-            .object
-            .bind(py)
-            .call_method1(intern!(py, "poll"), (&self.wake, most));
-        match polled {
+        let poll = self.object.bind(py).getattr(intern!(py, "poll"));
+        match poll.and_then(|poll| calling::call(&poll, (&self.wake, most))) {
             Ok(polled) if polled.is_none() => Poll::Pending,
             Ok(polled) => Poll::Ready(polled.cast_into::<PyTuple>().map_err(PyErr::from).map(|found| {
                 let mut items = found.iter();
@@ -209,8 +207,8 @@ impl Drop for Fed {
     fn drop(&mut self) {
         // When Python is ending, what it fed with ends with it.
         let _ = Python::try_attach(|py| {
-            let closed = self.object.bind(py).call_method0(intern!(py, "close"));
-            drop(closed);
+            let close = self.object.bind(py).getattr(intern!(py, "close"));
+            drop(close.and_then(|close| calling::call(&close, ())));
         });
     }
 }

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
 use wherry_engine::values::{Named, Types};
 
+use crate::calling;
 use crate::names::Names;
 use crate::port::Python3;
 
@@ -134,7 +135,7 @@ impl Typed {
         };
         match &cases[index].alone {
             Some(alone) => Ok(alone.bind(py).clone()),
-            None => cases[index].class.bind(py).call1((payload,)),
+            None => calling::call(cases[index].class.bind(py), (payload,)),
         }
     }
 }
