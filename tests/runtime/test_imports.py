@@ -105,6 +105,18 @@ def test_an_instance_ends_with_an_exception_of_its_host() -> None:
         assert instance.call(1) == 1
 
 
+@pytest.mark.parametrize("returned", ["text", None, 1 << 40])
+def test_an_instance_ends_with_a_wrong_result_of_its_host(returned: object) -> None:
+    """It stands in the middle of its call, as after an exception; a wrong argument does not end it."""
+    with wherry.load(text("callback")).instantiate(imports={"host": lambda _: returned}) as instance:
+        with pytest.raises(wherry.WitTypeError):
+            instance.call("text")
+        with pytest.raises(wherry.WitTypeError, match="host"):
+            instance.call(1)
+        with pytest.raises(wherry.ClosedError):
+            instance.call(1)
+
+
 def test_the_error_case_is_raised_typed() -> None:
     """``ResultError`` in a host function is the error case of its result, and goes to the guest."""
 

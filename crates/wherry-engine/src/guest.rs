@@ -45,6 +45,8 @@ pub struct Guest {
     pub watch: Watch,
     /// The host functions of the embedding program, by the type that the linker was made for.
     pub host: Option<Arc<dyn Any + Send + Sync>>,
+    /// It called one of them since its sandbox was entered last.
+    pub(crate) called_out: bool,
     /// Who looks at its stack while it runs, for a profile.
     pub sampler: Option<Sampler>,
     /// Where a picture of it goes when it traps.
@@ -150,6 +152,7 @@ impl Guest {
                 ..Watch::default()
             },
             host: None,
+            called_out: false,
             sampler: None,
             coredump: None,
             requests: Requests::new(Arc::clone(&network), shares.body),

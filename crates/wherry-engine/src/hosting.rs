@@ -139,7 +139,8 @@ fn typed<P: Port, const PARAMS: usize, const RESULTS: usize>(
 }
 
 /// The host of a guest that has called it with arguments which are lifted: streams among them are listened to.
-fn arrived<P: Port>(store: StoreContextMut<'_, Guest>) -> wasmtime::Result<Arc<Host<P>>> {
+fn arrived<P: Port>(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<Arc<Host<P>>> {
+    store.data_mut().called_out = true;
     let host = host::<P>(&store)?;
     host.context.listen(store)?;
     Ok(host)

@@ -353,6 +353,7 @@ impl Sandbox {
         later: impl AsyncFnOnce(&mut Store<Guest>, A) -> wasmtime::Result<R>,
     ) -> Result<R> {
         self.usable()?;
+        self.store.data_mut().called_out = false;
         let watch = &mut self.store.data_mut().watch;
         if !watch.whole || watch.deadline.is_none() {
             (watch.deadline, watch.allowance) = match self.timeout {
@@ -383,10 +384,10 @@ impl Sandbox {
         if error.kind() != Kind::Memory {
             self.store.data_mut().note_refused_memory();
         }
-        // A value that does not fit never reached the guest; after all else it is in no known state. The asynchronous
+        // An argument that does not fit never reached the guest; after all else it is in no known state. The asynchronous
         // machinery has entered the guest by then.
-        self.alive =
-            matches!(error.kind(), Kind::Value | Kind::Unsupported | Kind::Closed) && !self.concurrent;
+        let entered = self.concurrent || self.store.data().called_out;
+        self.alive = matches!(error.kind(), Kind::Value | Kind::Unsupported | Kind::Closed) && !entered;
         Err(error)
     }
 }

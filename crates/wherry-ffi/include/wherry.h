@@ -53,7 +53,8 @@ enum {
   WHERRY_PRECOMPILED = 9,     /* compiled code of another version, processor or mode, or not expected here */
   WHERRY_LINK = 10,           /* imports that nothing provides */
   WHERRY_NO_EXPORT = 11,      /* no function of that name */
-  WHERRY_VALUE = 12,          /* bytes that are no value of the type that is wanted; the instance goes on, unless it has `async` functions */
+  WHERRY_VALUE = 12,          /* bytes that are no value of the type that is wanted: as arguments the instance goes on, unless it has
+                                 `async` functions; as the result of a callback it has ended */
   WHERRY_BUSY = 13,           /* the instance runs a call */
   WHERRY_CLOSED = 14,         /* the instance has ended, or the resource was released */
   WHERRY_FORKED = 15,         /* the instance was made before the process forked */
@@ -175,7 +176,8 @@ wherry_status wherry_policy_free(wherry_policy *policy);
 
 /* A function of the caller's. `arguments` is one encoded tuple, lent until the callback returns. The result goes to
  * `wherry_caller_return`; a function without a result needs none. A function whose type is `result` returns that: its error
- * case is a value and no failure. Returns 0, or anything else for a failure, which ends the guest with WHERRY_HOST.
+ * case is a value and no failure. Returns 0, or anything else for a failure, which ends the guest with WHERRY_HOST. A result
+ * that is no value of its type ends it too, with WHERRY_VALUE.
  * Runs on the thread that called into the instance, and may call any function of this header but those that the instance
  * refuses in a call. */
 typedef int32_t (*wherry_callback)(void *context, const uint8_t *arguments, size_t length, wherry_caller *caller);
@@ -218,7 +220,7 @@ wherry_status wherry_caller_fail(wherry_caller *caller, const char *message);
 /* The instance, for resources that came with the call; NULL while it is being made, and on another thread. */
 wherry_instance *wherry_caller_instance(wherry_caller *caller);
 
-/* There is nothing yet: for a `wherry_source` alone, which is asked again after `wherry_stream_ready`. */
+/* There is nothing yet: for a `wherry_source` alone, which is asked again after `wherry_stream_ready`; WHERRY_USAGE elsewhere. */
 wherry_status wherry_caller_later(wherry_caller *caller);
 
 /* ---- Streams and futures ---- */

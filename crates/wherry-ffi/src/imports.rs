@@ -147,7 +147,7 @@ impl Bound {
     pub fn invoke(&self, arguments: &[u8]) -> Result<Vec<u8>> {
         let Callback { function, data, name } = &*self.callback;
         let instance = self.instance.get().copied().unwrap_or(0);
-        let answer = Caller::answered(instance, |caller| {
+        let answer = Caller::answered(instance, None, |caller| {
             function(data.pointer, arguments.as_ptr(), arguments.len(), caller)
         });
         Ok(answer
@@ -172,9 +172,10 @@ impl Source {
     /// # Errors
     /// [`Kind::Host`] with what the callback said of its failure.
     pub fn ask(&self, most: usize) -> Result<Option<Vec<u8>>> {
-        let answer = Caller::answered(0, |caller| (self.function)(self.data.pointer, most, caller));
+        let call = |caller| (self.function)(self.data.pointer, most, caller);
+        let answer = Caller::answered(0, Some(false), call);
         let answer = answer.map_err(|failed| failed.error("the source of a stream"))?;
-        Ok((!answer.later).then_some(answer.value))
+        Ok((answer.later != Some(true)).then_some(answer.value))
     }
 }
 
@@ -189,8 +190,8 @@ pub struct Caller {
 struct Answer {
     value: Vec<u8>,
     failure: Option<String>,
-    /// There is no value yet.
-    later: bool,
+    /// Whether there is no value yet, of which a source alone may say so.
+    later: Option<bool>,
 }
 
 /// A callback that failed: what it returned, and what it said of that.
@@ -211,12 +212,16 @@ impl Caller {
     /// What a callback answers that is called with a handle of its own.
     fn answered(
         instance: usize,
+        later: Option<bool>,
         call: impl FnOnce(Handle) -> c_int,
     ) -> std::result::Result<Answer, Unanswered> {
         let caller = Arc::new(Caller {
             thread: thread::current().id(),
             instance,
-            answer: Mutex::default(),
+            answer: Mutex::new(Answer {
+                later,
+                ..Answer::default()
+            }),
         });
         let handle =
             keep(Arc::clone(&caller)).map_err(|failure| Unanswered(0, Some(failure.message().to_owned())))?;
@@ -375,7 +380,10 @@ pub extern "C" fn wherry_caller_fail(caller: Handle, message: *const c_char) -> 
 #[unsafe(no_mangle)]
 pub extern "C" fn wherry_caller_later(caller: Handle) -> Status {
     quietly(|| {
-        Caller::here(caller)?.answer().later = true;
+        let caller = Caller::here(caller)?;
+        let mut answer = caller.answer();
+        let later = answer.later.as_mut();
+        *later.ok_or_else(|| Failure::usage("a callback has its answer when it returns"))? = true;
         Ok(())
     })
 }

@@ -76,6 +76,7 @@ static int32_t behave(void *context, const uint8_t *arguments, size_t length, wh
     milliseconds(300);
     return well(caller);
   case WELL:
+    CHECK(wherry_caller_later(caller) == WHERRY_USAGE);
     return well(caller);
   }
   return 1;
@@ -94,6 +95,9 @@ static wherry_status tried(wherry_component *component, enum behaviour behaviour
   host.instance = made(component, policy, imports);
   host.function = found(host.instance, NULL, "call");
   status = call(host.function, one_u32(1), error).status;
+  /* A guest that a callback failed has ended. */
+  if (status == WHERRY_HOST || status == WHERRY_VALUE)
+    expect(__LINE__, WHERRY_CLOSED, call(host.function, one_u32(1), &none_yet).status, &none_yet);
   wherry_function_free(host.function);
   wherry_instance_free(host.instance);
   wherry_imports_free(imports);
