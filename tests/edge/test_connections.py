@@ -139,6 +139,19 @@ def test_time_that_a_client_takes_to_send_is_not_its_guest_s(host: Literal["lean
         assert request(f"{server.url}/loop").status == 504
 
 
+def test_a_slow_body_is_slow_where_the_processor_is_busy_too() -> None:
+    """Its guest waits for a turn behind those that compute, for longer than the whole of its time."""
+    settings: dict[str, Any] = {"limits": Limits(timeout="1s"), "body_time": "300ms"}
+    with served(**settings) as server, ExitStack() as busy:
+        for _ in range(8):
+            looping = busy.enter_context(socket.create_connection(server.address, timeout=20))
+            looping.sendall(b"GET /loop HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        with socket.create_connection(server.address, timeout=20) as one:
+            one.sendall(b"POST /whole HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 99\r\n\r\n")
+            drip(one, b"0" * 60)
+            assert rest(one).startswith(b"HTTP/1.1 408 ")
+
+
 def http1(connection: socket.socket) -> Callable[[], bool]:
     """A request for 8 MiB; reads a piece of the answer and says whether there was one."""
     connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

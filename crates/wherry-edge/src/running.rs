@@ -158,7 +158,11 @@ impl Running {
                 }
                 Poll::Ready(Err(error)) => failed(error, &self.exchange),
                 Poll::Pending if !self.late(context) => return Poll::Pending,
-                Poll::Pending => Failure::Time,
+                // Where it waits for its turn meanwhile, nobody looked whether its client was too slow.
+                Poll::Pending => match self.exchange.state().awaited() {
+                    Some(until) if Instant::now() >= until => Failure::Request(StatusCode::REQUEST_TIMEOUT),
+                    _ => Failure::Time,
+                },
             }
         };
         // What the guest holds is given back before anybody hears of it.
