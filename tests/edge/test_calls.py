@@ -305,7 +305,7 @@ def test_a_circle_comes_to_an_end(relay: Path) -> None:
         before = server.statistics("relay")["requests"]
         assert request(f"{server.url}/relay/?self={server.url}/relay/").status == 508
         assert server.statistics("relay")["requests"] - before == 5
-        assert any("call-depth = 3" in failure for failure in server.failures(timeout=5))
+        assert any("call-depth = 3" in failure.text for failure in server.failures(timeout=5))
         until(lambda: server.statistics()["active"] == 0)
         assert server.statistics()["connections"] == 5
 

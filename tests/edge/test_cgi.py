@@ -113,7 +113,7 @@ def test_what_is_no_answer_is_an_error(server: edge.Server, path: str, status: i
     assert answer.status == status
     assert "exit" not in answer.text
     if why is not None:
-        (failure,) = server.failures(5)
+        ((failure, _),) = server.failures(5)
         assert why in failure
 
 
@@ -122,7 +122,7 @@ def test_an_answer_of_a_command_that_fails_does_not_look_whole(server: edge.Serv
     server.failures()
     with suppress(http.client.HTTPException, ConnectionError):
         assert request(f"{server.url}/code").status == 500
-    (failure,) = server.failures(5)
+    ((failure, _),) = server.failures(5)
     assert "exit code 3" in failure
 
 

@@ -67,7 +67,7 @@ def test_a_stream_that_failed_says_why(servers: tuple[edge.Server, edge.Server])
     for server in servers:
         server.failures()
         assert request(f"{server.url}/1").status == 500
-        (failure,) = server.failures(5)
+        ((failure, _),) = server.failures(5)
         assert "gave no answer" in failure, failure
 
 

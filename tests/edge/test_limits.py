@@ -36,7 +36,7 @@ def test_a_guest_that_fails_is_an_error_with_a_number(
     assert answer.status == status
     assert re.fullmatch(rf"{status} [\w ]+\n", answer.text)
     assert server.statistics()[counter] == before + 1
-    (failure,) = server.failures(5)
+    ((failure, _),) = server.failures(5)
     assert failure.startswith(answer.fields["x-request-id"] + " ")
     assert request(server.url).text == "Hello, World!"
 
@@ -60,7 +60,7 @@ def test_fuel_is_counted_for_each_request(host: Literal["lean", "full", "tasks"]
         for _ in range(3):
             assert request(server.url).text == "Hello, World!"
             assert request(f"{server.url}/loop").status == 500
-            (failure,) = server.failures(5)
+            ((failure, _),) = server.failures(5)
             assert "fuel" in failure
 
 
@@ -92,13 +92,13 @@ def test_an_answer_that_is_too_large_is_none(host: Literal["lean", "full", "task
         assert echo(1 << 20) == 1 << 20
         with pytest.raises(http.client.IncompleteRead):
             echo((1 << 20) + 1)
-        (failure,) = server.failures(5)
+        ((failure, _),) = server.failures(5)
         assert "max-response" in failure
         assert request(server.url).status == 200
     with edge.serve(http_application(host), address="127.0.0.1:0", max_response="12") as server:
         answer = request(server.url)
         assert answer.status == 500
-        (failure,) = server.failures(5)
+        ((failure, _),) = server.failures(5)
         assert failure.startswith(answer.fields["x-request-id"])
         assert "max-response" in failure
 

@@ -425,7 +425,7 @@ def test_only_named_proxies_are_believed(host: Host) -> None:
         assert 'forwarded: for=203.0.113.9;proto=https;host="shop.example"\n' in told
         assert "x-request-id: abc-1\n" in told
         assert request(f"{server.url}/trap", fields=fields).fields["x-request-id"] == "abc-1"
-        assert any(failure.startswith("abc-1 ") for failure in server.failures(5.0))
+        assert any(failure.text.startswith("abc-1 ") for failure in server.failures(5.0))
 
 
 def test_the_admin_address_tells_of_health_and_changes_nothing() -> None:

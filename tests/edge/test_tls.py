@@ -266,10 +266,10 @@ def test_one_that_became_wrong_is_told_of_and_the_old_one_stays(
         right = Path(certificate.key).read_bytes()
         Path(certificate.key).write_bytes(key)
         told = server.failures(10)
-        while not any("is not the key of" in one for one in told):
+        while not any("is not the key of" in one.text for one in told):
             told = server.failures(10)
             assert told
-        assert all(one.startswith("server: the certificates stay as they are: ") for one in told)
+        assert all(one.text.startswith("server: the certificates stay as they are: ") for one in told)
         Path(certificate.key).write_bytes(key + b"\n")
         with pytest.raises(UsageError, match="is not the key of"):
             server.reload()
@@ -383,7 +383,7 @@ def test_a_certificate_that_is_not_for_today_is_a_warning(
             assert said == []
         else:
             (warning,) = said
-            assert re.fullmatch(rf"server: the certificate in `.*one\.pem` {told}", warning)
+            assert re.fullmatch(rf"server: the certificate in `.*one\.pem` {told}", warning.text)
 
 
 def test_the_configuration_and_the_command_take_certificates(

@@ -273,7 +273,7 @@ def test_one_without_a_lifespan_is_served() -> None:
         assert request(server.url).text == "plain"
         none = request(f"{server.url}/none")
         assert (none.status, none.text) == (500, "500 Internal Server Error\n")
-        assert "gave no answer" in server.failures(5)[0]
+        assert "gave no answer" in server.failures(5)[0].text
 
 
 def test_one_that_does_not_start_is_no_server() -> None:

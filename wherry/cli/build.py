@@ -12,7 +12,7 @@ from wherry.build import builder
 from wherry.build.locate import find_project
 from wherry.cli import output
 from wherry.cli.command import Command, format_option, option
-from wherry.errors import BuildError, UsageError, WherryError
+from wherry.errors import UsageError, WherryError
 
 if TYPE_CHECKING:
     from wherry.build.builder import Built
@@ -36,18 +36,12 @@ def build(folder: str, *, force: bool, watch: bool, format: str) -> None:  # noq
     project = find_project(folder)
     colour = output.colourful()
     if not watch:
-        try:
-            built = builder.build(project, progress=output.progress, force=force, colour=colour)
-        except BuildError as error:
-            sys.stderr.write(error.output)
-            raise
-        show(built, format)
+        show(builder.build(project, progress=output.progress, force=force, colour=colour), format)
         return
     if force:
         raise UsageError("`--watch` builds what changes", hint="leave out `--force`, or `--watch`")
     for found in builder.watch(project, progress=output.progress, colour=colour):
         if isinstance(found, WherryError):
-            sys.stderr.write(getattr(found, "output", ""))
             output.report(found)
         elif isinstance(found, list):
             show(found, format)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from wherry.errors import InternalError, WherryError
+from wherry.errors import BuildError, InternalError, WherryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = [
     "INTERRUPTED",
     "ago",
     "colourful",
+    "compiler",
     "fail",
     "hint",
     "long_work",
@@ -63,11 +64,18 @@ def fail(error: BaseException, *, debug: bool, running: bool) -> int:
 
 
 def report(error: WherryError) -> None:
-    """Write an error, the guest's stack if it has one, and the hint."""
+    """Write what a compiler said, an error, the guest's stack if it has one, and the hint."""
+    compiler(error)
     lines = [f"{_painted('error:', '1;31')} {error.message}", *_stack(error)]
     if error.hint is not None:
         lines += ["", *_hints(error.hint.split("\n"))]
     _say(lines)
+
+
+def compiler(error: WherryError) -> None:
+    """Write what a compiler said as it failed."""
+    if isinstance(error, BuildError) and error.output:
+        _say([error.output.rstrip("\n")])
 
 
 def hint(texts: list[str]) -> None:

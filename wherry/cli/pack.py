@@ -17,7 +17,7 @@ from wherry.build.new import NAMESPACE
 from wherry.build.project import read_project
 from wherry.cli import output
 from wherry.cli.command import Command, option, packed_file_option
-from wherry.errors import BuildError, UsageError
+from wherry.errors import UsageError
 from wherry.store.dependencies import unmet
 from wherry.store.local import LocalStore
 
@@ -48,11 +48,7 @@ def pack(source: str, target: str | None, name: str | None, version: str | None)
         if name is not None or version is not None:
             raise UsageError("`wherry.toml` says the name and version of a project")
         folder = find_project(source)
-        try:
-            built = builder.build(folder, progress=output.progress, colour=output.colourful())
-        except BuildError as error:
-            sys.stderr.write(error.output)
-            raise
+        built = builder.build(folder, progress=output.progress, colour=output.colourful())
         for one in built:
             sys.stderr.write(one.said)
         project = read_project(folder)

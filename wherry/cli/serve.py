@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,7 +15,7 @@ from wherry.cli.command import SERVED_LIMITS, Command, option, serving_options
 from wherry.cli.serving import Preparing, finish, until_told
 from wherry.cli.watching import watching
 from wherry.edge.settings import ApplicationSettings, Certificate, Log, ServerSettings
-from wherry.errors import BuildError, GrantError, UsageError
+from wherry.errors import GrantError, UsageError
 from wherry.store.local import LocalStore
 
 if TYPE_CHECKING:
@@ -118,19 +117,15 @@ def serve(target: str, no_server_header: bool, dev: bool, opened: bool, watch: b
         with preparing.paused():
             _ask(target, flags, application, tell)
 
-    try:
-        with preparing:
-            server = start(
-                target,
-                policy=_policy(file, flags),
-                limits=_limits(file, said),
-                flags=flags if file is None else (),
-                ask=ask,
-                **{name: value for name, value in settings.items() if value is not None},
-            )
-    except BuildError as error:
-        sys.stderr.write(error.output)
-        raise
+    with preparing:
+        server = start(
+            target,
+            policy=_policy(file, flags),
+            limits=_limits(file, said),
+            flags=flags if file is None else (),
+            ask=ask,
+            **{name: value for name, value in settings.items() if value is not None},
+        )
     if opened:
         threading.Thread(target=_open, args=(server,), daemon=True).start()
     with watching(server, target) if watch else nullcontext():

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from wherry.cli.failing import Advice
     from wherry.edge.server import Server
 
 __all__ = ["Preparing", "finish", "serve_file", "until_told"]
@@ -61,9 +60,7 @@ class Preparing:
 
     def __enter__(self) -> Self:
         """Begin to count."""
-        self._over.clear()
-        self._thread = threading.Thread(target=self._count, daemon=True)
-        self._thread.start()
+        self._begin()
         return self
 
     def _count(self) -> None:
@@ -81,16 +78,24 @@ class Preparing:
         traceback: TracebackType | None,
     ) -> None:
         """End."""
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._end()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Be silent while something else is told or asked."""
-        self.__exit__(None, None, None)
+        self._end()
         yield
-        self.__enter__()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._over.clear()
+        self._thread = threading.Thread(target=self._count, daemon=True)
+        self._thread.start()
+
+    def _end(self) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
 
 
 @contextmanager
@@ -120,17 +125,14 @@ def until_told(server: Server, ready: str) -> None:
     if sys.stdout is not None:
         sys.stdout.write(f"{ready}\n")
         sys.stdout.flush()
-    advice: Advice | None = None
+    hinted: set[str] = set()
     try:
         while not told.is_set():
-            for failure in server.failures(_LOOKING):
-                if advice is None:
-                    from wherry.cli import failing
-
-                    advice = failing.Advice()
+            for failure, hint in server.failures(_LOOKING):
                 output.warn(failure if failure.startswith("server: ") else f"request {failure}")
-                if found := advice.about(failure):
-                    output.hint(found)
+                if hint is not None and hint not in hinted:
+                    hinted.add(hint)
+                    output.hint([hint])
             if asked.is_set():
                 asked.clear()
                 from wherry.cli.watching import reload

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from typing import TYPE_CHECKING
 
 from wherry import _native
 from wherry.build.launch import launch
 from wherry.cli import agreeing, output
-from wherry.errors import BuildError, HostIOError
+from wherry.errors import HostIOError
 from wherry.store.local import LocalStore
 from wherry.store.location import is_path
 
@@ -38,15 +37,11 @@ def resolved(words: list[str], at: int) -> list[str]:
 
 
 def _found(store: LocalStore, words: list[str], at: int) -> Launch:
-    """What is to be run; a project is built first, with the words of its compiler."""
+    """What is to be run; a project is built first."""
     quiet = _native.run_has_flag(words, "quiet")
     progress = _nothing if quiet else output.progress
     place: Kind = "library" if _native.run_has_flag(words, "invoke") else "command"
-    try:
-        return launch(store, words[at], progress, place=place, colour=output.colourful())
-    except BuildError as error:
-        sys.stderr.write(error.output)
-        raise
+    return launch(store, words[at], progress, place=place, colour=output.colourful())
 
 
 def _note(store: LocalStore, name: str, words: list[str], state: int) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from wherry.build.locate import find_project
 from wherry.build.testing import Outcome, run_tests
 from wherry.cli import output
 from wherry.cli.command import Command
-from wherry.errors import BuildError, WherryError
+from wherry.errors import WherryError
 
 __all__ = ["test"]
 
@@ -24,11 +22,7 @@ def test(folder: str) -> int:
     library or a request such as `GET /`, and below each what is printed, in which `...` stands for anything.
     Ends with 1 if one failed.
     """
-    try:
-        outcomes = list(run_tests(find_project(folder), progress=output.progress))
-    except BuildError as error:
-        sys.stderr.write(error.output)
-        raise
+    outcomes = list(run_tests(find_project(folder), progress=output.progress))
     failed = [outcome for outcome in outcomes if not outcome.passed]
     for outcome in failed:
         output.report(WherryError(refusal(outcome)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from wherry.build.languages import LANGUAGES
 from wherry.build.locate import OUTPUT
 from wherry.cli import output
-from wherry.errors import BuildError, WherryError
+from wherry.errors import WherryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +34,7 @@ def reload(server: Server) -> None:
     try:
         server.reload()
     except WherryError as error:
-        if isinstance(error, BuildError):
-            sys.stderr.write(error.output)
+        output.compiler(error)
         output.warn(f"not reloaded, and what was served before goes on: {error}")
     else:
         output.say("reloaded")

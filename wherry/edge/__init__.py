@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 from wherry.edge.application import Application
-from wherry.edge.server import Server, serve
+from wherry.edge.server import Failure, Server, serve
 from wherry.edge.settings import ApplicationSettings, Certificate, GuestLog, Log, ServerSettings, Traces
 
 __all__ = [
     "Application",
     "ApplicationSettings",
     "Certificate",
+    "Failure",
     "GuestLog",
     "Log",
     "Server",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeGuard
 
 import msgspec
 
@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
     from wherry._native import Limits, Policy
 
-__all__ = ["Server", "is_single", "serve", "wanted"]
+__all__ = ["Failure", "Server", "is_single", "serve", "wanted"]
+
+
+class Failure(NamedTuple):
+    """What went wrong once while a server ran."""
+
+    text: str
+    """It begins with the name of its request, which the client got in ``x-request-id`` where its answer had
+    not begun, or with ``server:`` where no request is meant."""
+
+    hint: str | None
+    """What to do about it."""
 
 
 class Server:
@@ -122,13 +133,12 @@ class Server:
             total.update(each)
         return {"connections": self._native.connections(), **{name: total[name] for name in counters[""]}}
 
-    def failures(self, timeout: float = 0.0) -> list[str]:
+    def failures(self, timeout: float = 0.0) -> list[Failure]:
         """What went wrong since this was asked last, waiting up to ``timeout`` seconds for the first.
 
-        Each begins with the name of its request, which the client got in ``x-request-id`` where its answer
-        had not begun, or ``server:`` where no request is meant. The last thousand are kept.
+        The last thousand are kept.
         """
-        return self._native.failures(timeout)
+        return [Failure(*told) for told in self._native.failures(timeout)]
 
     def stop(self, timeout: float = 10.0) -> bool:
         """Take no more connections, let what runs come to its end, and end.

@@ -379,7 +379,8 @@ async fn accept(
                     if told.is_none_or(|told| told.elapsed() > REMINDER) {
                         told = Some(Instant::now());
                         let statistics = &connections.service.statistics;
-                        statistics.keep(format!("server: no more connections fit: {error}: see `ulimit -Hn`"));
+                        let words = format!("server: no more connections fit: {error}");
+                        statistics.keep(words, Some("`ulimit -Hn` is the most that it may be given"));
                     }
                     tokio::time::sleep(RECOVERY).await;
                 }
@@ -435,10 +436,8 @@ async fn renew(certificates: Arc<Certificates>, service: Arc<Service>) {
         match tokio::task::spawn_blocking(move || reading.reload()).await {
             Ok(Ok(true)) => note_untimely(&certificates, &service.statistics),
             Ok(Err(error)) => {
-                service.statistics.keep(format!(
-                    "server: the certificates stay as they are: {}",
-                    error.message()
-                ));
+                let words = format!("server: the certificates stay as they are: {}", error.message());
+                service.statistics.keep(words, error.hint());
             }
             Ok(Ok(false)) | Err(_) => {}
         }
@@ -447,7 +446,7 @@ async fn renew(certificates: Arc<Certificates>, service: Arc<Service>) {
 
 fn note_untimely(certificates: &Certificates, statistics: &Statistics) {
     for told in certificates.untimely() {
-        statistics.keep(format!("server: {told}"));
+        statistics.keep(format!("server: {told}"), None);
     }
 }
 

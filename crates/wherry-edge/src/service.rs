@@ -198,10 +198,12 @@ impl Service {
             return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
         if depth > self.call_depth {
-            self.statistics.keep(format!(
+            let words = format!(
                 "{}: requests of applications to one another go deeper than `call-depth = {}`",
                 account.name, self.call_depth
-            ));
+            );
+            let hint = "if they go in no circle, raise `call-depth` in the configuration of the server";
+            self.statistics.keep(words, Some(hint));
             return Err(StatusCode::LOOP_DETECTED);
         }
         Ok(())

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How many failures are kept until they are asked for; of more, the oldest go.
 const KEPT: usize = 1000;
 
+/// What to do about a trap of which nothing else is known.
+const STACK: &str = "`--dev` shows the guest's stack in the answer";
+
 /// What is noted of the requests for one application, or for none. It outlives a reload.
 pub struct Account {
     /// What the application is called; nothing where there is none.
@@ -49,8 +52,17 @@ pub struct Statistics {
 /// What went wrong, until somebody asks.
 #[derive(Debug, Default)]
 struct Failures {
-    kept: Mutex<VecDeque<String>>,
+    kept: Mutex<VecDeque<Told>>,
     told: Condvar,
+}
+
+/// What went wrong once.
+#[derive(Debug)]
+pub struct Told {
+    /// With the number of its request in front, or `server:` where none is meant.
+    pub words: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 impl Account {
@@ -81,16 +93,20 @@ impl Account {
             Failure::Busy => &self.busy,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.failures.keep(format!("{id} {}", failure.words()));
+        let stack = matches!(failure, Failure::Trap(_)).then_some(STACK);
+        self.failures.keep(Told {
+            words: format!("{id} {}", failure.words()),
+            hint: failure.hint().or(stack).map(str::to_owned),
+        });
     }
 }
 
 impl Failures {
-    fn kept(&self) -> MutexGuard<'_, VecDeque<String>> {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Told>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, failure: String) {
+    fn keep(&self, failure: Told) {
         let mut kept = self.kept();
         if kept.len() == KEPT {
             kept.pop_front();
@@ -137,13 +153,14 @@ impl Statistics {
         unrouted.chain(applications.values()).map(Arc::clone).collect()
     }
 
-    /// Keeps what went wrong for who asks.
-    pub fn keep(&self, failure: String) {
-        self.failures.keep(failure);
+    /// Keeps what went wrong with no request in particular for who asks.
+    pub fn keep(&self, words: String, hint: Option<&str>) {
+        let hint = hint.map(str::to_owned);
+        self.failures.keep(Told { words, hint });
     }
 
     /// What was kept of failures since this was asked last, waiting for one if need be.
-    pub fn failures(&self, wait: Duration) -> Vec<String> {
+    pub fn failures(&self, wait: Duration) -> Vec<Told> {
         let kept = self.failures.kept();
         let told = &self.failures.told;
         let waited = told.wait_timeout_while(kept, wait, |kept| kept.is_empty());
