@@ -8,6 +8,7 @@ import socket
 import threading
 from contextlib import ExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import h2.connection
@@ -21,7 +22,6 @@ from wherry import Limits, edge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 HELLO = b"GET /exact HTTP/1.1\r\nHost: a\r\n\r\n"
 KILOBYTES = 20
@@ -310,6 +310,7 @@ def test_more_connections_than_there_are_files_wait_and_are_told_of() -> None:
                 open_ones.enter_context(socket.create_connection(server.address, 10))
             late = socket.create_connection(server.address, 20)
             while "warning: server: no more connections fit" not in server.errors.read_text():
+                assert Path(f"/proc/{server.process}/exe").exists(), server.errors.read_text()
                 pause(0.05)
         with late:
             ask(late)
