@@ -21,6 +21,7 @@ from wherry.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Literal
 
 FALLIBLE = relay(Result(Prim("string"), Variant((Field("empty", None), Field("too-long", Prim("u64"))))))
 
@@ -62,12 +63,10 @@ def test_resources_are_classes_of_their_instance(made: Path) -> None:
         for (const gone of [sum, counter]) {
           try { gone.value(); } catch (error) { seen.push([error instanceof DisposedError, error.message]); }
         }
-        const other = new two.counters.Counter(1);
-        try { other.increment.call(counter, 1); } catch (error) { seen.push(error.name); }
         console.log(JSON.stringify(seen));
     """
-    gone = [True, 'Not a valid "Counter" resource. It was disposed of or handed over']
-    assert node(made, script) == [7, 7, 1, 0, [0, 1, 2], True, 1, 8, 1, gone, gone, "DisposedError"]
+    gone = [True, "`counters.Counter.value`: this `Counter` was disposed of, or handed over"]
+    assert node(made, script) == [7, 7, 1, 0, [0, 1, 2], True, 1, 8, 1, gone, gone]
 
 
 def test_the_host_implements_resources(made: Path) -> None:
@@ -87,23 +86,47 @@ def test_the_host_implements_resources(made: Path) -> None:
         log.push(buckets.useOwn(3), buckets.useShared());
         const mine = new Bucket("mine");
         log.push(buckets.borrowed(mine), buckets.giveBack(mine) === mine);
-        const empty = { Bucket: class {}, total: () => 0 };
-        for (const wrong of [{}, { buckets: { Bucket } }, { buckets: empty }]) {
-          await instantiate({ imports: wrong }).catch((error) => log.push(error.message));
-        }
         console.log(JSON.stringify(log));
     """
-    assert node(made, script) == [
-        "guest 4",
-        "shared 1",
-        4,
-        1,
-        10,
-        True,
-        "`imports.buckets` is missing: the component needs it",
-        "`imports.buckets.total` is missing: it has to be a function",
-        "`imports.buckets.Bucket.prototype.add` is missing: it has to be a function",
-    ]
+    assert node(made, script) == ["guest 4", "shared 1", 4, 1, 10, True]
+
+
+@pytest.mark.parametrize(
+    ("package", "options", "expected"),
+    [
+        ("buckets", "", ("`Bucket`, `total` of `test:guests/buckets`", "buckets: { Bucket, total }")),
+        ("buckets", "null", ("`Bucket`, `total` of `test:guests/buckets`", "buckets: { Bucket, total }")),
+        ("buckets", "{}", ("`Bucket`, `total` of `test:guests/buckets`", "buckets: { Bucket, total }")),
+        (
+            "buckets",
+            "{ imports: { buckets: { Bucket: class {}, total: 1 } } }",
+            (
+                "`Bucket.prototype.add`, `Bucket.shared`, `total` of `test:guests/buckets`",
+                "buckets: { Bucket, total }",
+            ),
+        ),
+        (
+            "buckets",
+            "{ imports: { buckets: { Bucket: class { add() {} static shared() {} } } } }",
+            ("`total` of `test:guests/buckets`", "buckets: { total }"),
+        ),
+        ("callback", "", ("`host`", "host")),
+        ("callback", "{ imports: { host: 1 } }", ("`host`", "host")),
+    ],
+    ids=["nothing", "null", "without", "class", "function", "world", "number"],
+)
+def test_imports_that_are_missing_are_named(
+    package: str, options: str, expected: tuple[str, str], made: Path
+) -> None:
+    """The functions and their interface, and what to pass."""
+    script = f"""
+        import {{ instantiate }} from "./{package}/dist/index.js";
+        const found = await instantiate({options}).catch((error) => [error.name, error.message]);
+        console.log(JSON.stringify(found));
+    """
+    needed, passed = expected
+    words = f"`instantiate` needs {needed}: pass `{{ imports: {{ {passed} }} }}`"
+    assert node(made, script) == ["TypeError", words]
 
 
 _CALLBACKS = """
@@ -213,6 +236,20 @@ def test_errors_of_results_are_returned(made: Path) -> None:
         {"tag": "ok", "val": "a"},
         {"tag": "err", "val": {"tag": "empty"}},
     ]
+
+
+@pytest.mark.parametrize("errors", ["throw", "return"])
+def test_a_constructor_throws_its_error(errors: Literal["throw", "return"], tmp_path: Path) -> None:
+    """A `ResultError`, as `new` can return nothing else than its object, however errors are had."""
+    runnable(library("evens"), "evens", tmp_path, errors=errors)
+    script = """
+        import { instantiate, ResultError } from "./evens/dist/index.js";
+        const { Even } = (await instantiate()).evens;
+        const found = [new Even(2).get()];
+        try { new Even(3); } catch (error) { found.push(error instanceof ResultError, error.payload); }
+        console.log(JSON.stringify(found));
+    """
+    assert node(tmp_path, script) == [2, True, "odd"]
 
 
 def test_a_changed_file_is_not_run(tmp_path: Path) -> None:

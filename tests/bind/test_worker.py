@@ -44,7 +44,7 @@ _SPIN = f"""
     const shown = (error) => [error.name, error.message];
     const found = [];
     const spin = await instantiate({{ timeout: 1_000 }});
-    found.push(String(await spin.spin(10n)), await spin.spin("ten").catch((error) => error.name));
+    found.push(String(await spin.spin(10n)), await spin.spin("ten").catch(shown));
     const [late, next] = await Promise.allSettled([spin.spin({ENDLESS}), spin.spin(1n)]);
     found.push(shown(late.reason), shown(next.reason));
     const ending = new AbortController();
@@ -55,7 +55,10 @@ _SPIN = f"""
 """
 _FOUND = [
     "0",
-    "SyntaxError",
+    [
+        "TypeError",
+        f'`spin`: parameter `times`: expected a bigint from {-(2**63)} to {2**63 - 1}, got "ten"',
+    ],
     ["TimeoutError", "`spin` took longer than 1000 ms, and its worker was ended: make another"],
     ["TrapError", "its worker was ended: make another"],
     "enough",
@@ -101,6 +104,28 @@ def test_imports_are_a_module_and_errors_are_of_their_classes(made: Path) -> Non
     """
     expected = [True, "too-long", "3", "it was disposed of", "Cannot find module"]
     assert node(made, script) == expected
+
+
+def test_imports_have_to_be_a_module(made: Path) -> None:
+    """Functions, a path, nothing and a module without a default export are errors that say what it takes."""
+    (made / "named.mjs").write_text("export const host = (value) => value;")
+    script = """
+        import { instantiate } from "./fallible/dist/worker.js";
+        const host = (value) => value;
+        const module = new URL("./named.mjs", import.meta.url);
+        const wrong = [undefined, {}, { imports: { host } }, { imports: "./named.mjs" }, { imports: module }];
+        const found = [];
+        for (const one of wrong) {
+          await instantiate(one).catch((error) => found.push([error.name, error.message]));
+        }
+        console.log(JSON.stringify(found));
+    """
+    *wrong, named = node(made, script)
+    passed = '`{ imports: new URL("./imports.js", import.meta.url) }`'
+    words = "`imports` has to be the URL of a module whose default export is what the component calls"
+    assert wrong == [["TypeError", f"{words}: pass {passed}"]] * 4
+    assert named[0] == "TypeError"
+    assert named[1].endswith("/named.mjs has no default export, which has to be what the component calls")
 
 
 def test_functions_with_resources_stay_in_the_thread_that_made_them(made: Path) -> None:

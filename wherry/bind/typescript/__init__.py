@@ -2,8 +2,8 @@
 
 The component is transpiled by js-component-bindgen, in jco's build of it: as a crate it would bring another
 generation of all that reads components into the core, and prettier needs Node anyway. Around that stand the
-interfaces (``interface``, named by ``spelling``), the entry of the package (``project``), and two files that
-are the same for every library (``runtime.ts``, ``wasi.ts``).
+interfaces (``interface``, named by ``spelling``), what their values have to be (``checks``), the entry of the
+package (``project``), and files that are the same for every library (``runtime.ts`` and those beside it).
 """
 
 from __future__ import annotations

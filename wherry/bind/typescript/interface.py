@@ -134,7 +134,7 @@ class _Writer:
 
     def function(self, one: Function, name: str) -> str:
         """The declaration of a function."""
-        params = ", ".join(text for text, _, _ in self.spelling.parameters(one, self.module))
+        params = ", ".join(self.spelling.parameters(one, self.module))
         returned = self.spelling.returned(one, self.module)
         # Without quotes it would be what objects are made by.
         name = f'"{name}"' if name == "new" and one.kind != "constructor" else name
@@ -142,7 +142,7 @@ class _Writer:
 
     def _thrown(self, one: Function) -> str | None:
         failing = self.spelling.failing(one)
-        if failing is None or not (self.spelling.thrown or one.kind == "constructor"):
+        if failing is None or not self.spelling.throws(one):
             return None
         payload = "" if failing.err is None else self.spelling.type(failing.err, self.module)
         payload = f" with a `{payload}`" if payload else ""

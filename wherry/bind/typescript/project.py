@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wherry.bind.typescript.checks import Checks
 from wherry.bind.typescript.interface import comment, imported, plain, write_module
 from wherry.bind.typescript.readme import readme
 from wherry.bind.typescript.spelling import Module, Spelling, camel, pascal
@@ -15,6 +16,8 @@ from wherry.bind.typescript.worker import crossing, worker
 from wherry.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wherry.bind.languages import Files, Options
     from wherry.bind.library import Library
     from wherry.wit.model import Function
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["AS_THEY_ARE", "Project", "package_name"]
 
 _HERE = Path(__file__).parent
-AS_THEY_ARE = {f"src/{name}": _HERE / name for name in ("runtime.ts", "wasi.ts", "remote.ts", "served.ts")}
+AS_THEY_ARE = {
+    f"src/{name}": _HERE / name for name in ("runtime.ts", "checks.ts", "wasi.ts", "remote.ts", "served.ts")
+}
 """Files that are the same in every package, formatted as they stand here."""
 
 _NAME = re.compile(r"(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*")
@@ -129,39 +134,64 @@ class Project:
             for name, data in sorted(self.transpiled.items())
             if name.endswith(".wasm")
         )
+        checks = Checks(self.spelling)
+        offers, hosts = (
+            self._scopes(modules, checks) for modules in (self.spelling.exports(), self.spelling.imports())
+        )
+        declared = "\n".join(checks.declared)
+        used = "is." in f"{declared}{offers}{hosts}"
         parts = [
-            f"// What binds the package to the component of {self.library.name}, by digest and by name.",
-            'import type { Core, Scope } from "./runtime.js";\n',
+            f"// What binds the package to the component of {self.library.name}: digests, names and types.",
+            ('import * as is from "./checks.js";\n' if used else "")
+            + 'import type { Core, Scope } from "./runtime.js";\n',
             f'/** The SHA-256 of the component. */\nexport const DIGEST = "{self.library.digest}";\n',
             f"export const CORES: Readonly<Record<string, Core>> = {{\n{cores}}};\n",
-            f"export const EXPORTS: readonly Scope[] = [{self._scopes(self.spelling.exports())}] as const;\n",
-            f"export const IMPORTS: readonly Scope[] = [{self._scopes(self.spelling.imports())}] as const;\n",
+            *([declared] if declared else []),
+            f"export const EXPORTS: readonly Scope[] = [{offers}];\n",
+            f"export const IMPORTS: readonly Scope[] = [{hosts}];\n",
         ]
         if self.wasi:
             parts.append(f"export const WASI: readonly string[] = {json.dumps(self.wasi)};\n")
         return "\n".join(parts).encode()
 
-    def _scopes(self, modules: list[Module]) -> str:
-        return "".join(json.dumps(self._scope(one)) + ",\n" for one in modules)
+    def _scopes(self, modules: list[Module], checks: Checks) -> str:
+        return "".join(f"{self._scope(one, checks)},\n" for one in modules)
 
-    def _scope(self, module: Module) -> dict[str, object]:
+    def _scope(self, module: Module, checks: Checks) -> str:
         scope, types = module.scope, self.library.world.types
         world = scope.name is None
-        found: dict[str, object] = {}
-        if not world:
-            found = {"key": self._key(module), "member": module.member}
-        free = [one for one in scope.functions if one.kind == "free"]
-        named = {one.item if world and scope.direction == "import" else camel(one.item): one for one in free}
-        found["functions"] = {name: self._kind(one) for name, one in named.items()}
-        found["classes"] = {
-            pascal(types[place].name or ""): {
-                "constructible": bool(scope.members(place, "constructor")),
-                "methods": {camel(one.item): self._kind(one) for one in scope.members(place, "method")},
-                "statics": {camel(one.item): self._kind(one) for one in scope.members(place, "static")},
-            }
+        raw = world and scope.direction == "import"
+
+        def signatures(members: list[Function]) -> str:
+            return _literal(
+                (
+                    one.item if raw and one.kind == "free" else camel(one.item),
+                    checks.signature(one, scope.direction),
+                )
+                for one in members
+            )
+
+        classes = _literal(
+            (
+                pascal(types[place].name or ""),
+                _literal(
+                    [
+                        *(
+                            ("made", checks.signature(one, scope.direction))
+                            for one in scope.members(place, "constructor")
+                        ),
+                        ("methods", signatures(scope.members(place, "method"))),
+                        ("statics", signatures(scope.members(place, "static"))),
+                    ]
+                ),
+            )
             for place in module.classes
-        }
-        return found
+        )
+        named = (
+            [] if world else [("key", json.dumps(self._key(module))), ("member", json.dumps(module.member))]
+        )
+        functions = signatures([one for one in scope.functions if one.kind == "free"])
+        return _literal([*named, ("functions", functions), ("classes", classes)])
 
     def _key(self, module: Module) -> str:
         """The name that the transpiler has for an interface."""
@@ -169,9 +199,6 @@ class Project:
         if module.scope.direction == "export":
             return name if ":" in name else camel(name)
         return name if name in self.wanted else name.partition("@")[0]
-
-    def _kind(self, function: Function) -> str:
-        return "fails" if self.spelling.failing(function) is not None else "plain"
 
     # The entry.
 
@@ -185,11 +212,12 @@ class Project:
         blocks += [self._options(hosts=bool(hosts)), self._instantiate(hosts=bool(hosts))]
         said = self.library.docs() or self.library.description or f"{self.library.name}, as a library."
         lines = "".join(f"// {line}".rstrip() + "\n" for line in plain(said.strip()).split("\n"))
+        runtime = ", ".join(["Life", "compile", *(["complete", "given"] if hosts else []), "offered"])
         head = [
             lines,
             'import { instantiate as instantiateComponent } from "../component/component.js";\n',
             f'import {{ {self._from_bindings(hosts=bool(hosts))} }} from "./bindings.js";\n',
-            f'import {{ Life, compile, {"given, " if hosts else ""}offered }} from "./runtime.js";\n',
+            f'import {{ {runtime} }} from "./runtime.js";\n',
             'import { type Wasi, wasi } from "./wasi.js";\n' if self.wasi else "",
             imported(entry),
         ]
@@ -279,7 +307,8 @@ class Project:
             "Makes an instance. Each has memory of its own; what it is made of is loaded and compiled once.",
             "@throws `DigestError` if a file of this package was changed",
         )
-        body = f"const life = new Life({'true' if self.thrown else 'false'}, options.signal);\n"
+        body = "complete(options, IMPORTS);\n" if hosts else ""
+        body += "const life = new Life(options.signal);\n"
         parts = [
             *(["...wasi(options.wasi ?? {}, WASI)"] if self.wasi else []),
             *(["...given(options.imports, IMPORTS, life)"] if hosts else []),
@@ -310,6 +339,11 @@ def package_name(library: Library, said: str | None) -> str:
     parts = [re.sub(r"[^a-z0-9._~-]+", "-", part.lower()).strip("-._") for part in library.name.split("/")]
     scope, name = "-".join(parts[:-1]), parts[-1] or "library"
     return f"@{scope}/{name}" if scope else name
+
+
+def _literal(members: Iterable[tuple[str, str]]) -> str:
+    """An object of TypeScript."""
+    return "{ " + ", ".join(f'"{name}": {text}' for name, text in members) + " }"
 
 
 def _json(value: object) -> bytes:

@@ -102,7 +102,7 @@ def _example(project: Project) -> str:
         free = [one for one in module.scope.functions if one.kind == "free"]
         if free:
             path = variable if module.scope.name is None else f"{variable}.{module.member}"
-            params = ", ".join(name for _, name, _ in spelling.parameters(free[0], module))
+            params = ", ".join(name for name, _ in spelling.named_parameters(free[0]))
             lines.append(f"{path}.{camel(free[0].item)}({params});")
             break
     return "```ts\n" + "\n".join(lines) + "\n```\n"

@@ -81,6 +81,16 @@ interface NodeThreads {
 
 const LONGEST = 2 ** 31 - 1;
 
+/** The same, if it has a module that the component calls. */
+export function hosted(settings: Settings | undefined): Settings {
+  if (!(settings?.imports instanceof URL)) {
+    throw new TypeError(
+      '`imports` has to be the URL of a module whose default export is what the component calls: pass `{ imports: new URL("./imports.js", import.meta.url) }`',
+    );
+  }
+  return settings;
+}
+
 /** An instance in a worker of its own, which knows these functions. */
 export async function opened(
   functions: Functions,
@@ -214,6 +224,11 @@ export function served(
         : ((await import(
             /* @vite-ignore */ /* webpackIgnore: true */ imports
           )) as { default: unknown });
+    if (given !== undefined && given.default === undefined) {
+      throw new TypeError(
+        `${String(imports)} has no default export, which has to be what the component calls`,
+      );
+    }
     instance = (await instantiate({
       imports: given?.default,
       wasi,

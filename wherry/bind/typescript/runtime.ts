@@ -1,6 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // What stands between the transpiled component and its users: errors, results, what may happen when. Start reading
 // at `offered` and `given`.
+import {
+  type Args,
+  type Check,
+  type Classes,
+  type Fault,
+  resource,
+  shown,
+} from "./checks.js";
 
 /** A success or a failure, as a value. */
 export type Result<T, E> = { tag: "ok"; val: T } | { tag: "err"; val: E };
@@ -41,20 +49,27 @@ export class DisposedError extends Error {
   override readonly name = "DisposedError";
 }
 
-/** Whether a function has an error in its interface. */
-export type Kind = "plain" | "fails";
+/** A function: how it fails, if its interface has an error, and what is wrong with what users give it or return. */
+export interface Signature {
+  readonly fails?: "thrown" | "returned";
+  readonly takes?: (args: Args, classes: Classes) => Fault | undefined;
+  readonly gives?: Check;
+  readonly error?: Check;
+}
 
-/** What an interface or the world has: kinds of its functions, and its classes. */
+type Signatures = Readonly<Record<string, Signature>>;
+
+/** What an interface or the world has: its functions, and its classes. */
 export interface Members {
-  readonly functions: Readonly<Record<string, Kind>>;
+  readonly functions: Signatures;
   readonly classes: Readonly<Record<string, Class>>;
 }
 
-/** The functions of a resource. */
+/** The functions of a resource; it is `made` by its constructor, if it has one. */
 export interface Class {
-  readonly constructible: boolean;
-  readonly methods: Readonly<Record<string, Kind>>;
-  readonly statics: Readonly<Record<string, Kind>>;
+  readonly made?: Signature;
+  readonly methods: Signatures;
+  readonly statics: Signatures;
 }
 
 /** An interface, `member` of the object that is given or offered; what has no such name belongs to the world. */
@@ -65,6 +80,7 @@ export interface Scope extends Members {
 
 type Callable = (this: unknown, ...args: unknown[]) => unknown;
 type Bag = Record<string, unknown>;
+type Made = (new (...args: unknown[]) => object) & Bag & { prototype: Bag };
 
 // Engines without explicit resource management know no such symbol, and compiled `using` asks for it.
 if ((Symbol as { dispose?: symbol }).dispose === undefined) {
@@ -75,15 +91,15 @@ if ((Symbol as { dispose?: symbol }).dispose === undefined) {
 
 /** One instance: whether it may be entered, and what became of it. */
 export class Life {
-  readonly thrown: boolean;
+  /** The classes of its resources, by where users find them. */
+  readonly classes = new Map<string, Made>();
   readonly #signal: AbortSignal | undefined;
   #ended: { error: unknown } | undefined;
   #fault: { error: unknown } | undefined;
   #depth = 0;
   #called = false;
 
-  constructor(thrown: boolean, signal: AbortSignal | undefined) {
-    this.thrown = thrown;
+  constructor(signal: AbortSignal | undefined) {
     this.#signal = signal;
   }
 
@@ -128,8 +144,8 @@ export class Life {
     return found;
   }
 
-  /** What a call ends with that did not return; `fails` says whether its interface has an error. */
-  failure(error: unknown, fails: boolean): unknown {
+  /** What a call of `name` ends with that did not return; `fails` says whether its interface has an error. */
+  failure(name: string, error: unknown, fails: boolean): unknown {
     const fault = this.#fault;
     if (fault !== undefined) {
       this.#ended = fault;
@@ -141,16 +157,15 @@ export class Life {
         cause: error,
       });
     }
-    if (
-      error instanceof TypeError &&
-      error.message.startsWith("Resource error")
-    ) {
+    const gone =
+      error instanceof TypeError
+        ? /^Resource error: Not a valid "(.*)" resource/.exec(error.message)
+        : null;
+    if (gone !== null) {
       if (this.#called) this.#ended = { error };
       return new DisposedError(
-        `${error.message.slice("Resource error: ".length)} It was disposed of or handed over`,
-        {
-          cause: error,
-        },
+        `\`${name}\`: this \`${String(gone[1])}\` was disposed of, or handed over`,
+        { cause: error },
       );
     }
     if (error instanceof Error) {
@@ -172,26 +187,38 @@ export function offered(
     const from =
       scope.key === undefined ? exports : (exports[scope.key] as Bag);
     const to: Bag = scope.member === undefined ? root : {};
-    for (const [name, kind] of Object.entries(scope.functions))
-      to[name] = guarded(from[name] as Callable, kind, life);
+    const path = scope.member === undefined ? "" : `${scope.member}.`;
+    for (const [name, signature] of Object.entries(scope.functions))
+      to[name] = guarded(from[name] as Callable, path + name, signature, life);
     for (const [name, shape] of Object.entries(scope.classes))
-      to[name] = guardedClass(from[name], shape, life);
+      to[name] = guardedClass(from[name] as Made, path + name, shape, life);
     if (scope.member !== undefined) root[scope.member] = to;
   }
   return root;
 }
 
-function guarded(call: Callable, kind: Kind, life: Life): Callable {
-  const fails = kind === "fails";
-  const returns = fails && !life.thrown;
+function guarded(
+  call: Callable,
+  path: string,
+  { fails, takes }: Signature,
+  life: Life,
+  self?: Check,
+): Callable {
+  const { classes } = life;
+  const returns = fails === "returned";
+  const check = (of: unknown, args: Args): void => {
+    const fault = self?.(of, classes)?.at("this") ?? takes?.(args, classes);
+    if (fault !== undefined) throw fault.error(`\`${path}\`: parameter`);
+  };
   const failed = (error: unknown): unknown => {
-    const found = life.failure(error, fails);
+    const found = life.failure(path, error, fails !== undefined);
     if (returns && found instanceof ResultError)
       return { tag: "err", val: found.payload };
     throw found;
   };
   if (returns) {
     return function (...args) {
+      check(this, args);
       life.enter();
       try {
         const val = call.apply(this, args);
@@ -204,6 +231,7 @@ function guarded(call: Callable, kind: Kind, life: Life): Callable {
     };
   }
   return function (...args) {
+    check(this, args);
     life.enter();
     try {
       const value = call.apply(this, args);
@@ -216,32 +244,46 @@ function guarded(call: Callable, kind: Kind, life: Life): Callable {
   };
 }
 
-function guardedClass(made: unknown, shape: Class, life: Life): unknown {
-  const found = made as { prototype: Bag } & Bag;
-  for (const [name, kind] of Object.entries(shape.methods)) {
+function guardedClass(
+  found: Made,
+  path: string,
+  shape: Class,
+  life: Life,
+): unknown {
+  life.classes.set(path, found);
+  const self = resource(path);
+  for (const [name, signature] of Object.entries(shape.methods)) {
     found.prototype[name] = guarded(
       found.prototype[name] as Callable,
-      kind,
+      `${path}.${name}`,
+      signature,
       life,
+      self,
     );
   }
-  for (const [name, kind] of Object.entries(shape.statics))
-    found[name] = guarded(found[name] as Callable, kind, life);
+  for (const [name, signature] of Object.entries(shape.statics))
+    found[name] = guarded(
+      found[name] as Callable,
+      `${path}.${name}`,
+      signature,
+      life,
+    );
   const construct = guarded(
-    (...args) => Reflect.construct(made as new () => object, args),
-    "plain",
+    (...args) => Reflect.construct(found, args),
+    `new ${path}`,
+    shape.made ?? {},
     life,
   );
-  return new Proxy(made as new () => object, {
+  return new Proxy(found, {
     construct(_, args: unknown[]): object {
-      if (!shape.constructible)
-        throw new TypeError("only the component makes objects of this class");
+      if (shape.made === undefined)
+        throw new TypeError(`only the component makes objects of \`${path}\``);
       return construct(...args) as object;
     },
   });
 }
 
-/** What users give the component, as the transpiled component has it. */
+/** What users give the component, of which all is there, as the transpiled component has it. */
 export function given(
   imports: unknown,
   scopes: readonly Scope[],
@@ -249,40 +291,42 @@ export function given(
 ): Bag {
   const all: Bag = {};
   for (const scope of scopes) {
-    const path =
-      scope.member === undefined ? "imports" : `imports.${scope.member}`;
-    const from = (
-      scope.member === undefined
-        ? imports
-        : (imports as Bag | undefined)?.[scope.member]
-    ) as Bag | undefined;
-    if (from === undefined || from === null)
-      throw new TypeError(`\`${path}\` is missing: the component needs it`);
+    const path = pathOf(scope);
+    const from = membersOf(imports, scope) as Bag;
     const to: Bag = scope.key === undefined ? all : {};
-    for (const [name, kind] of Object.entries(scope.functions)) {
-      const call = hosted(from, name, `${path}.${name}`, kind, life);
+    for (const [name, signature] of Object.entries(scope.functions)) {
+      const call = hosted(from, name, path + name, signature, life);
       to[name] = scope.key === undefined ? { default: call } : call;
     }
     for (const [name, shape] of Object.entries(scope.classes))
-      to[name] = hostedClass(from, name, path, shape, life);
+      to[name] = hostedClass(from[name] as Made, path + name, shape, life);
     if (scope.key !== undefined) all[scope.key] = to;
   }
   return all;
+}
+
+function pathOf(scope: Scope): string {
+  return scope.member === undefined ? "imports." : `imports.${scope.member}.`;
+}
+
+function membersOf(imports: unknown, scope: Scope): Bag | undefined {
+  const all = (imports ?? {}) as Bag;
+  return scope.member === undefined
+    ? all
+    : ((all[scope.member] ?? undefined) as Bag | undefined);
 }
 
 function hosted(
   from: Bag,
   name: string,
   path: string,
-  kind: Kind,
+  signature: Signature,
   life: Life,
 ): Callable {
-  if (typeof from[name] !== "function")
-    throw new TypeError(`\`${path}\` is missing: it has to be a function`);
   return answering(
     (args) => (from[name] as Callable).apply(from, args),
     path,
-    kind,
+    signature,
     life,
   );
 }
@@ -291,21 +335,26 @@ function hosted(
 function answering(
   call: (args: unknown[], self: unknown) => unknown,
   path: string,
-  kind: Kind,
+  { fails, gives, error: fitting }: Signature,
   life: Life,
 ): Callable {
-  const fails = kind === "fails";
-  const returns = fails && !life.thrown;
+  const { classes } = life;
+  const returns = fails === "returned";
   const done = (value: unknown): unknown => {
+    const fault = gives?.(value, classes)?.at("result");
+    if (fault !== undefined) throw fault.error(`\`${path}\`: its`);
     if (!returns) return value;
     const result = value as Result<unknown, unknown>;
     if (result.tag === "err") throw new ResultError(result.val);
     return result.val;
   };
   const failed = (error: unknown): never => {
-    throw fails && error instanceof ResultError
+    if (fails === undefined || !(error instanceof ResultError))
+      throw life.fault(path, error);
+    const fault = fitting?.(error.payload, classes)?.at("payload");
+    throw fault === undefined
       ? error
-      : life.fault(path, error);
+      : life.fault(path, fault.error(`\`${path}\`: its error's`));
   };
   return function (...args) {
     try {
@@ -318,19 +367,16 @@ function answering(
 }
 
 function hostedClass(
-  from: Bag,
-  name: string,
+  own: Made,
   path: string,
   shape: Class,
   life: Life,
 ): unknown {
-  const own = from[name] as (new (...args: unknown[]) => object) & Bag;
-  if (typeof own !== "function")
-    throw new TypeError(`\`${path}.${name}\` is missing: it has to be a class`);
+  life.classes.set(path, own);
   const made = answering(
     (args) => new own(...args),
-    `new ${path}.${name}`,
-    "plain",
+    `new ${path}`,
+    shape.made ?? {},
     life,
   );
   const Standing = function (...args: unknown[]): unknown {
@@ -339,29 +385,77 @@ function hostedClass(
   Object.defineProperty(Standing, Symbol.hasInstance, {
     value: (one: unknown) => one instanceof own,
   });
-  for (const [method, kind] of Object.entries(shape.methods)) {
-    if (typeof (own.prototype as Bag)[method] !== "function") {
-      throw new TypeError(
-        `\`${path}.${name}.prototype.${method}\` is missing: it has to be a function`,
-      );
-    }
+  for (const [method, signature] of Object.entries(shape.methods)) {
     Standing.prototype[method] = answering(
       (args, self) => ((self as Bag)[method] as Callable).apply(self, args),
-      `${path}.${name}.${method}`,
-      kind,
+      `${path}.${method}`,
+      signature,
       life,
     );
   }
-  for (const [method, kind] of Object.entries(shape.statics)) {
+  for (const [method, signature] of Object.entries(shape.statics))
     Standing[method] = hosted(
       own,
       method,
-      `${path}.${name}.${method}`,
-      kind,
+      `${path}.${method}`,
+      signature,
       life,
     );
-  }
   return Standing;
+}
+
+/** Throws if something is missing that the component calls. */
+export function complete(
+  options: { readonly imports?: unknown } | undefined,
+  scopes: readonly Scope[],
+): void {
+  const lacking = scopes.flatMap((scope) => {
+    const names = missing(membersOf(options?.imports, scope), scope);
+    return names.length === 0 ? [] : [{ scope, names }];
+  });
+  if (lacking.length === 0) return;
+  const needed = lacking.map(({ scope, names }) => {
+    const of = scope.key === undefined ? "" : ` of \`${scope.key}\``;
+    return few(names.map((name) => `\`${name}\``)) + of;
+  });
+  const passed = lacking.map(({ scope, names }) => {
+    const members = few(
+      new Set(names.map((name) => String(name.split(".")[0]))),
+    );
+    return scope.member === undefined
+      ? members
+      : `${scope.member}: { ${members} }`;
+  });
+  throw new TypeError(
+    `\`instantiate\` needs ${needed.join(", ")}: pass \`{ imports: { ${passed.join(", ")} } }\``,
+  );
+}
+
+/** What is not there of the classes and functions of a scope. */
+function missing(from: Bag | undefined, scope: Scope): string[] {
+  const found: string[] = [];
+  const seek = (of: Bag | undefined, names: object, path = ""): void => {
+    for (const name of Object.keys(names))
+      if (typeof of?.[name] !== "function") found.push(path + name);
+  };
+  seek(from, scope.classes);
+  for (const [name, { methods, statics }] of Object.entries(scope.classes)) {
+    const own = from?.[name] as Made | undefined;
+    if (typeof own !== "function") continue;
+    seek(own.prototype, methods, `${name}.prototype.`);
+    seek(own, statics, `${name}.`);
+  }
+  seek(from, scope.functions);
+  return found;
+}
+
+const FEW = 5;
+
+/** The first of many. */
+function few(all: Iterable<string>): string {
+  const [...found] = all;
+  const rest = found.length > FEW ? ["…"] : [];
+  return [...found.slice(0, FEW), ...rest].join(", ");
 }
 
 /** A core module of the component, and the SHA-256 that it has to have. */
@@ -438,18 +532,4 @@ function exhausted(error: unknown): error is Error {
     error instanceof Error &&
     /call stack|too much recursion/.test(error.message)
   );
-}
-
-function shown(value: unknown): string {
-  if (value instanceof Error) return value.message;
-  if (typeof value === "bigint") return `${String(value)}n`;
-  try {
-    return (
-      JSON.stringify(value, (_, one: unknown) =>
-        typeof one === "bigint" ? `${String(one)}n` : one,
-      ) ?? String(value)
-    );
-  } catch {
-    return String(value);
-  }
 }

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from wherry.bind.library import Library, Scope
     from wherry.wit.model import Function, Type
 
-__all__ = ["Module", "Spelling", "camel", "pascal"]
+__all__ = ["ARRAYS", "RESERVED", "Module", "Spelling", "camel", "pascal"]
 
 _NUMBERS = frozenset({"u8", "u16", "u32", "s8", "s16", "s32", "f32", "f64"})
-_ARRAYS = {
+ARRAYS = {
     "u8": "Uint8Array",
     "u16": "Uint16Array",
     "u32": "Uint32Array",
@@ -35,11 +35,24 @@ _ARRAYS = {
 
 _GLOBALS = frozenset(
     {"Array", "AsyncIterable", "Error", "Map", "Option", "Promise", "Result", "ResultError", "Symbol"}
-) | frozenset(_ARRAYS.values())
+) | frozenset(ARRAYS.values())
 """What generated files mean by these names; no type may be called so."""
 
 _FILES = frozenset(
-    {"aux", "bindings", "con", "index", "nul", "prn", "remote", "runtime", "served", "wasi", "worker"}
+    {
+        "aux",
+        "bindings",
+        "checks",
+        "con",
+        "index",
+        "nul",
+        "prn",
+        "remote",
+        "runtime",
+        "served",
+        "wasi",
+        "worker",
+    }
 )
 
 _WORDS = """
@@ -47,7 +60,7 @@ arguments await break case catch class const continue debugger default delete do
 false finally for function if implements import in instanceof interface let new null package private protected
 public return static super switch this throw true try typeof var void while with yield
 """
-_RESERVED = frozenset(_WORDS.split())
+RESERVED = frozenset(_WORDS.split())
 
 
 def camel(name: str) -> str:
@@ -158,11 +171,37 @@ class Spelling:
             return "number"
         return {"bool": "boolean", "u64": "bigint", "s64": "bigint"}.get(used, "string")
 
-    def _named(self, place: int, module: Module) -> str:
+    def _home(self, place: int) -> tuple[Module, int]:
+        """The file that has a named type, and where the type is that it has."""
         home = self._homes.get(place)
         if home is None:
-            home = self._homes[self.library.place(place)]
             place = self.library.place(place)
+            home = self._homes[place]
+        return home, place
+
+    def title(self, place: int) -> str:
+        """What a named type is called in its file."""
+        home, place = self._home(place)
+        return home.types[place]
+
+    def file(self, place: int) -> str:
+        """The file that has a named type."""
+        return self._home(place)[0].name
+
+    def member(self, module: Module, name: str) -> str:
+        """How users find what an interface or the world has: ``codec.decode``, or ``imports.files.read``."""
+        parts = ["imports"] if module.scope.direction == "import" else []
+        parts += [module.member] if module.scope.name is not None else []
+        return ".".join([*parts, name])
+
+    def class_path(self, resource: int) -> str:
+        """How users find the class of a resource."""
+        place = self.library.place(resource)
+        name = self.library.world.types[place].name or ""
+        return self.member(self._homes[place], pascal(name))
+
+    def _named(self, place: int, module: Module) -> str:
+        home, place = self._home(place)
         name = home.types[place]
         if home is module:
             return name
@@ -195,8 +234,8 @@ class Spelling:
                 return self.result(definition, module)
             case model.List(element=element):
                 named = self.library.definition(element)
-                if isinstance(named, str) and named in _ARRAYS:
-                    return _ARRAYS[named]
+                if isinstance(named, str) and named in ARRAYS:
+                    return ARRAYS[named]
                 return f"{_grouped(self.type(element, module))}[]"
             case model.Map(key=key, value=value):
                 return f"Map<{self.type(key, module)}, {self.type(value, module)}>"
@@ -228,10 +267,14 @@ class Spelling:
         definition = self.library.world.types[found] if isinstance(found, int) else None
         return definition if isinstance(definition, model.Result) else None
 
+    def throws(self, function: Function) -> bool:
+        """Whether a function that fails throws its error, as constructors always do."""
+        return self.thrown or function.kind == "constructor"
+
     def returned(self, function: Function, module: Module) -> str:
         """What a function gives back."""
         failing = self.failing(function)
-        if failing is not None and (self.thrown or function.kind == "constructor"):
+        if failing is not None and self.throws(function):
             text = "void" if failing.ok is None else self.type(failing.ok, module)
         elif function.result is None:
             text = "void"
@@ -239,19 +282,22 @@ class Spelling:
             text = self.type(function.result, module)
         return text
 
-    def parameters(self, function: Function, module: Module) -> list[tuple[str, str, str]]:
-        """The parameters but for the object itself: how each is declared, its name, and its name in WIT."""
-        params = function.params[1:] if function.kind == "method" else function.params
-        names = Names(_RESERVED)
-        optional = len(params)
-        while optional and self.is_optional(params[optional - 1].type):
+    def parameters(self, function: Function, module: Module) -> list[str]:
+        """How the parameters but for the object itself are declared."""
+        named = self.named_parameters(function)
+        optional = len(named)
+        while optional and self.is_optional(named[optional - 1][1]):
             optional -= 1
-        found = []
-        for at, one in enumerate(params):
-            name = names.take(camel(one.name))
-            mark = "?" if at >= optional else ""
-            found.append((f"{name}{mark}: {self.type(one.type, module)}", name, one.name))
-        return found
+        return [
+            f"{name}{'?' if at >= optional else ''}: {self.type(used, module)}"
+            for at, (name, used) in enumerate(named)
+        ]
+
+    def named_parameters(self, function: Function) -> list[tuple[str, Type]]:
+        """The names and types of the parameters but for the object itself."""
+        params = function.params[1:] if function.kind == "method" else function.params
+        names = Names(RESERVED)
+        return [(names.take(camel(one.name)), one.type) for one in params]
 
 
 def _wanted(scope: Scope) -> list[str]:

@@ -22,7 +22,6 @@ __all__ = ["crossing", "worker"]
 _HEAD = """\
 // The library in a worker, which can be ended while it computes.
 import type * as index from "./index.js";
-import { type Later, opened } from "./remote.js";
 """
 _TIMEOUT = """\
 /** How many milliseconds a call may take: a longer one fails with a `TimeoutError`, and ends the worker. */
@@ -77,13 +76,14 @@ def worker(spelling: Spelling, functions: list[tuple[str, list[str]]], *, wasi: 
     )
     options = f"{_IMPORTS if hosts else ''}{granted}{_TIMEOUT}"
     option = f"options: Options{'' if hosts else ' = {}'}"
+    settings = "hosted(options)" if hosts else "options"
     parts = [
-        _HEAD,
+        f'{_HEAD}import {{ {"hosted, " if hosts else ""}type Later, opened }} from "./remote.js";\n',
         f"const FUNCTIONS = {json.dumps(functions)} as const;\n",
         f"{said}export interface InWorker{extends} {{\n{members}{disposed}}}\n",
         comment("What an instance in a worker is made with.") + f"export interface Options {{\n{options}}}\n",
         comment("Makes an instance in a worker. It calls one function after the other.")
         + f"export async function instantiate({option}): Promise<InWorker> {{\n"
-        + "return (await opened(FUNCTIONS, options)) as unknown as InWorker;\n}\n",
+        + f"return (await opened(FUNCTIONS, {settings})) as unknown as InWorker;\n}}\n",
     ]
     return "\n".join(parts).encode()

@@ -1,0 +1,35 @@
+;; A resource whose constructor fails: odd numbers are none of it.
+(component
+  (core module $m
+    (import "h" "new" (func $new (param i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 64) "odd")
+    (func (export "make") (param i32) (result i32)
+      (if (i32.and (local.get 0) (i32.const 1)) (then
+        (i32.store8 (i32.const 0) (i32.const 1))
+        (i32.store (i32.const 4) (i32.const 64))
+        (i32.store (i32.const 8) (i32.const 3))
+        (return (i32.const 0))))
+      (i32.store8 (i32.const 0) (i32.const 0))
+      (i32.store (i32.const 4) (call $new (local.get 0)))
+      (i32.const 0))
+    (func (export "get") (param i32) (result i32) (local.get 0)))
+  (type $even (resource (rep i32)))
+  (core func $new (canon resource.new $even))
+  (core instance $h (export "new" (func $new)))
+  (core instance $i (instantiate $m (with "h" (instance $h))))
+  (alias core export $i "memory" (core memory $mem))
+  (func $make (param "start" u32) (result (result (own $even) (error string)))
+    (canon lift (core func $i "make") (memory $mem)))
+  (func $get (param "self" (borrow $even)) (result u32) (canon lift (core func $i "get")))
+  (component $interface
+    (import "even" (type $t (sub resource)))
+    (import "make" (func $make (param "start" u32) (result (result (own $t) (error string)))))
+    (import "get" (func $get (param "self" (borrow $t)) (result u32)))
+    (export $e "even" (type $t))
+    (export "[constructor]even" (func $make)
+      (func (param "start" u32) (result (result (own $e) (error string)))))
+    (export "[method]even.get" (func $get) (func (param "self" (borrow $e)) (result u32))))
+  (instance $evens
+    (instantiate $interface (with "even" (type $even)) (with "make" (func $make)) (with "get" (func $get))))
+  (export "test:guests/evens" (instance $evens)))
