@@ -69,6 +69,20 @@ def test_resources_are_classes_of_their_instance(made: Path) -> None:
     assert node(made, script) == [7, 7, 1, 0, [0, 1, 2], True, 1, 8, 1, gone, gone]
 
 
+def test_classes_can_be_derived_from(made: Path) -> None:
+    """An object of a derived class has its methods, those of the resource, and is released as any."""
+    script = """
+        import { instantiate } from "./counter/dist/index.js";
+        const { Counter, live, peek } = (await instantiate()).counters;
+        class Twice extends Counter { twice() { return 2 * this.value(); } }
+        const twice = new Twice(4);
+        const seen = [twice.twice(), peek(twice), twice instanceof Twice, twice instanceof Counter, live()];
+        twice[Symbol.dispose]();
+        console.log(JSON.stringify([...seen, live(), new Counter(1) instanceof Twice]));
+    """
+    assert node(made, script) == [8, 4, True, True, 1, 0, False]
+
+
 def test_the_host_implements_resources(made: Path) -> None:
     """A class of the host's is made, called and released by the component, and comes back as itself."""
     script = """
@@ -271,6 +285,40 @@ def test_a_changed_file_is_not_run(tmp_path: Path) -> None:
     assert (name, message.partition(" of ")[2]) == ("Error", "this package cannot be read: install it again")
 
 
+def test_an_engine_that_is_too_old_is_told_so(made: Path) -> None:
+    """What it does not compile is no fault of the package: the error says what the engine lacks."""
+    script = """
+        import { instantiate } from "./counter/dist/index.js";
+        const { compile } = WebAssembly;
+        WebAssembly.compile = async () => { throw new WebAssembly.CompileError("no such opcode"); };
+        const found = [await instantiate().catch((error) => error.message)];
+        WebAssembly.compile = compile;
+        found.push((await instantiate()).counters.live());
+        console.log(JSON.stringify(found));
+    """
+    assert node(made, script) == [
+        "this engine is too old for what the component is made of: no such opcode",
+        0,
+    ]
+
+
+def test_a_signal_ends_the_wait_of_one(made: Path) -> None:
+    """What is loaded is shared: one that gives up does not take it from others."""
+    script = """
+        import { createHash } from "node:crypto";
+        import { compile } from "./counter/dist/runtime.js";
+        const bytes = Buffer.from("0061736d01000000", "hex");
+        const digest = createHash("sha256").update(bytes).digest("hex");
+        const core = { url: new URL(`data:;base64,${bytes.toString("base64")}`), digest };
+        const stop = new AbortController();
+        const waits = [compile(core, stop.signal), compile(core, new AbortController().signal)];
+        stop.abort(new Error("enough"));
+        const [first, second] = await Promise.allSettled(waits);
+        console.log(JSON.stringify([first.reason?.message, second.value instanceof WebAssembly.Module]));
+    """
+    assert node(made, script) == ["enough", True]
+
+
 def test_the_component_is_inside_by_its_digest(tmp_path: Path) -> None:
     """The package holds the component itself, under the digest that it says."""
     target = npm_package(library("counter"), "counter", tmp_path)
@@ -324,6 +372,9 @@ def test_the_package_says_what_it_is() -> None:
     said = [manifest[key] for key in ("name", "version", "description")]
     assert said == ["@acme/thumbs", "1.2.3", "Small pictures"]
     assert "dependencies" not in manifest
+    readme = made["README.md"].decode()
+    assert "\nawait thumbs.counters.live();\n" in readme
+    assert "\nthumbs.counters.peek(it);\n" in readme
     assert [package_name(found, name) for name in ("thumbs", "@me/thumbs.js")] == ["thumbs", "@me/thumbs.js"]
 
 

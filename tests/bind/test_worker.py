@@ -128,6 +128,19 @@ def test_imports_have_to_be_a_module(made: Path) -> None:
     assert named[1].endswith("/named.mjs has no default export, which has to be what the component calls")
 
 
+def test_what_cannot_be_sent_is_named(made: Path) -> None:
+    """A function as an argument is an error with the name of what was called; the next call works."""
+    script = """
+        import { instantiate } from "./spin/dist/worker.js";
+        const spin = await instantiate();
+        const found = [await spin.spin(() => 1).catch((error) => [error.name, error.message])];
+        found.push(String(await spin.spin(1n)));
+        console.log(JSON.stringify(found));
+    """
+    words = "`spin`: not all of it can be sent to a worker: () => 1 could not be cloned."
+    assert node(made, script) == [["TypeError", words], "0"]
+
+
 def test_functions_with_resources_stay_in_the_thread_that_made_them(made: Path) -> None:
     """The types say so, and the object that is there at run time."""
     script = """

@@ -305,6 +305,7 @@ class Project:
         root, default = self.spelling.root, "" if hosts else " = {}"
         said = comment(
             "Makes an instance. Each has memory of its own; what it is made of is loaded and compiled once.",
+            *(["@throws `TypeError` if something of `imports` is missing"] if hosts else []),
             "@throws `DigestError` if a file of this package was changed",
         )
         body = "complete(options, IMPORTS);\n" if hosts else ""

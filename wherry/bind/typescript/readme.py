@@ -8,6 +8,8 @@ from wherry.bind.typescript.spelling import camel
 
 if TYPE_CHECKING:
     from wherry.bind.typescript.project import Project
+    from wherry.bind.typescript.spelling import Spelling
+    from wherry.wit.model import Function
 
 __all__ = ["readme"]
 
@@ -40,6 +42,11 @@ _SHARED = """\
 - Each instance has memory of its own; make as many as you like. After a `TrapError` make another.
 - Classes of resources belong to their instance. What they made is released by `using`, or when it is
   collected as garbage.
+"""
+
+_CHECKED = """\
+- Values are looked at before they reach the component: a `TypeError` names function and parameter, and
+  says what is wrong with it.
 """
 
 _WASI = """\
@@ -102,10 +109,14 @@ def _example(project: Project) -> str:
         free = [one for one in module.scope.functions if one.kind == "free"]
         if free:
             path = variable if module.scope.name is None else f"{variable}.{module.member}"
-            params = ", ".join(name for name, _ in spelling.named_parameters(free[0]))
-            lines.append(f"{path}.{camel(free[0].item)}({params});")
+            lines.append(f"{path}.{_call(spelling, free[0])};")
             break
     return "```ts\n" + "\n".join(lines) + "\n```\n"
+
+
+def _call(spelling: Spelling, function: Function) -> str:
+    """A call with names of parameters as its arguments."""
+    return f"{camel(function.item)}({', '.join(name for name, _ in spelling.named_parameters(function))})"
 
 
 def _told(project: Project) -> str:
@@ -114,7 +125,7 @@ def _told(project: Project) -> str:
         if project.thrown
         else '- Functions with errors return `{ tag: "ok", val }` or `{ tag: "err", val }`.\n'
     )
-    return _SHARED + errors + (_WASI if project.wasi else "")
+    return _SHARED + errors + _CHECKED + (_WASI if project.wasi else "")
 
 
 def _browsers(project: Project) -> str:
@@ -128,10 +139,10 @@ def _browsers(project: Project) -> str:
 def _deadlines(project: Project) -> str:
     spelling = project.spelling
     variable = spelling.root[:1].lower() + spelling.root[1:]
-    member, names = project.crossing[0]
+    member, functions = project.crossing[0]
     hosts = 'imports: new URL("./imports.js", import.meta.url), ' if spelling.imports() else ""
     path = f"{variable}.{member}" if member else variable
     imported = f'import {{ instantiate }} from "{project.name}/worker";\n'
     made = f"const {variable} = await instantiate({{ {hosts}timeout: 5_000 }});\n"
-    example = f"```ts\n{imported}\n{made}await {path}.{names[0]}(…);\n```\n"
+    example = f"```ts\n{imported}\n{made}await {path}.{_call(spelling, functions[0])};\n```\n"
     return "\n".join([_DEADLINES, example, _IN_WORKER + (_LOADED if hosts else "")])

@@ -185,7 +185,14 @@ class Remote {
     try {
       const answer = await new Promise<Answer>((settle) => {
         this.#settle = settle;
-        this.#thread.send(message);
+        try {
+          this.#thread.send(message);
+        } catch (cause) {
+          throw new TypeError(
+            `\`${name}\`: not all of it can be sent to a worker: ${(cause as Error).message}`,
+            { cause },
+          );
+        }
       });
       if ("value" in answer) return answer.value;
       throw rebuilt(answer.name, answer.error, answer.payload);

@@ -275,10 +275,14 @@ function guardedClass(
     life,
   );
   return new Proxy(found, {
-    construct(_, args: unknown[]): object {
+    construct(_, args: unknown[], { prototype }): object {
       if (shape.made === undefined)
         throw new TypeError(`only the component makes objects of \`${path}\``);
-      return construct(...args) as object;
+      const made = construct(...args) as object;
+      // Of a class that users derive from it.
+      if (prototype !== found.prototype)
+        Object.setPrototypeOf(made, prototype as object);
+      return made;
     },
   });
 }
@@ -473,18 +477,43 @@ export function compile(
 ): Promise<WebAssembly.Module> {
   let found = compiled.get(core.digest);
   if (found === undefined) {
-    found = read(core, signal).then((bytes) => WebAssembly.compile(bytes));
+    found = read(core).then(compiledBytes);
     compiled.set(core.digest, found);
     found.catch(() => compiled.delete(core.digest));
   }
-  return found;
+  return signal === undefined ? found : until(found, signal);
 }
 
-async function read(
-  core: Core,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await bytesOf(core.url, signal);
+/** What others wait for too: a signal ends the wait of one. */
+function until<T>(found: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => {
+      reject(signal.reason as Error);
+    };
+    if (signal.aborted) aborted();
+    signal.addEventListener("abort", aborted);
+    found.then(resolve, reject).finally(() => {
+      signal.removeEventListener("abort", aborted);
+    });
+  });
+}
+
+async function compiledBytes(
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    if (!(cause instanceof WebAssembly.CompileError)) throw cause;
+    throw new Error(
+      `this engine is too old for what the component is made of: ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
+async function read(core: Core): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await bytesOf(core.url);
   // Browsers have no digests for pages that came over an insecure connection.
   const { subtle } = globalThis.crypto as { subtle?: SubtleCrypto };
   if (subtle !== undefined) {
@@ -501,10 +530,7 @@ async function read(
   return bytes;
 }
 
-async function bytesOf(
-  url: URL,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array<ArrayBuffer>> {
+async function bytesOf(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   if (url.protocol === "file:") {
     // Not a literal, so that bundlers for browsers leave it alone.
     const node = "node:fs/promises";
@@ -518,7 +544,7 @@ async function bytesOf(
       throw new Error(why, { cause });
     });
   }
-  const answer = await fetch(url, signal === undefined ? {} : { signal });
+  const answer = await fetch(url);
   if (!answer.ok)
     throw new Error(
       `${url.href} cannot be fetched: ${String(answer.status)} ${answer.statusText}`,

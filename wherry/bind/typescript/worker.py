@@ -35,14 +35,14 @@ imports: URL;
 """
 
 
-def crossing(spelling: Spelling) -> list[tuple[str, list[str]]]:
+def crossing(spelling: Spelling) -> list[tuple[str, list[Function]]]:
     """The functions that can be called in another thread, by the member of the instance that has them."""
     found = []
     for module in spelling.exports():
         free = [one for one in module.scope.functions if one.kind == "free"]
-        names = [camel(one.item) for one in free if not _has_resources(spelling, one)]
-        if names:
-            found.append((module.member if module.scope.name is not None else "", names))
+        functions = [one for one in free if not _has_resources(spelling, one)]
+        if functions:
+            found.append((module.member if module.scope.name is not None else "", functions))
     return found
 
 
@@ -53,11 +53,12 @@ def _has_resources(spelling: Spelling, function: Function) -> bool:
     return any(isinstance(library.world.types[place], model.Resource) for place in places)
 
 
-def worker(spelling: Spelling, functions: list[tuple[str, list[str]]], *, wasi: bool) -> bytes:
+def worker(spelling: Spelling, functions: list[tuple[str, list[Function]]], *, wasi: bool) -> bytes:
     """The file that makes one."""
     root, hosts = f"index.{spelling.root}", bool(spelling.imports())
     bases, members = [], ""
-    for member, names in functions:
+    named = [(member, [camel(one.item) for one in free]) for member, free in functions]
+    for member, names in named:
         picked = " | ".join(json.dumps(one) for one in names)
         if member == "":
             bases.append(f"Later<Pick<{root}, {picked}>>")
@@ -79,7 +80,7 @@ def worker(spelling: Spelling, functions: list[tuple[str, list[str]]], *, wasi: 
     settings = "hosted(options)" if hosts else "options"
     parts = [
         f'{_HEAD}import {{ {"hosted, " if hosts else ""}type Later, opened }} from "./remote.js";\n',
-        f"const FUNCTIONS = {json.dumps(functions)} as const;\n",
+        f"const FUNCTIONS = {json.dumps(named)} as const;\n",
         f"{said}export interface InWorker{extends} {{\n{members}{disposed}}}\n",
         comment("What an instance in a worker is made with.") + f"export interface Options {{\n{options}}}\n",
         comment("Makes an instance in a worker. It calls one function after the other.")
