@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pytest
 
 from tests.bind.corpus_guests import NAMES, component
+from tests.bind.interfaces import CLASHES, component_of
 from tests.bind.javascript_values import Expressions
-from tests.bind.npm_packages import STRICT, node, prettier, runnable, tsc
+from tests.bind.npm_packages import STRICT, node, npm_package, prettier, runnable, tsc
 from wherry.bind.library import read_library
 from wherry.bind.typescript.spelling import Spelling, camel
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SEED = 20260711
 
@@ -38,6 +37,16 @@ def test_bindings_pass_the_strict_tools(made: Path) -> None:
     subprocess.run(["node", prettier(), "--check", *written], cwd=made, check=True)
     # And as users type it, where it has to know what is not to be looked at.
     subprocess.run(["node", prettier(), "--check", "."], cwd=made / "corpus_versions", check=True)
+
+
+def test_names_of_generated_code_clash_with_nothing(tmp_path: Path) -> None:
+    """Types, fields, parameters and functions that are called like what generated code has for itself."""
+    for interface in (*CLASHES, *Path(__file__).parent.glob("typescript/*.wit")):
+        npm_package(component_of(interface).read_bytes(), interface.stem, tmp_path)
+    sources = [str(path) for path in tmp_path.glob("*/src/*.ts")]
+    assert str(tmp_path / "checks/src/bindings.ts") in sources
+    words = ["--noEmit", "--target", "es2022", "--module", "nodenext", "--skipLibCheck"]
+    tsc(tmp_path, *words, "--lib", "es2022,dom,esnext.disposable", *STRICT, *sources)
 
 
 def round_trips(

@@ -130,14 +130,13 @@ class Checks:
         check = self.expression(used)
         if re.fullmatch(r"is\.\w+", check):
             return f"{check}({value})"
+        if check.isidentifier():
+            return f"{check}({value}, to)"
         first, *rest = [one for one in re.findall("[A-Za-z0-9]+", check) if one != "is"][:_WORDS]
-        return (
-            f"{self._constant(check, first + ''.join(one[0].upper() + one[1:] for one in rest))}({value}, to)"
-        )
+        name = first + "".join(one[0].upper() + one[1:] for one in rest)
+        return f"{self._constant(check, name)}({value}, to)"
 
     def _constant(self, check: str, *wanted: str) -> str:
-        if check.isidentifier():
-            return check
         if check not in self._known:
             self._known[check] = self._names.take(*wanted)
             self.declared.append(f"const {self._known[check]} = {check};\n")
