@@ -55,7 +55,8 @@ def locales() -> Path:
         for name, (language, letters) in LANGUAGES.items():
             words = ["localedef", "--no-archive", "-i", language, "-f", letters, str(folder / name)]
             sources = {**os.environ, "I18NPATH": str(folder / "sources/usr/share/i18n")}
-            subprocess.run(words, check=True, env=sources, capture_output=True)
+            done = subprocess.run(words, check=False, env=sources, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
         shutil.rmtree(folder / "sources")
 
     return cached("locales", compile_, *LANGUAGES)

@@ -213,6 +213,7 @@ def streams() -> Path:
             (crate / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / file, crate / file)
         command = ["cargo", "build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip1"]
+        command += ["--target-dir", str(crate / "target")]
         _run(command, cwd=crate, env=rust_debian.environment(lambda _what, _part: None))
         core = crate / "target" / "wasm32-wasip1" / "release" / "streams.wasm"
         output.write_bytes(_native.componentize(core.read_bytes()))

@@ -13,7 +13,7 @@
       (global.get $next)
       (global.set $next (i32.add (global.get $next) (i32.add (local.get 3) (i32.const 8))))))
   (core instance $room (instantiate $room))
-  (core func $get (canon lower (func $get) (memory $room "memory") (realloc (func $room "realloc"))))
+  (core func $get (canon lower (func $get) (memory (core memory $room "memory")) (realloc (core func $room "realloc"))))
   (core module $main
     (import "host" "get" (func $get (param i32 i32 i32)))
     (func (export "run") (result i32)
