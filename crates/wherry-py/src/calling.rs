@@ -7,15 +7,11 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use std::ptr;
 
 unsafe extern "C-unwind" {
-    /// The function that pyo3 declares as one that never unwinds.
-    fn PyObject_Call(
-        callable: *mut ffi::PyObject,
-        arguments: *mut ffi::PyObject,
-        named: *mut ffi::PyObject,
-    ) -> *mut ffi::PyObject;
+    /// One that pyo3 does not use: that it declares a function as one that never unwinds would count here too.
+    fn PyObject_CallObject(callable: *mut ffi::PyObject, arguments: *mut ffi::PyObject)
+    -> *mut ffi::PyObject;
 }
 
 /// Keeps a thread where it is, for as long as the process lasts.
@@ -38,7 +34,7 @@ pub fn call<'py>(
     let stays = Stays;
     // SAFETY: both are objects that live until it returns, the second a tuple, and this thread is attached. What unwinds
     // from there is the end of the thread alone, which gave up the GIL before: no object is touched any more.
-    let returned = unsafe { PyObject_Call(callable.as_ptr(), arguments.as_ptr(), ptr::null_mut()) };
+    let returned = unsafe { PyObject_CallObject(callable.as_ptr(), arguments.as_ptr()) };
     std::mem::forget(stays);
     // SAFETY: a new reference, or null with the exception set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), returned) }
