@@ -65,6 +65,7 @@ def _timer(function: Callable[..., object], arguments: tuple[object, ...]) -> ti
 
 def _batch(timer: timeit.Timer) -> int:
     """How many calls take about as long as a batch should; they warm the function up, too."""
+    timer.timeit(1)  # the first may take as long as a batch
     count = 1
     while (spent := timer.timeit(count)) < _BATCH_SECONDS / 4:
         count *= 4
