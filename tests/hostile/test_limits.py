@@ -383,11 +383,12 @@ def test_a_guest_that_writes_where_nobody_reads_is_ended(
 ) -> None:
     """A full pipe holds the guest up, and not the thread that wants it back in time."""
     component = wherry.load(guest())
-    limits = wherry.Limits(timeout="100ms", output=None)
+    limits = wherry.Limits(timeout="500ms", output=None)
     text = b"line\n" * 100_000
 
     def struck() -> None:
         reading, writing = os.pipe()
+        os.set_blocking(reading, False)
         try:
             with pytest.raises(wherry.TimeLimitError):
                 wherry.run(component, *words, stdin=text, stdout=writing, limits=limits)
