@@ -111,14 +111,14 @@ def priorities() -> Iterator[bytes]:
     """Priorities of streams that nobody opened."""
     yield preface()
     while True:
-        yield frame(PRIORITY, 0, 1, bytes(5)) * 1000
+        yield frame(PRIORITY, 0, 1, bytes(5)) * 100_000
 
 
 def unknown() -> Iterator[bytes]:
     """Frames of a kind that is none, which are passed over."""
     yield preface()
     while True:
-        yield frame(0xEE, 0, 0) * 1000
+        yield frame(0xEE, 0, 0) * 100_000
 
 
 def streams() -> Iterator[bytes]:

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
+use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -213,11 +214,11 @@ impl Connections {
             tokio::select! {
                 biased;
                 ended = &mut connection => break ended,
-                () = told(&mut closing), if !ending => {
+                () = unconstrained(told(&mut closing)), if !ending => {
                     ending = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
-                () = &mut quiet => {
+                () = unconstrained(&mut quiet) => {
                     quiet.as_mut().reset(tokio::time::Instant::now() + QUIET);
                     let before = std::mem::replace(&mut served, traffic.served.load(Ordering::Relaxed));
                     if traffic.is_gone() && served == before {
@@ -275,11 +276,11 @@ impl Connections {
             tokio::select! {
                 biased;
                 _ = &mut connection => break,
-                () = told(&mut closing), if !ending => {
+                () = unconstrained(told(&mut closing)), if !ending => {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = &mut quiet => {
+                () = unconstrained(&mut quiet) => {
                     let before = std::mem::replace(&mut served, traffic.served.load(Ordering::Relaxed));
                     let still = traffic.running.load(Ordering::Relaxed) == 0 && served == before;
                     idle = if still { idle + QUIET } else { Duration::ZERO };
@@ -339,6 +340,8 @@ fn answering(
 }
 
 /// Waits until connections are to be closed.
+///
+/// To be polled without the budget of its task, as the timers beside it: a client that sends without a pause uses that up.
 async fn told(closing: &mut watch::Receiver<bool>) {
     // The server is gone where nobody can say it any more.
     let _ = closing.wait_for(|closing| *closing).await;
