@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 import wherry_expected
+import wherry_warming
 from componentize_py_types import Err, Ok  # type: ignore[import-not-found]
 from wherry_bodies import Arriving, Leaving, entries_of, fields
 from wit_world.imports import types  # type: ignore[import-not-found]
@@ -21,6 +22,9 @@ _METHODS = {
     for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 }
 
+
+_USUAL = 200
+"""The status that an answer has where none is set."""
 
 _BEGUN: list[bool] = []
 
@@ -72,10 +76,11 @@ class Answer:
 
         """
         response = types.OutgoingResponse(fields(entries))
-        try:
-            response.set_status_code(status)
-        except Err:
-            raise ValueError(f"{status} is no status of an answer") from None
+        if status != _USUAL:
+            try:
+                response.set_status_code(status)
+            except Err:
+                raise ValueError(f"{status} is no status of an answer") from None
         self._body = Leaving(response)
         outparam, self._outparam = self._outparam, None
         types.ResponseOutparam.set(outparam, Ok(response))
@@ -116,9 +121,11 @@ def find(module: Any) -> Callable[[Request, Answer], None]:
         if _is_asynchronous(application):
             from wherry_asgi import answering
 
+            _warm(answering(wherry_warming.asynchronous))
             return answering(application)
         from wherry_wsgi import answering as answering_blocking
 
+        _warm(answering_blocking(wherry_warming.blocking))
         return answering_blocking(application)
     raise TypeError(f"`{module.__name__}` has no `app`, which is an ASGI or WSGI application")
 
@@ -137,16 +144,36 @@ def _is_asynchronous(application: Any) -> bool:
     return len(needed) >= 3  # noqa: PLR2004 - scope, receive and send; WSGI has two
 
 
+def _warm(answering: Callable[[Request, Answer], None]) -> None:
+    """Answer requests that nobody sent, each as the first one of an instance."""
+
+    def answer(request: Any, outparam: Any) -> None:
+        _answer(answering, request, Answer(outparam))
+        _BEGUN.clear()
+
+    wherry_warming.warm(answer)
+
+
+def _answer(answering: Callable[[Request, Answer], None], request: Any, answer: Answer) -> None:
+    """Answer one request.
+
+    Raises:
+        RuntimeError: There is no answer, or half of one.
+
+    """
+    if not _BEGUN:
+        _BEGUN.append(True)
+        wherry_expected.begin()
+    answering(Request(request), answer)
+    if not answer.finished:
+        raise RuntimeError("the application returned without a whole answer")
+
+
 def answer_with(answering: Callable[[Request, Answer], None], request: Any, outparam: Any) -> None:
     """Answer one request; what is raised is told on standard error, and to the server."""
     answer = Answer(outparam)
     try:
-        if not _BEGUN:
-            _BEGUN.append(True)
-            wherry_expected.begin()
-        answering(Request(request), answer)
-        if not answer.finished:
-            raise RuntimeError("the application returned without a whole answer")  # noqa: TRY301
+        _answer(answering, request, answer)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the server is to know
         # Without the functions that are not the user's.
         trace = error.__traceback__

@@ -52,11 +52,13 @@ class _Exchange:
 
     def send(self, pieces: Any) -> None:
         """Send what an application returned."""
-        for piece in pieces:
+        last = len(pieces) if isinstance(pieces, list | tuple) else 0
+        for number, piece in enumerate(pieces, 1):
             if piece:
                 self.write(piece)
-                assert self._body is not None  # noqa: S101 - it was written to
-                self._body.flush()
+                # The end of the body sends the last one.
+                if self._body is not None and number != last:
+                    self._body.flush()
         self.write(b"")
         self._answer.finish()
 
