@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import Command, Timing, calls
-from tests.bind.npm_packages import node_program, runnable
+from tests.bind.npm_packages import runnable
 from tests.graphql.suite import HERE, bound, installed
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def query_in_node() -> Timing:
         component = (library / "build" / "graphql.wasm").read_bytes()
         bindings = runnable(component, "graphql", Path(folder)) / "dist" / "index.js"
         script = Path(__file__).with_name("graphql_node.mjs")
-        command: Command = [node_program(), script, library / "node_modules", bindings]
+        command: Command = ["node", script, library / "node_modules", bindings]
         done = subprocess.run(command, input=data, capture_output=True, text=True, check=True)
     ours, theirs = json.loads(done.stdout)
     return Timing(ours, theirs)

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Timing
-from tests.bind.npm_packages import jco, node_program, runnable
+from tests.bind.npm_packages import jco, runnable
 from tests.guests.build import text
 from tests.guests.echo import echo
 from tests.guests.wit_types import List, Prim
@@ -38,6 +38,6 @@ def _timed(component: str, function: str, arguments: str) -> Timing:
         folder = Path(name)
         ours = runnable(component, "ours", folder) / "dist/index.js"
         theirs = jco(component, folder / "theirs") / "component.js"
-        command = [node_program(), str(_SCRIPT), str(ours), str(theirs), function, arguments]
+        command = ["node", str(_SCRIPT), str(ours), str(theirs), function, arguments]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         return Timing(*json.loads(done.stdout))

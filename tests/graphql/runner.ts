@@ -1,4 +1,4 @@
-// The runner for TypeScript, on the bindings that `wherry bind` wrote: node runner.ts SUITE ANSWERS
+// The runner for TypeScript, on the bindings that `wherry bind` wrote; as JavaScript: node runner.mjs SUITE ANSWERS
 import { readFileSync, writeFileSync } from "node:fs";
 
 import { instantiate, ResultError } from "@wherry/graphql";

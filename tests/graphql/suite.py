@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests import debian
 from tests.bind.c_programs import Package, compiled, package
-from tests.bind.npm_packages import node_program, with_javascript
+from tests.bind.npm_packages import esbuild, with_javascript
 from tests.graphql.generated import generated
 from tests.guests.build import cached
 from wherry import api
@@ -139,7 +139,11 @@ def typescript(bindings: Path) -> Command:
     place.mkdir(parents=True, exist_ok=True)
     if not (place / "graphql").exists():
         (place / "graphql").symlink_to(bindings)
-    return [node_program(), str(bindings.parent / "runner.ts")], {}
+    made = bindings.parent / "runner.mjs"
+    subprocess.run(
+        [esbuild(), bindings.parent / "runner.ts", f"--outfile={made}", "--log-level=error"], check=True
+    )
+    return ["node", str(made)], {}
 
 
 def c(bindings: Package, source: Path = HERE / "runner.c") -> Command:

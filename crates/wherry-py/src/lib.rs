@@ -60,7 +60,7 @@ mod _native {
     use crate::loading::compile_worker;
     #[pymodule_export]
     use crate::making::{
-        componentize, fuse, generate_bindings, go_module, prepare, wasi_interfaces, with_docs,
+        componentize, fuse, generate_bindings, go_module, prepare, settle, wasi_interfaces, with_docs,
         without_other_exports, world_name,
     };
     #[pymodule_export]

@@ -80,6 +80,14 @@ pub fn fuse(py: Python<'_>, data: PyBackedBytes) -> PyResult<Vec<u8>> {
         .map_err(|reason| raise(py, Error::new(Kind::Unsupported, reason.to_string())))
 }
 
+/// The component in `data` with constant expressions that calculate as numbers, where they can be known.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 extracts arguments by value")]
+pub fn settle(py: Python<'_>, data: PyBackedBytes) -> PyResult<Vec<u8>> {
+    py.detach(|| prepared::settle(&data))
+        .map_err(|reason| raise(py, Error::new(Kind::Unsupported, reason.to_string())))
+}
+
 /// Number, pages and bytes of what a memory holds at first.
 type Image = (u32, u64, Vec<u8>);
 

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wherry import _native
 from wherry.bind.formatting import formatted
 from wherry.bind.languages import Refusal
 from wherry.bind.obstacles import obstacles, piped, place_of, untyped
@@ -115,7 +116,9 @@ def _transpiled(library: Library) -> tuple[Files, list[str]]:
     """What a component becomes, by file, and the names of what it imports."""
     with tempfile.TemporaryDirectory(prefix="wherry-bind-") as name:
         folder = Path(name)
-        (folder / "component.wasm").write_bytes(library.component)
+        binary = _native.binary_form(library.component, library.name)
+        # Node 20 is older than constant expressions that calculate.
+        (folder / "component.wasm").write_bytes(_native.settle(binary))
         try:
             _node("transpile.mjs", ["component.wasm", "made"], folder, lambda *_: None, "transpiling")
         except BuildError as error:

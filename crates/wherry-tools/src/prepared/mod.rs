@@ -17,6 +17,7 @@ mod outline;
 mod rebuild;
 mod renaming;
 mod rewound;
+mod settle;
 mod shape;
 mod strip;
 
@@ -80,6 +81,18 @@ pub fn fuse(component: &[u8]) -> Result<Vec<u8>, Reason> {
     };
     validate(&fused).map_err(|Reason(why)| Reason(format!("its modules do not fit into one: {why}")))?;
     Ok(fused)
+}
+
+/// The component with constant expressions that calculate as numbers, where they can be known, for engines that take no others.
+///
+/// # Errors
+/// A [`Reason`] for bytes that are no valid component.
+pub fn settle(component: &[u8]) -> Result<Vec<u8>, Reason> {
+    if layout::layout(component)?.is_module() {
+        return Err(Reason::new("it is a core module; only components are settled"));
+    }
+    validate(component)?;
+    quiet::quietly(|| settle::settle(component, 0)).unwrap_or_else(|panic| Err(Reason(panic)))
 }
 
 /// The prepared form of a component.
