@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bind.corpus_guests import component
-from tests.bind.npm_packages import node, node_program, npm_package, runnable
+from tests.bind.npm_packages import node, npm_package, runnable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,9 +35,7 @@ def test_it_is_packed_and_installed_into_an_empty_project(tmp_path: Path) -> Non
         const library = await instantiate({ imports: { logV1: log, logV2: log } });
         console.log(library.otherCodec.swap({ data: "x" }).data, lines.length);
     """)
-    used = subprocess.run(
-        [node_program(), "use.mjs"], cwd=project, check=True, capture_output=True, text=True
-    )
+    used = subprocess.run(["node", "use.mjs"], cwd=project, check=True, capture_output=True, text=True)
     assert used.stdout.split()[0]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bind.npm_packages import STRICT, node, node_program, runnable, tsc
+from tests.bind.npm_packages import STRICT, node, runnable, tsc
 from tests.browser.chromium import said
 from tests.guests.build import text
 from tests.guests.echo import relay
@@ -173,6 +173,6 @@ def test_an_idle_worker_does_not_keep_the_process(made: Path) -> None:
         void spin.spin(1_000_000n).then((left) => console.log(String(left)));
     """)
     done = subprocess.run(
-        [node_program(), made / "forgets.mjs"], capture_output=True, text=True, check=True, timeout=60
+        ["node", made / "forgets.mjs"], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "0\n"

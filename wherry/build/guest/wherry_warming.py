@@ -1,8 +1,8 @@
 """Requests that nobody sent, answered while a guest is built: its interpreter gets used to them.
 
-CPython fits its code to the types that it meets, and remembers where it found attributes. Each instance begins as the
-guest was built: what was not learned then would be learned for every request again, and written to pages that the
-server has to put back. The applications here are Wherry's own, so that nothing of the user's runs.
+CPython fits its code to the types that it meets, and remembers where it found attributes. Each instance begins as
+the guest was built: what was not learned then would be learned for every request again, and written to pages that
+the server has to put back. The applications here are Wherry's own, so that nothing of the user's runs.
 """
 
 # ruff: noqa: SLF001 - whoever asks the host is known by its frame alone
@@ -57,7 +57,7 @@ def warm(answer: Callable[[Any, Any], None]) -> None:
 
 def _held(kind: type) -> Any:
     """What stands for a resource of the host's."""
-    made = kind.__new__(kind)
+    made: Any = object.__new__(kind)
     made.handle = 1
     made.finalizer = weakref.finalize(made, _drop, 0, 1)
     return made
