@@ -35,8 +35,11 @@ use tokio_rustls::TlsAcceptor;
 /// What a client of HTTP/2 begins with: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The most bytes in the head of a request, and in the pieces that a body is read in.
+/// The most bytes in the head of a request.
 pub const HEAD_SIZE: u32 = 64 << 10;
+
+/// The most bytes in the pieces that a body is read in.
+const PIECE: usize = 256 << 10;
 
 /// The most requests at once on one HTTP/2 connection, and bytes of the answer to one that wait to be sent.
 const STREAMS: u32 = 128;
@@ -205,7 +208,8 @@ impl Connections {
             .header_read_timeout(self.times.head)
             // Where the end of a stream can be told from that of its client: see `Traffic::is_gone`.
             .half_close(!shared.arrival.secure)
-            .max_buf_size(HEAD_SIZE as usize);
+            .max_header_size(HEAD_SIZE as usize)
+            .max_buf_size(PIECE);
         let mut connection = builder.serve_connection(TokioIo::new(gate), answering(&traffic, shared));
         let mut closing = self.closing.clone();
         let (mut ending, mut served) = (false, 0);

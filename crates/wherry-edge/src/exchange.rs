@@ -14,7 +14,7 @@ use std::time::Instant;
 use wherry_engine::meter::Meter;
 
 /// How many bytes of an answer wait to be sent before the guest has to wait.
-pub const ROOM: usize = 64 << 10;
+pub const ROOM: usize = 256 << 10;
 
 /// One answer on its way.
 pub struct Exchange {

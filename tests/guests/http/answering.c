@@ -203,7 +203,7 @@ void exports_wasi_http_incoming_handler_handle(request_t request, outparam_t out
     number(refused);
   }
   if (is("/late-trap") || is("/late-loop")) {
-    for (int i = 0; i < 4; i++) put(block, sizeof block);
+    for (int i = 0; i < 16; i++) put(block, sizeof block);
     if (is("/late-trap")) abort();
     loop();
   }

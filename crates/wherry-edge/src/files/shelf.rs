@@ -180,26 +180,23 @@ impl Shelf {
             Some(package) if package.files.contains(path) => {}
             Some(package) if package.files.contains(&*index(path)) => return Place::Folder,
             Some(_) => return Place::Nothing,
-            None => match self.root.metadata(path) {
-                Ok(metadata) if metadata.is_file() => {
-                    if let Some(found) = self.kept.get(path)
-                        && self.is_current(&found, &metadata)
-                    {
-                        return Place::File(found);
-                    }
-                }
+            None => {}
+        }
+        if let Some(found) = self.kept.get(path)
+            && (self.package.is_some() || self.is_current(&found))
+        {
+            return Place::File(found);
+        }
+        if self.package.is_none() {
+            match self.root.metadata(path) {
+                Ok(metadata) if metadata.is_file() => {}
                 Ok(metadata) if metadata.is_dir() => {
                     let index = self.root.metadata(index(path));
                     let folder = index.is_ok_and(|metadata| metadata.is_file());
                     return if folder { Place::Folder } else { Place::Nothing };
                 }
                 _ => return Place::Nothing,
-            },
-        }
-        if self.package.is_some()
-            && let Some(found) = self.kept.get(path)
-        {
-            return Place::File(found);
+            }
         }
         let (this, path) = (Arc::clone(self), path.to_owned());
         let loaded = tokio::task::spawn_blocking(move || this.load(&path)).await;
@@ -226,16 +223,38 @@ impl Shelf {
     }
 
     /// Whether a file and its forms are still the same.
-    fn is_current(&self, found: &Found, metadata: &Metadata) -> bool {
+    fn is_current(&self, found: &Found) -> bool {
         let coded = Coding::ALL.into_iter().zip(&found.coded);
         let mut forms = coded.map(|(coding, coded)| {
             let path = format!("{}{}", found.plain.path, coding.suffix());
             (self.stamp(&path), coded.as_ref().map(|coded| coded.stamp))
         });
-        found.plain.stamp == Stamp::of(metadata) && forms.all(|(now, before)| now == before)
+        self.stamp(&found.plain.path) == Some(found.plain.stamp) && forms.all(|(now, before)| now == before)
     }
 
-    /// By what a file is known, if it is one.
+    /// By what a file is known, if it is one; only for comparing, as a link that leads out of the folder is followed.
+    #[cfg(target_os = "linux")]
+    fn stamp(&self, path: &str) -> Option<Stamp> {
+        use rustix::fs::{AtFlags, FileType, StatxFlags, makedev, statx};
+        let found = statx(&self.root, path, AtFlags::empty(), StatxFlags::BASIC_STATS).ok()?;
+        let since = Duration::new(found.stx_mtime.tv_sec.try_into().ok()?, found.stx_mtime.tv_nsec);
+        let stamp = Stamp {
+            size: found.stx_size,
+            modified: SystemTime::UNIX_EPOCH.checked_add(since),
+            identity: (
+                makedev(found.stx_dev_major, found.stx_dev_minor),
+                found.stx_ino,
+                found.stx_ctime.tv_sec,
+                found.stx_ctime.tv_nsec.into(),
+            ),
+        };
+        FileType::from_raw_mode(found.stx_mode.into())
+            .is_file()
+            .then_some(stamp)
+    }
+
+    /// The same.
+    #[cfg(not(target_os = "linux"))]
     fn stamp(&self, path: &str) -> Option<Stamp> {
         let metadata = self.root.metadata(path).ok()?;
         metadata.is_file().then(|| Stamp::of(&metadata))

@@ -186,16 +186,21 @@ impl Driven {
     /// Begins to watch this thread. The count of the last look will do, as it only grows: a fault that was taken since is then
     /// held to be one of this guest.
     fn watch(&self) {
+        if self.faulted.load(Ordering::Relaxed) {
+            return;
+        }
         let known = COUNTED.try_with(Cell::get).ok();
         let known = known.filter(|(process, count)| *process == fork::generation() && *count != UNKNOWN);
         let count = known.map(|(_, count)| count).or_else(faults);
         self.before.store(count.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
-    /// Whether this thread took a fault since.
+    /// Whether this thread took a fault since. After the first one it need not be asked.
     fn look(&self) {
+        let faulted = self.faulted.load(Ordering::Relaxed);
         let before = self.before.load(Ordering::Relaxed);
-        let count = faults().unwrap_or(UNKNOWN);
+        let count = if faulted { None } else { faults() };
+        let count = count.unwrap_or(UNKNOWN);
         // A thread that is ending asks each time.
         let _ = COUNTED.try_with(|counted| counted.set((fork::generation(), count)));
         if before == UNKNOWN || count != before {

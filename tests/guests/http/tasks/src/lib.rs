@@ -71,7 +71,7 @@ impl wasip3::exports::http::handler::Guest for Application {
             "/late-trap" | "/late-loop" => {
                 let traps = path == "/late-trap";
                 written(move |mut body| async move {
-                    for _ in 0..4 {
+                    for _ in 0..16 {
                         body.write_all(vec![0; BLOCK]).await;
                     }
                     assert!(!traps, "as it was asked to");
