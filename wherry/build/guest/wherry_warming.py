@@ -1,8 +1,9 @@
 """Requests that nobody sent, answered while a guest is built: its interpreter gets used to them.
 
-CPython fits its code to the types that it meets, and remembers where it found attributes. Each instance begins
-as the guest was built: what was not learned then would be learned for every request again, and written to pages
-that the server has to put back. The applications here are Wherry's own: nothing of the user's runs.
+CPython fits its code to the types that it meets, and remembers where it found attributes. Each instance
+begins as the guest was built: what was not learned then would be learned for every request again, and
+written to pages that the server has to put back. The applications here are Wherry's own: nothing of the
+user's runs.
 """
 
 # ruff: noqa: SLF001 - whoever asks the host is known by its frame alone
