@@ -57,6 +57,7 @@ __all__ = [
     "run_noted",
     "setting",
     "settings_files",
+    "settle",
     "store_folder",
     "sync_disk",
     "targets",
