@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.guests.wit_types import Wit
 
-__all__ = ["add", "import_cached", "kilobyte", "many_records", "short_string"]
+__all__ = ["ENTRY", "MANY", "add", "import_cached", "kilobyte", "many_records", "short_string"]
 
 ENTRY = Record((Field("name", Prim("string")), Field("number", Prim("u32")), Field("data", List(Prim("u8")))))
 MANY = 10_000

@@ -1,12 +1,14 @@
-// One function of two packages, by turns: node javascript.mjs OURS THEIRS NAME VALUE. Prints medians in seconds.
-const [ours, theirs, name, value] = process.argv.slice(2);
+// One function of two packages, by turns: node javascript.mjs OURS THEIRS NAME VALUE CALLS. Prints medians in
+// seconds; so many calls are timed together.
+const [ours, theirs, name, value, calls] = process.argv.slice(2);
 const args = new Function(`return ${value}`)();
 const { instantiate } = await import(ours);
 const made = (await instantiate())[name];
 const plain = (await import(theirs))[name];
-if (String(made(...args)) !== String(plain(...args))) throw new Error("they answer differently");
+const told = (call) => JSON.stringify(call(...args));
+if (told(made) !== told(plain)) throw new Error("they answer differently");
 
-const BATCH = 20_000;
+const BATCH = Number(calls);
 const ROUNDS = 31;
 
 function timed(call) {

@@ -7,13 +7,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from benchmarks.bindings import ENTRY, MANY
 from benchmarks.measure import Timing
 from tests.bind.npm_packages import jco, runnable
 from tests.guests.build import text
 from tests.guests.echo import echo
 from tests.guests.wit_types import List, Prim
 
-__all__ = ["add", "kilobyte", "short_string"]
+__all__ = ["add", "kilobyte", "many_records", "short_string"]
 
 _SCRIPT = Path(__file__).with_name("javascript.mjs")
 
@@ -33,11 +34,18 @@ def kilobyte() -> Timing:
     return _timed(echo(List(Prim("u8"))), "echo", "[new Uint8Array(1024)]")
 
 
-def _timed(component: str, function: str, arguments: str) -> Timing:
+def many_records() -> Timing:
+    """10,000 records of a string, a number and 10 bytes, there and back."""
+    made = "{ name: `name ${number}`, number, data: new Uint8Array(10) }"
+    values = f"[Array.from({{ length: {MANY} }}, (_, number) => ({made}))]"
+    return _timed(echo(List(ENTRY)), "echo", values, calls=4)
+
+
+def _timed(component: str, function: str, arguments: str, calls: int = 20_000) -> Timing:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ours = runnable(component, "ours", folder) / "dist/index.js"
         theirs = jco(component, folder / "theirs") / "component.js"
-        command = ["node", str(_SCRIPT), str(ours), str(theirs), function, arguments]
+        command = ["node", str(_SCRIPT), str(ours), str(theirs), function, arguments, str(calls)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         return Timing(*json.loads(done.stdout))

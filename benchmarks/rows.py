@@ -319,6 +319,7 @@ ROWS = {
     "node-add": Row("`add(u32, u32)` through generated TypeScript", "jco", at_most(1.05), javascript.add),
     "node-string": Row("string of 16 bytes, likewise", "jco", at_most(1.05), javascript.short_string),
     "node-bytes": Row("1 KiB of bytes, likewise", "jco", at_most(1.05), javascript.kilobyte),
+    "node-records": Row("10,000 records, likewise", "jco", at_most(1.05), javascript.many_records),
     "instance": Row("fresh instance with WASI", "wasmtime-py", faster(2), fresh_instance),
     "kernels": Row("compute kernels, geometric mean", "`wasmtime run`, cached", at_most(1.05), kernels),
     "kernels-limited": Row("the same with `--timeout`", "the same without", at_most(1.03), kernels_limited),
