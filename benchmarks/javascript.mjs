@@ -3,8 +3,9 @@
 const [ours, theirs, name, value, calls] = process.argv.slice(2);
 const args = new Function(`return ${value}`)();
 const { instantiate } = await import(ours);
-const made = (await instantiate())[name];
-const plain = (await import(theirs))[name];
+const at = (exports) => name.split(".").reduce((found, part) => found[part], exports);
+const made = at(await instantiate());
+const plain = at(await import(theirs));
 const told = (call) => JSON.stringify(call(...args));
 if (told(made) !== told(plain)) throw new Error("they answer differently");
 
